@@ -1,0 +1,1 @@
+"""The domain: standard library only, no Qt, no torch, no SQL."""

@@ -1,0 +1,251 @@
+"""What a worker process says: typed messages that travel as JSON lines.
+
+A line is `{"v": PROTOCOL, "event": NAME, ...fields}`. Generation workers write them to a stdout that
+is reserved for them; training workers append them to `events.jsonl` in the run's folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import UserError
+
+PROTOCOL = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all messages."""
+
+
+# -- any worker ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Notice(Event):
+    """Something worth telling that stops nothing; `code` names it for tests and for filtering."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Event):
+    """The job (or the worker, when job is empty) could not go on.
+
+    Attributes:
+        message, hint: as in UserError.
+        details: a traceback when it is a bug, else empty.
+    """
+
+    message: str
+    hint: str = ""
+    details: str = ""
+    job: str = ""
+
+
+# -- generation ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLoading(Event):
+    """A model is being found or loaded; `stage` is a phrase such as "converting the starter model"."""
+
+    base: str
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLoaded(Event):
+    base: str
+    adapter: str | None
+    device: str
+    dtype: str
+    parameters: int
+    context_length: int
+    tokenizer_hash: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokensDecoded(Event):
+    """Newly decoded text of one candidate; texts concatenate to the completion so far."""
+
+    job: str
+    group: int
+    candidate: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionFinished(Event):
+    """One candidate is done. `token_ids` are the sampled ones; `logp` is their summed log-probability."""
+
+    job: str
+    group: int
+    candidate: int
+    text: str
+    token_ids: tuple[int, ...]
+    tokenizer_hash: str
+    logp: float
+    finish_reason: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFinished(Event):
+    job: str
+    group: int
+    seconds: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRefused(Event):
+    """One prompt could not be answered (too long, say); the job goes on with the next."""
+
+    job: str
+    group: int
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFinished(Event):
+    """All of a generation job is done, or it was cancelled; `reason` is "done" or "cancelled"."""
+
+    job: str
+    reason: str
+
+
+# -- training -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    """The model is loaded and the data is in order; `first_step` is above 0 after a resume."""
+
+    steps: int
+    groups: int
+    held_out_groups: int
+    device: str
+    dtype: str
+    parameters: int
+    trainable_parameters: int
+    tokenizer_hash: str = ""
+    first_step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone(Event):
+    """One optimiser step, measured over its whole effective batch.
+
+    `metrics` holds loss, reward_best, reward_worst, margin, accuracy, kendall_tau, logp_best,
+    logp_worst, logratio_best, logratio_worst, grad_norm, learning_rate, tokens_per_s, memory_gb.
+    """
+
+    step: int
+    epoch: float
+    metrics: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated(Event):
+    """The held-out groups measured after `step` optimiser steps; names as in StepDone."""
+
+    step: int
+    metrics: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSampled(Event):
+    """An answer to one of the run's fixed prompts; `phase` is "before" or "after"."""
+
+    phase: str
+    prompt: int
+    text: str
+    finish_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSaved(Event):
+    step: int
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunDone(Event):
+    """The adapter is saved in `adapter` (relative to the run); `reason` is "finished" or "stopped"."""
+
+    reason: str
+    steps: int
+    seconds: float
+    adapter: str
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+
+
+_EVENTS: dict[str, type[Event]] = {
+    cls.__name__: cls
+    for cls in (
+        Notice,
+        Failed,
+        ModelLoading,
+        ModelLoaded,
+        TokensDecoded,
+        CompletionFinished,
+        GroupFinished,
+        GroupRefused,
+        JobFinished,
+        RunStarted,
+        StepDone,
+        Evaluated,
+        AnswerSampled,
+        CheckpointSaved,
+        RunDone,
+    )
+}
+
+
+def to_line(event: Event) -> str:
+    """The event as one JSON line, newline included. Numbers that are not finite become null."""
+    body = {"v": PROTOCOL, "event": type(event).__name__, **dataclasses.asdict(event)}
+    return json.dumps(_finite(body), ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def from_line(line: str) -> Event | None:
+    """The event of one line; None for one that this version does not know or that was cut short.
+
+    Raises:
+        UserError: the line speaks a newer protocol.
+    """
+    try:
+        body = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(body, dict):
+        return None
+    if body.pop("v", PROTOCOL) > PROTOCOL:
+        raise UserError("This run was made by a newer DPO Studio.", "Open it with that version, or update this one.")
+    cls = _EVENTS.get(body.pop("event", ""))
+    if cls is None:
+        return None
+    known = {f.name for f in dataclasses.fields(cls)}
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in body.items() if name in known}
+    try:
+        return cls(**values)
+    except TypeError:
+        return None
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

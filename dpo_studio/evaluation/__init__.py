@@ -1,0 +1,1 @@
+"""Whether a policy got better: held-out accuracy, stated preferences, win rates with intervals."""

@@ -1,0 +1,1 @@
+"""Readers and writers: prompts, rankings, Hugging Face data sets, adapters."""

@@ -1,0 +1,1 @@
+"""k completions per prompt, streamed."""

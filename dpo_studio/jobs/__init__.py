@@ -1,0 +1,1 @@
+"""Child processes: start them, read what they say, end them, say how they ended. No Qt here."""

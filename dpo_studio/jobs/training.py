@@ -1,0 +1,146 @@
+"""A training run as a process: detached, known by its folder alone.
+
+The folder is the only channel: `events.jsonl` (everything it says, appended), `control.json` (what it
+is asked), `run.lock` (held while it lives; a pid would lie after a reboot), `worker.log`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+
+from dpo_studio.core import events
+from dpo_studio.core.errors import UserError
+
+from .worker import log_tail, worker_environment
+
+EVENTS_FILE, CONTROL_FILE, LOCK_FILE, LOG_FILE = "events.jsonl", "control.json", "run.lock", "worker.log"
+
+State = Literal["new", "running", "finished", "stopped", "failed", "interrupted"]
+
+
+def start(run_folder: Path, *, interpreter: str = sys.executable) -> subprocess.Popen[bytes]:
+    """Start the run's worker, or start it again where it was interrupted. It outlives this process.
+
+    Raises:
+        UserError: it is running already.
+    """
+    if is_alive(run_folder):
+        raise UserError("This run is training already.", "Wait for it, or stop it first.")
+    ask(run_folder, "run")
+    with (run_folder / LOG_FILE).open("ab") as log:
+        return subprocess.Popen(
+            [interpreter, "-m", "dpo_studio", "worker", "train", str(run_folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=worker_environment(),
+            start_new_session=True,
+        )
+
+
+def ask(run_folder: Path, what: Literal["run", "pause", "stop"]) -> None:
+    """Leave a wish for the worker, who reads it at each step."""
+    path = run_folder / CONTROL_FILE
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps({"ask": what}) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def asked(run_folder: Path) -> str:
+    """The latest wish; "run" when there is none."""
+    try:
+        return str(json.loads((run_folder / CONTROL_FILE).read_text(encoding="utf-8"))["ask"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "run"
+
+
+def lock(run_folder: Path) -> FileLock:
+    """The lock a worker holds as the sign that it lives. It is let go by the system when it dies."""
+    return FileLock(run_folder / LOCK_FILE)
+
+
+def is_alive(run_folder: Path) -> bool:
+    """Whether a worker holds the run's lock."""
+    if not (run_folder / LOCK_FILE).exists():
+        return False
+    probe = lock(run_folder)
+    try:
+        probe.acquire(timeout=0)
+    except Timeout:
+        return True
+    probe.release()
+    return False
+
+
+class EventTail:
+    """Reads a run's events as they are appended, from the start of the file.
+
+    A line that is not complete yet is left for the next read; a file that was cut back (a resume
+    drops what came after its checkpoint) is read again from its start, and `restarted` says so.
+    """
+
+    def __init__(self, run_folder: Path) -> None:
+        self._path = run_folder / EVENTS_FILE
+        self._offset = 0
+        self.restarted = False
+
+    def read(self) -> list[events.Event]:
+        """The events since the last read."""
+        self.restarted = False
+        try:
+            with self._path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size < self._offset:
+                    self._offset, self.restarted = 0, True
+                file.seek(self._offset)
+                chunk = file.read()
+        except FileNotFoundError:
+            return []
+        complete = chunk[: chunk.rfind(b"\n") + 1]
+        self._offset += len(complete)
+        found = (events.from_line(line) for line in complete.decode("utf-8", "replace").splitlines())
+        return [event for event in found if event is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run stands. `reason` is a sentence for states that want one."""
+
+    state: State
+    reason: str = ""
+    details: str = ""
+
+
+def outcome(run_folder: Path) -> Outcome:
+    """How a run stands, from its lock and its events."""
+    alive = is_alive(run_folder)
+    said = EventTail(run_folder).read()
+    return outcome_of(said, alive=alive, run_folder=run_folder)
+
+
+def outcome_of(said: list[events.Event], *, alive: bool, run_folder: Path) -> Outcome:
+    """As `outcome`, for events that were read already."""
+    if alive:
+        return Outcome("running")
+    endings = (events.RunDone, events.Failed, events.RunStarted)
+    last = next((event for event in reversed(said) if isinstance(event, endings)), None)
+    if isinstance(last, events.RunDone):
+        return Outcome("finished" if last.reason == "finished" else "stopped")
+    if isinstance(last, events.Failed):
+        return Outcome("failed", f"{last.message} {last.hint}".strip(), last.details)
+    if not said and not (run_folder / LOG_FILE).exists():
+        return Outcome("new")
+    return Outcome(
+        "interrupted",
+        "Training was interrupted: its process ended without a word (killed, out of memory, or a power cut)."
+        " Resume goes on from the last checkpoint.",
+        log_tail(run_folder / LOG_FILE),
+    )

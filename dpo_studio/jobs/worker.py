@@ -1,0 +1,128 @@
+"""A worker process that is told commands on stdin and says events on stdout.
+
+It ends at the end of its stdin, so it dies with whoever started it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from dpo_studio.core import commands, events
+
+LOG_TAIL_LINES = 20
+
+
+def worker_environment() -> dict[str, str]:
+    """The environment of every worker.
+
+    glibc is told to keep big blocks: by default it gives them back and faults them in afresh at each step.
+    """
+    return {
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "MALLOC_TRIM_THRESHOLD_": os.environ.get("MALLOC_TRIM_THRESHOLD_", "8589934592"),
+        "MALLOC_MMAP_THRESHOLD_": os.environ.get("MALLOC_MMAP_THRESHOLD_", "8589934592"),
+    }
+
+
+def describe_exit(returncode: int) -> str:
+    """How a process ended, in words for a person."""
+    if returncode == 0:
+        return "it ended by itself"
+    if returncode < 0:
+        try:
+            name = signal.Signals(-returncode).name
+        except ValueError:
+            name = f"signal {-returncode}"
+        if name == "SIGKILL":
+            return "it was killed, most often because the machine ran out of memory"
+        return f"it was ended by {name}"
+    return f"it ended with status {returncode}"
+
+
+def log_tail(path: Path, lines: int = LOG_TAIL_LINES) -> str:
+    """The last lines of a worker's log, for "details"."""
+    try:
+        return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""
+
+
+class Worker:
+    """One `python -m dpo_studio worker …` process. `events` and `wait` are for one reading thread.
+
+    Attributes:
+        log_path: where its stderr goes.
+    """
+
+    def __init__(self, arguments: Sequence[str], *, log_path: Path, interpreter: str = sys.executable) -> None:
+        self.log_path = log_path
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        with log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [interpreter, "-m", "dpo_studio", "worker", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=worker_environment(),
+                text=True,
+                encoding="utf-8",
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def send(self, command: commands.Command) -> bool:
+        """Tell it a command; False when it is gone."""
+        try:
+            self._stdin.write(commands.to_line(command))
+            self._stdin.flush()
+        except (BrokenPipeError, ValueError, OSError):
+            return False
+        return True
+
+    def events(self) -> Iterator[events.Event]:
+        """What it says, until it ends."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            event = events.from_line(line)
+            if event is not None:
+                yield event
+
+    def close(self) -> None:
+        """End of commands: it finishes what it does now and ends."""
+        try:
+            self._stdin.close()
+        except OSError:
+            pass
+
+    def stop(self, *, grace_s: float = 3.0) -> int:
+        """End it: close stdin, then terminate, then kill. Returns its exit status."""
+        self.close()
+        for end in (self._process.terminate, self._process.kill):
+            try:
+                return self._process.wait(grace_s)
+            except subprocess.TimeoutExpired:
+                end()
+        return self._process.wait()
+
+    def wait(self) -> int:
+        return self._process.wait()
+
+    @property
+    def _stdin(self) -> IO[str]:
+        assert self._process.stdin is not None
+        return self._process.stdin

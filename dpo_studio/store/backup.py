@@ -1,0 +1,45 @@
+"""Copies of the database in `backups/`, made while it is open; the oldest are let go."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from datetime import datetime
+from pathlib import Path
+
+KEPT = 7
+_DAY_S = 86_400
+
+
+def make(conn: sqlite3.Connection, folder: Path, *, label: str) -> Path:
+    """Write a complete copy of the database and return its path."""
+    target_folder = folder / "backups"
+    target_folder.mkdir(exist_ok=True)
+    target = target_folder / f"project-{datetime.now():%Y%m%d-%H%M%S}-{label}.db"
+    partial = target.with_suffix(".partial")
+    copy = sqlite3.connect(partial)
+    try:
+        conn.backup(copy)
+    finally:
+        copy.close()
+    partial.replace(target)
+    for old in _all(folder)[KEPT:]:
+        old.unlink(missing_ok=True)
+    return target
+
+
+def make_daily(conn: sqlite3.Connection, folder: Path) -> Path | None:
+    """A backup, unless one of the last day exists."""
+    last = newest(folder)
+    if last is not None and time.time() - last.stat().st_mtime < _DAY_S:
+        return None
+    return make(conn, folder, label="daily")
+
+
+def newest(folder: Path) -> Path | None:
+    copies = _all(folder)
+    return copies[0] if copies else None
+
+
+def _all(folder: Path) -> list[Path]:
+    return sorted((folder / "backups").glob("project-*.db"), reverse=True)

@@ -1,0 +1,189 @@
+"""Completions and the groups they are compared in.
+
+A group is made before its completions: it says how many it is to have and how they are sampled, so an
+interrupted generation goes on where it was. It is ready, and waits in Label, once it has them all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.types import Completion, CompletionId, Group, GroupId, PolicyId, PromptId
+
+from . import prompts
+from .database import Project, new_uuid, now, to_text
+
+
+def add_group(
+    project: Project,
+    prompt_id: PromptId,
+    *,
+    size: int,
+    policy_id: PolicyId | None = None,
+    sampling: Mapping[str, Any] | None = None,
+) -> Group:
+    """A group that waits for `size` completions.
+
+    Raises:
+        UserError: fewer than two completions are asked for.
+    """
+    if size < 2:
+        raise UserError("A comparison needs at least two completions.", "Ask for two or more.")
+    with project.transaction() as db:
+        cursor = db.conn.execute(
+            "INSERT INTO groups (uuid, prompt_id, size, policy_id, sampling, created) VALUES (?, ?, ?, ?, ?, ?)",
+            [new_uuid(), prompt_id, size, policy_id, to_text(sampling), now()],
+        )
+        return get_group(project, GroupId(cursor.lastrowid or 0))
+
+
+def add(
+    project: Project,
+    group_id: GroupId,
+    text: str,
+    *,
+    candidate: int | None = None,
+    policy_id: PolicyId | None = None,
+    token_ids: Sequence[int] | None = None,
+    tokenizer_hash: str | None = None,
+    logp: float | None = None,
+    sampling: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    finish_reason: str = "imported",
+) -> Completion:
+    """Add a completion to a group; the group is ready once it has its size.
+
+    Args:
+        candidate: its index in the group, from 0; None takes the next. One that is taken is kept as
+            it is and returned.
+    """
+    with project.transaction() as db:
+        group = get_group(project, group_id)
+        taken = {completion.candidate: completion for completion in group.completions}
+        if candidate is None:
+            candidate = max(taken, default=-1) + 1
+        if candidate in taken:
+            return taken[candidate]
+        cursor = db.conn.execute(
+            "INSERT INTO completions (uuid, prompt_id, policy_id, text, token_ids, tokenizer_hash, logp,"
+            " sampling, seed, finish_reason, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                new_uuid(),
+                group.prompt.id,
+                policy_id,
+                text,
+                to_text(None if token_ids is None else list(token_ids)),
+                tokenizer_hash,
+                logp,
+                to_text(sampling),
+                seed,
+                finish_reason,
+                now(),
+            ],
+        )
+        completion_id = cursor.lastrowid
+        db.conn.execute(
+            "INSERT INTO group_items (group_id, candidate, completion_id) VALUES (?, ?, ?)",
+            [group_id, candidate, completion_id],
+        )
+        size = max(group.size, len(taken) + 1)
+        db.conn.execute(
+            "UPDATE groups SET size = ?, ready = ? WHERE id = ?", [size, int(len(taken) + 1 >= size), group_id]
+        )
+        row = db.conn.execute(f"{_COMPLETIONS} WHERE c.id = ? AND i.group_id = ?", [completion_id, group_id]).fetchone()
+        return _completion(row)
+
+
+def accept_as_is(project: Project, group_id: GroupId) -> None:
+    """Let an unfinished group with two or more completions be labelled without the missing ones."""
+    with project.transaction() as db:
+        have = len(get_group(project, group_id).completions)
+        if have < 2:
+            raise UserError("This group has fewer than two completions.", "Continue generating it first.")
+        db.conn.execute("UPDATE groups SET size = ?, ready = 1 WHERE id = ?", [have, group_id])
+
+
+def get_group(project: Project, group_id: GroupId) -> Group:
+    groups = get_groups(project, [group_id])
+    if not groups:
+        raise UserError(f"There is no group {group_id} in this project.")
+    return groups[0]
+
+
+def get_groups(project: Project, group_ids: Iterable[GroupId]) -> list[Group]:
+    """The groups with their prompts and completions, in the order asked for; unknown ids are left out."""
+    conn = project.db.conn
+    found = []
+    for group_id in group_ids:
+        row = conn.execute(
+            "SELECT id, uuid, prompt_id, size, policy_id, sampling FROM groups WHERE id = ?", [group_id]
+        ).fetchone()
+        if row is None:
+            continue
+        items = conn.execute(f"{_COMPLETIONS} WHERE i.group_id = ? ORDER BY i.candidate", [group_id])
+        found.append(
+            Group(
+                id=GroupId(row[0]),
+                uuid=row[1],
+                prompt=prompts.get(project, PromptId(row[2])),
+                completions=tuple(_completion(item) for item in items),
+                size=row[3],
+                policy_id=row[4],
+                sampling=_from_text(row[5]),
+            )
+        )
+    return found
+
+
+def group_by_uuid(project: Project, uuid: str) -> Group:
+    row = project.db.conn.execute("SELECT id FROM groups WHERE uuid = ?", [uuid]).fetchone()
+    if row is None:
+        raise UserError(f"There is no group {uuid} in this project.", "Check the group's uuid.")
+    return get_group(project, GroupId(row[0]))
+
+
+def unfinished(project: Project) -> list[Group]:
+    """Groups that wait for completions, oldest first."""
+    ids = [row[0] for row in project.db.conn.execute("SELECT id FROM groups WHERE ready = 0 ORDER BY id")]
+    return get_groups(project, ids)
+
+
+def recent_groups(project: Project, limit: int = 50) -> list[Group]:
+    """The newest ready groups, newest first."""
+    rows = project.db.conn.execute("SELECT id FROM groups WHERE ready = 1 ORDER BY id DESC LIMIT ?", [limit])
+    return get_groups(project, [row[0] for row in rows])
+
+
+def count_unfinished(project: Project) -> int:
+    return int(project.db.conn.execute("SELECT count(*) FROM groups WHERE ready = 0").fetchone()[0])
+
+
+_COMPLETIONS = (
+    "SELECT c.id, c.uuid, c.prompt_id, c.text, c.policy_id, c.token_ids, c.tokenizer_hash, c.logp, c.sampling,"
+    " c.seed, c.finish_reason, i.candidate FROM completions c JOIN group_items i ON i.completion_id = c.id"
+)
+
+
+def _completion(row: tuple) -> Completion:
+    token_ids = _from_text(row[5])
+    return Completion(
+        id=CompletionId(row[0]),
+        uuid=row[1],
+        prompt_id=PromptId(row[2]),
+        text=row[3],
+        policy_id=row[4],
+        token_ids=None if token_ids is None else tuple(token_ids),
+        tokenizer_hash=row[6],
+        logp=row[7],
+        sampling=_from_text(row[8]),
+        seed=row[9],
+        finish_reason=row[10],
+        candidate=row[11],
+    )
+
+
+def _from_text(text: str | None) -> Any:
+    return None if text is None else json.loads(text)

@@ -1,0 +1,115 @@
+"""Prompts: conversations that wait for an answer. The same conversation is held once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.types import ROLES, Message, Prompt, PromptId, messages_from_json
+
+from .database import Project, new_uuid, now, to_text
+
+HELD_OUT_SHARE = 0.1
+
+
+def add(project: Project, messages: Sequence[Message], *, source: str = "", tags: Iterable[str] = ()) -> Prompt:
+    """Add one prompt, or return the one that holds the same conversation.
+
+    Raises:
+        UserError: no messages, an unknown role, an empty text, or a conversation that does not end
+            with a user turn.
+    """
+    check(messages)
+    text = _messages_text(messages)
+    content_hash = hashlib.sha256(text.encode()).hexdigest()
+    with project.transaction() as db:
+        row = db.conn.execute("SELECT id FROM prompts WHERE content_hash = ?", [content_hash]).fetchone()
+        if row:
+            return get(project, PromptId(row[0]))
+        cursor = db.conn.execute(
+            "INSERT INTO prompts (uuid, messages, content_hash, source, tags, held_out, created)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [new_uuid(), text, content_hash, source, to_text(list(tags)), _is_held_out(content_hash), now()],
+        )
+        return get(project, PromptId(cursor.lastrowid or 0))
+
+
+def add_many(project: Project, conversations: Iterable[Sequence[Message]], *, source: str = "") -> list[Prompt]:
+    """Add several prompts in one transaction: all of them or, on a UserError, none."""
+    with project.transaction():
+        return [add(project, messages, source=source) for messages in conversations]
+
+
+def get(project: Project, prompt_id: PromptId) -> Prompt:
+    row = project.db.conn.execute(f"SELECT {_COLUMNS} FROM prompts WHERE id = ?", [prompt_id]).fetchone()
+    if row is None:
+        raise UserError(f"There is no prompt {prompt_id} in this project.")
+    return _prompt(row)
+
+
+def all_prompts(project: Project) -> list[Prompt]:
+    """Every prompt, in the order in which they were added."""
+    return [_prompt(row) for row in project.db.conn.execute(f"SELECT {_COLUMNS} FROM prompts ORDER BY id")]
+
+
+def without_group(project: Project) -> list[Prompt]:
+    """Prompts for which no group was ever asked for, in order."""
+    return [
+        _prompt(row)
+        for row in project.db.conn.execute(
+            f"SELECT {_COLUMNS} FROM prompts p WHERE NOT EXISTS"
+            " (SELECT 1 FROM groups g WHERE g.prompt_id = p.id) ORDER BY id"
+        )
+    ]
+
+
+def count(project: Project) -> int:
+    return int(project.db.conn.execute("SELECT count(*) FROM prompts").fetchone()[0])
+
+
+def set_held_out(project: Project, prompt_id: PromptId, held_out: bool) -> None:
+    """Decide whether a prompt is held out, before anything was trained on it."""
+    with project.transaction() as db:
+        db.conn.execute("UPDATE prompts SET held_out = ? WHERE id = ?", [int(held_out), prompt_id])
+
+
+def check(messages: Sequence[Message]) -> None:
+    """Raise a UserError where the messages cannot be a prompt."""
+    if not messages:
+        raise UserError("A prompt needs at least one message.", "Write what the model is to answer.")
+    for message in messages:
+        if message.role not in ROLES:
+            raise UserError(f"{message.role!r} is not a role of a conversation.", f"Use one of {', '.join(ROLES)}.")
+        if not message.content.strip():
+            raise UserError(f"A {message.role} message is empty.", "Write its text, or leave it out.")
+    if messages[-1].role != "user":
+        raise UserError(
+            "A prompt ends with what the user says, and this one ends with another role.",
+            "Leave out the last message, or import it as a completion.",
+        )
+
+
+_COLUMNS = "id, uuid, messages, source, tags, held_out"
+
+
+def _prompt(row: sqlite3.Row | tuple) -> Prompt:
+    return Prompt(
+        id=PromptId(row[0]),
+        uuid=row[1],
+        messages=messages_from_json(json.loads(row[2])),
+        source=row[3],
+        tags=tuple(json.loads(row[4])),
+        held_out=bool(row[5]),
+    )
+
+
+def _messages_text(messages: Sequence[Message]) -> str:
+    return json.dumps([message.to_json() for message in messages], ensure_ascii=False)
+
+
+def _is_held_out(content_hash: str) -> int:
+    """The same conversation is held out in every project and every round."""
+    return int(int(content_hash[:8], 16) / 0x1_0000_0000 < HELD_OUT_SHARE)

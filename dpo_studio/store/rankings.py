@@ -1,0 +1,267 @@
+"""Judgements: append-only. Undo, correction and retraction each write a row; nothing is changed.
+
+The current judgement of an annotator on a group is the last row of the chain that `supersedes`
+makes; a group whose current row is a retraction counts as unlabelled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dpo_studio.core import ranking as weak_orders
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.types import CompletionId, Group, GroupId, Ranking, RankingId
+
+from . import completions
+from .database import Project, new_uuid, now, to_text
+
+KINDS = ("ranking", "skip", "all_bad")
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Groups by the state of one annotator's current judgement; `left` is what waits in Label."""
+
+    ready: int
+    rankings: int
+    skips: int
+    all_bad: int
+
+    @property
+    def done(self) -> int:
+        return self.rankings + self.skips + self.all_bad
+
+    @property
+    def left(self) -> int:
+        return self.ready - self.done
+
+
+def add(
+    project: Project,
+    group: Group,
+    *,
+    kind: str = "ranking",
+    ranks: Sequence[int | None] = (),
+    annotator: str | None = None,
+    annotator_kind: str = "person",
+    presented: Sequence[CompletionId] = (),
+    strength: int = 1,
+    flags: Sequence[str] = (),
+    note: str = "",
+    seconds: float | None = None,
+) -> Ranking:
+    """Write one judgement; it takes the place of the annotator's current one on this group.
+
+    Args:
+        ranks: one per completion of the group, in the group's order; empty unless kind is "ranking".
+        annotator: defaults to the project's annotator.
+
+    Raises:
+        UserError: the ranks are not a weak order of this group's completions.
+    """
+    if kind not in KINDS:
+        raise UserError(f"{kind!r} is not a kind of judgement.", f"Use one of {', '.join(KINDS)}.")
+    items: dict[CompletionId, int | None] = {}
+    if kind == "ranking":
+        checked = weak_orders.validate(ranks, len(group.completions))
+        items = {c.id: rank for c, rank in zip(group.completions, checked, strict=True)}
+    elif ranks:
+        raise UserError(f"A {kind.replace('_', ' ')} carries no ranks.", "Leave the ranks out.")
+    annotator = annotator or project.annotator
+    with project.transaction():
+        return _write(
+            project,
+            Ranking(
+                id=RankingId(0),
+                uuid=new_uuid(),
+                group_id=group.id,
+                kind=kind,
+                annotator=annotator,
+                annotator_kind=annotator_kind,
+                ranks=items,
+                presented=tuple(presented),
+                strength=strength,
+                flags=tuple(flags),
+                note=note,
+                seconds=seconds,
+                supersedes=_last_id(project, group.id, annotator),
+                created=now(),
+            ),
+        )
+
+
+def undo(project: Project, annotator: str | None = None) -> Ranking | None:
+    """Take back the annotator's last judgement that was not undone yet, of whatever day.
+
+    The group goes back to what it was before: its earlier judgement, or unlabelled. Returns the row
+    that was undone, or None when there is nothing left to undo.
+    """
+    annotator = annotator or project.annotator
+    with project.transaction() as db:
+        row = db.conn.execute(
+            "SELECT id FROM rankings r WHERE annotator = ? AND annotator_kind = 'person' AND undoes IS NULL"
+            " AND NOT EXISTS (SELECT 1 FROM rankings u WHERE u.undoes = r.id) ORDER BY id DESC LIMIT 1",
+            [annotator],
+        ).fetchone()
+        if row is None:
+            return None
+        target = get(project, RankingId(row[0]))
+        before = get(project, target.supersedes) if target.supersedes is not None else None
+        _write(
+            project,
+            Ranking(
+                id=RankingId(0),
+                uuid=new_uuid(),
+                group_id=target.group_id,
+                kind=before.kind if before else "retraction",
+                annotator=annotator,
+                ranks=before.ranks if before else {},
+                presented=before.presented if before else (),
+                strength=before.strength if before else 1,
+                flags=before.flags if before else (),
+                note=before.note if before else "",
+                seconds=before.seconds if before else None,
+                supersedes=_last_id(project, target.group_id, annotator),
+                undoes=target.id,
+                created=now(),
+            ),
+        )
+        return target
+
+
+def get(project: Project, ranking_id: RankingId) -> Ranking:
+    row = project.db.conn.execute(f"SELECT {_COLUMNS} FROM rankings WHERE id = ?", [ranking_id]).fetchone()
+    if row is None:
+        raise UserError(f"There is no ranking {ranking_id} in this project.")
+    return _ranking(project, row)
+
+
+def current(project: Project, group_id: GroupId, annotator: str | None = None) -> Ranking | None:
+    """The annotator's judgement on a group as it stands, or None."""
+    row = project.db.conn.execute(
+        f"SELECT {_COLUMNS} FROM current_rankings WHERE group_id = ? AND annotator = ?",
+        [group_id, annotator or project.annotator],
+    ).fetchone()
+    return None if row is None else _ranking(project, row)
+
+
+def all_current(project: Project, *, kind: str | None = None, annotator_kind: str | None = "person") -> list[Ranking]:
+    """Every judgement as it stands, in the order of their groups."""
+    rows = project.db.conn.execute(
+        f"SELECT {_COLUMNS} FROM current_rankings WHERE (? IS NULL OR kind = ?)"
+        " AND (? IS NULL OR annotator_kind = ?) ORDER BY group_id, id",
+        [kind, kind, annotator_kind, annotator_kind],
+    ).fetchall()
+    return [_ranking(project, row) for row in rows]
+
+
+def recent(project: Project, annotator: str | None = None, limit: int = 20) -> list[Ranking]:
+    """The annotator's latest standing judgements, newest first: the history strip."""
+    rows = project.db.conn.execute(
+        f"SELECT {_COLUMNS} FROM current_rankings WHERE annotator = ? ORDER BY id DESC LIMIT ?",
+        [annotator or project.annotator, limit],
+    ).fetchall()
+    return [_ranking(project, row) for row in rows]
+
+
+def next_groups(
+    project: Project, annotator: str | None = None, *, limit: int = 2, after: GroupId | None = None
+) -> list[Group]:
+    """The next ready groups without a judgement of this annotator, in order, from past `after`."""
+    rows = project.db.conn.execute(
+        "SELECT id FROM groups g WHERE ready = 1 AND id > ? AND NOT EXISTS"
+        " (SELECT 1 FROM current_rankings r WHERE r.group_id = g.id AND r.annotator = ?) ORDER BY id LIMIT ?",
+        [after or 0, annotator or project.annotator, limit],
+    ).fetchall()
+    return completions.get_groups(project, [row[0] for row in rows])
+
+
+def counts(project: Project, annotator: str | None = None) -> Counts:
+    """What is done and what is left, from the database."""
+    conn = project.db.conn
+    (ready,) = conn.execute("SELECT count(*) FROM groups WHERE ready = 1").fetchone()
+    kinds = dict(
+        conn.execute(
+            "SELECT kind, count(*) FROM current_rankings WHERE annotator = ? GROUP BY kind",
+            [annotator or project.annotator],
+        ).fetchall()
+    )
+    return Counts(ready, kinds.get("ranking", 0), kinds.get("skip", 0), kinds.get("all_bad", 0))
+
+
+def labelled(project: Project) -> list[tuple[Group, Ranking]]:
+    """Every standing ranking by a person, with its group: what training and export start from."""
+    found = all_current(project, kind="ranking")
+    groups = {g.id: g for g in completions.get_groups(project, {r.group_id: None for r in found})}
+    return [(groups[r.group_id], r) for r in found]
+
+
+def ranks_of(group: Group, ranks: Mapping[CompletionId, int | None]) -> tuple[int | None, ...]:
+    """The ranks in the order of the group's completions; a completion added later is unranked."""
+    return tuple(ranks.get(completion.id) for completion in group.completions)
+
+
+_COLUMNS = (
+    "id, uuid, group_id, kind, annotator, annotator_kind, presented, strength, flags, note, seconds,"
+    " supersedes, undoes, created"
+)
+
+
+def _ranking(project: Project, row: tuple) -> Ranking:
+    items = project.db.conn.execute(
+        "SELECT completion_id, rank FROM ranking_items WHERE ranking_id = ?", [row[0]]
+    ).fetchall()
+    return Ranking(
+        id=RankingId(row[0]),
+        uuid=row[1],
+        group_id=GroupId(row[2]),
+        kind=row[3],
+        annotator=row[4],
+        annotator_kind=row[5],
+        ranks={CompletionId(completion): rank for completion, rank in items},
+        presented=tuple(json.loads(row[6])),
+        strength=row[7],
+        flags=tuple(json.loads(row[8])),
+        note=row[9],
+        seconds=row[10],
+        supersedes=row[11],
+        undoes=row[12],
+        created=row[13],
+    )
+
+
+def _last_id(project: Project, group_id: GroupId, annotator: str) -> RankingId | None:
+    row = project.db.conn.execute(
+        "SELECT max(id) FROM rankings WHERE group_id = ? AND annotator = ?", [group_id, annotator]
+    ).fetchone()
+    return row[0]
+
+
+def _write(project: Project, ranking: Ranking) -> Ranking:
+    conn = project.db.conn
+    cursor = conn.execute(
+        "INSERT INTO rankings (uuid, group_id, kind, annotator, annotator_kind, presented, strength, flags, note,"
+        " seconds, supersedes, undoes, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            ranking.uuid,
+            ranking.group_id,
+            ranking.kind,
+            ranking.annotator,
+            ranking.annotator_kind,
+            to_text(list(ranking.presented)),
+            ranking.strength,
+            to_text(list(ranking.flags)),
+            ranking.note,
+            ranking.seconds,
+            ranking.supersedes,
+            ranking.undoes,
+            ranking.created,
+        ],
+    )
+    conn.executemany(
+        "INSERT INTO ranking_items (ranking_id, completion_id, rank) VALUES (?, ?, ?)",
+        [(cursor.lastrowid, completion, rank) for completion, rank in ranking.ranks.items()],
+    )
+    return get(project, RankingId(cursor.lastrowid or 0))

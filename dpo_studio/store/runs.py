@@ -1,0 +1,208 @@
+"""Training runs: their place in the project, and the frozen snapshot that a run trains on.
+
+A run's metrics live in its folder (`events.jsonl`), never here. A run that left an adapter becomes
+a policy with `adopt`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dpo_studio.core import ranking as weak_orders
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.settings import TrainingSettings
+from dpo_studio.core.types import Group, Policy, PolicyId, Prompt, Ranking, Run, RunId
+
+from . import policies, prompts, rankings
+from .database import Project, new_uuid, now, to_text
+
+SETTINGS_FILE, DATA_FILE, PROMPTS_FILE = "settings.json", "data.jsonl", "sample_prompts.jsonl"
+SAMPLE_PROMPTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What a training run would use, and what it leaves out and why."""
+
+    train: tuple[tuple[Group, Ranking], ...]
+    held_out: tuple[tuple[Group, Ranking], ...]
+    all_tied: int
+
+    @property
+    def largest_k(self) -> int:
+        return max((len(group.completions) for group, _ in self.train + self.held_out), default=0)
+
+
+def training_data(project: Project) -> TrainingData:
+    """The standing rankings that order something, split by their prompts."""
+    train, held_out, all_tied = [], [], 0
+    for group, ranking in rankings.labelled(project):
+        if not weak_orders.is_trainable(rankings.ranks_of(group, ranking.ranks)):
+            all_tied += 1
+        elif group.prompt.held_out:
+            held_out.append((group, ranking))
+        else:
+            train.append((group, ranking))
+    return TrainingData(tuple(train), tuple(held_out), all_tied)
+
+
+def create(project: Project, policy: Policy, settings: TrainingSettings, *, name: str = "") -> Run:
+    """Make a run's folder with its settings and data, and its row. Nothing is started.
+
+    The folder gets `settings.json`, `data.jsonl` (a group a line), and `sample_prompts.jsonl` (the
+    prompts answered before and after: unlabelled ones first, then held-out ones, then any).
+
+    Raises:
+        UserError: no rankings yet, or none that orders anything.
+    """
+    settings.validate()
+    data = training_data(project)
+    if not data.train:
+        raise UserError(*_why_no_data(data))
+    run_uuid = new_uuid()
+    folder = Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{run_uuid[:8]}"
+    path = project.folder / folder
+    try:
+        path.mkdir(parents=True)
+        body = {
+            "run": run_uuid,
+            "base": policy.base,
+            "adapter": None if policy.adapter is None else str(project.folder / policy.adapter),
+            "training": settings.to_json(),
+        }
+        _write(path / SETTINGS_FILE, json.dumps(body, indent=2) + "\n")
+        lines = [_group_line(g, r) for g, r in data.train + data.held_out]
+        _write(path / DATA_FILE, "".join(lines))
+        _write(path / PROMPTS_FILE, "".join(_prompt_line(p) for p in _sample_prompts(project)))
+    except OSError as error:
+        raise UserError(
+            f"The run's folder could not be written: {error.strerror}.", "Free some disk space and train again."
+        ) from error
+    with project.transaction() as db:
+        (number,) = db.conn.execute("SELECT count(*) + 1 FROM runs").fetchone()
+        cursor = db.conn.execute(
+            "INSERT INTO runs (uuid, name, folder, policy_id, settings, created) VALUES (?, ?, ?, ?, ?, ?)",
+            [run_uuid, name or f"Run {number}", folder.as_posix(), policy.id, to_text(settings.to_json()), now()],
+        )
+        return get(project, RunId(cursor.lastrowid or 0))
+
+
+def adopt(project: Project, run: Run, adapter: str) -> Policy:
+    """Make the adapter that a run left a policy of the project; once, however often it is asked.
+
+    Args:
+        adapter: the adapter's folder, relative to the run's folder.
+    """
+    with project.transaction() as db:
+        parent = policies.get(project, run.policy_id)
+        policy = policies.add(
+            project,
+            parent.base,
+            name=f"{parent.name.split(' + ')[0]} + {run.name}",
+            adapter=f"{run.folder}/{adapter}",
+            parent_id=parent.id,
+        )
+        db.conn.execute("UPDATE runs SET result_policy_id = ? WHERE id = ?", [policy.id, run.id])
+        return policy
+
+
+def get(project: Project, run_id: RunId) -> Run:
+    row = project.db.conn.execute(f"SELECT {_COLUMNS} FROM runs WHERE id = ?", [run_id]).fetchone()
+    if row is None:
+        raise UserError(f"There is no run {run_id} in this project.")
+    return _run(row)
+
+
+def all_runs(project: Project) -> list[Run]:
+    """Every run, oldest first."""
+    return [_run(row) for row in project.db.conn.execute(f"SELECT {_COLUMNS} FROM runs ORDER BY id")]
+
+
+def find(project: Project, name: str) -> Run:
+    """A run by its number, name, uuid or folder name.
+
+    Raises:
+        UserError: there is none, with the names there are.
+    """
+    runs = all_runs(project)
+    for run in runs:
+        if name in (str(run.id), run.name, run.uuid, run.folder, Path(run.folder).name):
+            return run
+    names = ", ".join(run.name for run in runs) or "none yet"
+    raise UserError(f"There is no run called {name!r} in this project.", f"The runs are: {names}.")
+
+
+_COLUMNS = "id, uuid, name, folder, policy_id, settings, result_policy_id, created"
+
+
+def _run(row: tuple) -> Run:
+    return Run(
+        id=RunId(row[0]),
+        uuid=row[1],
+        name=row[2],
+        folder=row[3],
+        policy_id=PolicyId(row[4]),
+        settings=json.loads(row[5]),
+        result_policy_id=row[6],
+        created=row[7],
+    )
+
+
+def _why_no_data(data: TrainingData) -> tuple[str, str]:
+    if data.held_out:
+        return (
+            "Every ranking so far is on a held-out prompt, so there is nothing to train on.",
+            "Label a few more groups.",
+        )
+    if data.all_tied:
+        return (
+            f"All {data.all_tied} rankings are complete ties, and a tie alone teaches nothing.",
+            "Label groups in which one answer is better than another.",
+        )
+    return "There are no rankings yet, so there is nothing to train on.", "Rank some answers in Label first."
+
+
+def _group_line(group: Group, ranking: Ranking) -> str:
+    body: dict[str, Any] = {
+        "group": group.uuid,
+        "held_out": group.prompt.held_out,
+        "prompt": [message.to_json() for message in group.prompt.messages],
+        "completions": [
+            {
+                "text": c.text,
+                "token_ids": None if c.token_ids is None else list(c.token_ids),
+                "tokenizer_hash": c.tokenizer_hash,
+                "finish_reason": c.finish_reason,
+            }
+            for c in group.completions
+        ],
+        "ranks": list(rankings.ranks_of(group, ranking.ranks)),
+        "strength": ranking.strength,
+        "annotator": ranking.annotator,
+    }
+    return json.dumps(body, ensure_ascii=False) + "\n"
+
+
+def _sample_prompts(project: Project) -> list[Prompt]:
+    labelled_prompts = {
+        row[0]
+        for row in project.db.conn.execute(
+            "SELECT DISTINCT g.prompt_id FROM groups g JOIN current_rankings r ON r.group_id = g.id"
+        )
+    }
+    everything = prompts.all_prompts(project)
+    everything.sort(key=lambda p: (p.id in labelled_prompts, not p.held_out, len(p.messages) > 1, p.id))
+    return everything[:SAMPLE_PROMPTS]
+
+
+def _prompt_line(prompt: Prompt) -> str:
+    body = {"prompt": prompt.id, "messages": [message.to_json() for message in prompt.messages]}
+    return json.dumps(body, ensure_ascii=False) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

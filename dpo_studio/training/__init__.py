@@ -1,0 +1,1 @@
+"""Objectives, batches and the engine that yields events."""

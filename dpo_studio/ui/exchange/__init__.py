@@ -1,0 +1,1 @@
+"""Export: data and adapters in Hugging Face formats."""

@@ -1,0 +1,1 @@
+"""Generate: prompts in, completions streaming out."""

@@ -1,0 +1,1 @@
+"""Label: one comparison after another, by keys."""

@@ -1,0 +1,1 @@
+"""Train: settings, live curves, and the answers before and after."""
