@@ -142,6 +142,9 @@ QComboBox QAbstractItemView {
 QComboBox QAbstractItemView::item { min-height: 1.6em; padding: 2px 6px; border-radius: 4px; }
 
 QSpinBox, QDoubleSpinBox { padding-right: 24px; }
+QAbstractSpinBox QLineEdit, QComboBox QLineEdit {
+    border: none; padding: 0 0 0 6px; min-height: 0; background: transparent;
+}
 QSpinBox:focus, QDoubleSpinBox:focus { padding-right: 23px; }
 QSpinBox::up-button, QDoubleSpinBox::up-button {
     subcontrol-origin: border; subcontrol-position: top right; width: 22px; border: none; background: transparent;
@@ -152,10 +155,11 @@ QSpinBox::down-button, QDoubleSpinBox::down-button {
 QSpinBox::up-arrow, QDoubleSpinBox::up-arrow { image: $chevron_up; width: 10px; height: 10px; }
 QSpinBox::down-arrow, QDoubleSpinBox::down-arrow { image: $chevron_down; width: 10px; height: 10px; }
 
+QSlider:horizontal { min-height: 24px; }
 QSlider::groove:horizontal { height: 4px; background: $border; border-radius: 2px; }
 QSlider::sub-page:horizontal { background: $accent; border-radius: 2px; }
 QSlider::handle:horizontal {
-    width: 14px; height: 14px; margin: -6px 0; background: $surface; border: 2px solid $accent; border-radius: 9px;
+    width: 12px; height: 12px; margin: -6px 0; background: $surface; border: 2px solid $accent; border-radius: 8px;
 }
 QSlider::handle:horizontal:focus, QSlider::handle:horizontal:hover { background: $accent; }
 QSlider:focus { border: 1px solid $accent; border-radius: 6px; }
@@ -208,7 +212,7 @@ QAbstractItemView {
     border-radius: 8px; outline: none; selection-background-color: $selection; selection-color: $text;
 }
 QAbstractItemView:focus { border: 2px solid $accent; }
-QListView::item, QTreeView::item { padding: 5px 8px; border-radius: 4px; }
+QListView::item, QTreeView::item { padding: 5px 8px; border-radius: 4px; min-height: 1.3em; }
 QAbstractItemView::item:hover { background: $hover; }
 QAbstractItemView::item:selected { background: $selection; color: $text; }
 QTableView { gridline-color: $border; }
