@@ -46,7 +46,7 @@ class SamplingSettings:
     """
 
     k: int = 4
-    temperature: float = 0.9
+    temperature: float = 0.8
     top_p: float = 0.95
     top_k: int = 0
     min_p: float = 0.0
@@ -81,9 +81,9 @@ class SamplingSettings:
 
 #: Presets by name: a sentence for the person, and what it sets.
 SAMPLING_PRESETS: dict[str, tuple[str, dict[str, float]]] = {
-    "focused": ("close to the model's favourite answer", {"temperature": 0.6, "top_p": 0.9}),
-    "balanced": ("varied and still sensible", {"temperature": 0.9, "top_p": 0.95}),
-    "diverse": ("as different as the model can be", {"temperature": 1.2, "top_p": 0.98}),
+    "focused": ("close to the model's favourite answer", {"temperature": 0.5, "top_p": 0.9}),
+    "balanced": ("varied and still sensible", {"temperature": 0.8, "top_p": 0.95}),
+    "diverse": ("as different as the model can be", {"temperature": 1.1, "top_p": 0.98}),
 }
 
 
