@@ -13,9 +13,8 @@ from pathlib import Path
 
 _HEARTBEAT_S = 20.0
 _FAILURE_LINES = 30
-_PIP_NEWS = re.compile(
-    r"^\s*(Collecting|Downloading|Using cached|Installing|Building|Preparing|Obtaining|Processing)\b.*"
-)
+_PIP_NEWS = re.compile(r"^\s*(Collecting|Downloading|Using cached|Installing|Building|Obtaining|Processing)\b")
+_SIZE = re.compile(r"\(([\d.]+ [kMG]B)\)\s*$")
 
 
 class SetupError(Exception):

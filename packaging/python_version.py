@@ -18,10 +18,8 @@ def require():
         if path:
             sys.exit(subprocess.call([path] + sys.argv))
     sys.stderr.write(
-        "DPO Studio needs Python 3.11 or newer, and this is Python {}.{}.\n"
+        f"DPO Studio needs Python 3.11 or newer, and this is Python {sys.version_info[0]}.{sys.version_info[1]}.\n"
         "Install a newer one (https://www.python.org/downloads, or your system's packages, for example\n"
-        "`apt install python3.11 python3.11-venv`) and start again with it: python3.11 {}\n".format(
-            sys.version_info[0], sys.version_info[1], os.path.relpath(sys.argv[0])
-        )
+        f"`apt install python3.11 python3.11-venv`) and start again with it: python3.11 {os.path.relpath(sys.argv[0])}\n"
     )
     sys.exit(2)
