@@ -17,9 +17,10 @@ def require():
         path = shutil.which(name)
         if path:
             sys.exit(subprocess.call([path] + sys.argv))
+    name = os.path.relpath(sys.argv[0])
     sys.stderr.write(
         f"DPO Studio needs Python 3.11 or newer, and this is Python {sys.version_info[0]}.{sys.version_info[1]}.\n"
         "Install a newer one (https://www.python.org/downloads, or your system's packages, for example\n"
-        f"`apt install python3.11 python3.11-venv`) and start again with it: python3.11 {os.path.relpath(sys.argv[0])}\n"
+        f"`apt install python3.11 python3.11-venv`) and start again with it: python3.11 {name}\n"
     )
     sys.exit(2)
