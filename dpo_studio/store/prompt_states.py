@@ -1,0 +1,87 @@
+"""How far each prompt has come on its way to a label, and the queue of unfinished groups.
+
+One query for all prompts, so that a list of many thousands stays quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dpo_studio.core.types import Group, GroupId, PolicyId, PromptId
+
+from . import completions
+from .database import Project
+
+
+@dataclass(frozen=True, slots=True)
+class PromptState:
+    """The groups of one prompt, counted.
+
+    Attributes:
+        groups, ready, labelled: how many there are, have all their completions, and were judged by
+            the project's annotator.
+        have, size: completions there are and are to be, of the unfinished groups together.
+    """
+
+    groups: int = 0
+    ready: int = 0
+    labelled: int = 0
+    have: int = 0
+    size: int = 0
+
+    @property
+    def unfinished(self) -> int:
+        return self.groups - self.ready
+
+
+def by_prompt(project: Project, prompt_id: PromptId | None = None) -> dict[PromptId, PromptState]:
+    """The states of all prompts that have a group, or of one."""
+    rows = project.db.conn.execute(
+        """SELECT g.prompt_id, count(*), sum(g.ready),
+            sum(EXISTS (SELECT 1 FROM current_rankings r WHERE r.group_id = g.id AND r.annotator = ?)),
+            sum(CASE g.ready WHEN 0 THEN (SELECT count(*) FROM group_items i WHERE i.group_id = g.id) ELSE 0 END),
+            sum(CASE g.ready WHEN 0 THEN g.size ELSE 0 END)
+        FROM groups g WHERE ? IS NULL OR g.prompt_id = ? GROUP BY g.prompt_id""",
+        [project.annotator, prompt_id, prompt_id],
+    )
+    return {PromptId(row[0]): PromptState(*row[1:]) for row in rows}
+
+
+def latest_group(project: Project, prompt_id: PromptId) -> Group | None:
+    """The prompt's newest group, finished or not."""
+    row = project.db.conn.execute("SELECT max(id) FROM groups WHERE prompt_id = ?", [prompt_id]).fetchone()
+    return None if row[0] is None else completions.get_group(project, GroupId(row[0]))
+
+
+def used_seeds(project: Project, policy_id: PolicyId | None) -> dict[PromptId, set[int]]:
+    """The seeds with which this policy's groups were asked for, by prompt."""
+    seeds: dict[PromptId, set[int]] = {}
+    rows = project.db.conn.execute(
+        "SELECT prompt_id, json_extract(sampling, '$.seed') FROM groups WHERE policy_id IS ? AND sampling IS NOT NULL",
+        [policy_id],
+    )
+    for prompt_id, seed in rows:
+        if seed is not None:
+            seeds.setdefault(PromptId(prompt_id), set()).add(int(seed))
+    return seeds
+
+
+def take_out_of_queue(project: Project, group_ids: Iterable[GroupId]) -> int:
+    """Stop waiting for these unfinished groups and return how many there were.
+
+    Those with two or more completions can be labelled as they are; the others are given up, and a
+    completion they have stays in the project.
+    """
+    taken = 0
+    with project.transaction() as db:
+        for group in completions.get_groups(project, group_ids):
+            if group.ready:
+                continue
+            if len(group.completions) >= 2:
+                completions.accept_as_is(project, group.id)
+            else:
+                db.conn.execute("DELETE FROM group_items WHERE group_id = ?", [group.id])
+                db.conn.execute("DELETE FROM groups WHERE id = ?", [group.id])
+            taken += 1
+    return taken
