@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dpo_studio.core.errors import UserError
+from dpo_studio.core.events import CompletionFinished
 from dpo_studio.core.types import Completion, CompletionId, Group, GroupId, PolicyId, PromptId
 
 from . import prompts
@@ -95,6 +96,24 @@ def add(
         )
         row = db.conn.execute(f"{_COMPLETIONS} WHERE c.id = ? AND i.group_id = ?", [completion_id, group_id]).fetchone()
         return _completion(row)
+
+
+def record(project: Project, event: CompletionFinished) -> Completion:
+    """Add what a generation worker finished to the group it was asked for, with the group's policy and settings."""
+    group = get_group(project, GroupId(event.group))
+    return add(
+        project,
+        group.id,
+        event.text,
+        candidate=event.candidate,
+        policy_id=group.policy_id,
+        token_ids=event.token_ids,
+        tokenizer_hash=event.tokenizer_hash,
+        logp=event.logp,
+        sampling=group.sampling,
+        seed=event.seed,
+        finish_reason=event.finish_reason,
+    )
 
 
 def accept_as_is(project: Project, group_id: GroupId) -> None:
