@@ -6,10 +6,11 @@ after -> the stated preference counted on unlabelled prompts -> exports and a pi
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from dpo_studio.core import commands, events
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import SamplingSettings, recommend
-from dpo_studio.core.types import Group, Policy
+from dpo_studio.core.types import Group, GroupId, Policy, Run
 from dpo_studio.evaluation.figures import save_curves
 from dpo_studio.evaluation.intervals import Share, wilson, win_rate
 from dpo_studio.evaluation.stated_preferences import BREVITY, StatedPreference
@@ -28,8 +29,16 @@ from dpo_studio.store import Project, completions, policies, prompts, rankings, 
 from dpo_studio.store.sample import copy_sample
 
 FRESH_PROMPTS = 3
-MEASURED_CANDIDATES = (0, 1)
 Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A stated preference before and after training; the unit is a prompt, a tie counts as half a win."""
+
+    kept_before: Share
+    kept_after: Share
+    wins: Share
 
 
 @dataclass(slots=True)
@@ -43,15 +52,10 @@ class Summary:
     optimiser_steps: int = 0
     held_out_accuracy_before: float | None = None
     held_out_accuracy_after: float | None = None
-    keeps_before: Share | None = None
-    keeps_after: Share | None = None
-    wins: Share | None = None
+    effect: Effect | None = None
     made: dict[str, Path] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        def share(value: Share | None) -> dict[str, float] | None:
-            return None if value is None else {"share": value.value, "low": value.low, "high": value.high, "n": value.n}
-
         return {
             "folder": str(self.folder),
             "seconds": round(self.seconds, 1),
@@ -59,8 +63,7 @@ class Summary:
             "rankings": self.rankings,
             "optimiser_steps": self.optimiser_steps,
             "held_out_accuracy": {"before": self.held_out_accuracy_before, "after": self.held_out_accuracy_after},
-            "keeps_guideline": {"before": share(self.keeps_before), "after": share(self.keeps_after)},
-            "after_beats_before": share(self.wins),
+            "guideline": None if self.effect is None else dataclasses.asdict(self.effect),
             "made": {name: str(path) for name, path in self.made.items()},
         }
 
@@ -87,7 +90,7 @@ def main(folder: Path | None = None, report: Report = lambda line: print(line, f
         summary.fresh_completions = _generate_fresh(project, base, generator, report)
 
         report("3/6  Training on the sample's rankings with PL-DPO:")
-        run, said = _train(project, base, report)
+        run, said = train(project, base, report)
         done = next(event for event in reversed(said) if isinstance(event, events.RunDone))
         summary.optimiser_steps = done.steps
         measured = [event.metrics.get("accuracy") for event in said if isinstance(event, events.Evaluated)]
@@ -100,7 +103,11 @@ def main(folder: Path | None = None, report: Report = lambda line: print(line, f
         _show_answers(said, report)
 
         report("5/6  The guideline, counted on prompts nobody labelled:")
-        _measure(project, trained, generator, BREVITY, summary, report)
+        summary.effect = measure(project, trained, generator)
+        if summary.effect:
+            report(f"     kept before training: {summary.effect.kept_before}")
+            report(f"     kept after training:  {summary.effect.kept_after}")
+            report(f"     after beats before:   {summary.effect.wins}")
 
         report("6/6  Exports:")
         _export(project, run, said, summary)
@@ -126,7 +133,7 @@ def _generate_fresh(project: Project, policy: Policy, generator: Generator, repo
         for prompt in chosen
     ]
     made = 0
-    for event in _answers(project, policy, generator, groups, sampling, tuple(range(sampling.k))):
+    for event in _answers(project, policy, generator, groups, sampling):
         if isinstance(event, events.CompletionFinished):
             completions.record(project, event)
             made += 1
@@ -135,7 +142,7 @@ def _generate_fresh(project: Project, policy: Policy, generator: Generator, repo
         elif isinstance(event, events.ModelLoaded):
             report(f"     {event.parameters / 1e6:.0f} M parameters on {event.device} in {event.dtype}")
         elif isinstance(event, events.GroupFinished):
-            group = completions.get_group(project, event.group)
+            group = completions.get_group(project, GroupId(event.group))
             report(f"     {group.prompt.title}  ({event.tokens} tokens in {event.seconds:.1f} s)")
             for completion in group.completions:
                 report(f"       {completion.candidate + 1}. {_short(completion.text)}")
@@ -148,13 +155,14 @@ def _answers(
     generator: Generator,
     groups: list[Group],
     sampling: SamplingSettings,
-    candidates: tuple[int, ...],
-) -> Any:
+) -> Iterator[events.Event]:
     command = commands.Generate(
         job="tour",
         base=policy.base,
         adapter=None if policy.adapter is None else str(project.folder / policy.adapter),
-        items=tuple(commands.GenerationItem(group.id, group.prompt.messages, candidates) for group in groups),
+        items=tuple(
+            commands.GenerationItem(group.id, group.prompt.messages, tuple(range(sampling.k))) for group in groups
+        ),
         sampling=sampling.to_json(),
     )
     for event in generator.run(command, lambda: False):
@@ -163,10 +171,15 @@ def _answers(
         yield event
 
 
-def _train(project: Project, policy: Policy, report: Report) -> tuple[Any, list[events.Event]]:
+def train(project: Project, policy: Policy, report: Report, *, seed: int = 0) -> tuple[Run, list[events.Event]]:
+    """Train with the recommended settings in a worker process; the run and all it said.
+
+    Raises:
+        UserError: training ended early, with the reason.
+    """
     data = runs.training_data(project)
-    recommended = recommend(len(data.train))
-    run = runs.create(project, policy, recommended.settings)
+    settings = dataclasses.replace(recommend(len(data.train)).settings, seed=seed)
+    run = runs.create(project, policy, settings)
     run_folder = project.folder / run.folder
     report(f"     {len(data.train)} rankings train it, {len(data.held_out)} are held out.")
     process = training_job.start(run_folder)
@@ -219,48 +232,46 @@ def _show_answers(said: list[events.Event], report: Report) -> None:
         report(f"     after:  {_short(after[prompt])}")
 
 
-def _measure(
-    project: Project,
-    trained: Policy,
-    generator: Generator,
-    preference: StatedPreference,
-    summary: Summary,
-    report: Report,
-) -> None:
-    """Answers of the base are in the project; the trained policy answers with the same settings."""
-    groups = [g for g in rankings.next_groups(project, limit=100) if g.policy_id == trained.parent_id]
-    groups = [g for g in groups if g.sampling and g.sampling.get("max_new_tokens", 0) >= 128]
+def measure(
+    project: Project, trained: Policy, generator: Generator, preference: StatedPreference = BREVITY, *, seed: int = 0
+) -> Effect | None:
+    """Count a preference on groups nobody labelled, answered by the parent policy and by the trained one.
+
+    The parent's answers are in the project; the trained policy answers with the same settings. A
+    prompt's answers hang together, so each prompt counts once, with the share of its answers.
+    """
+    groups = [g for g in rankings.next_groups(project, limit=1000) if g.policy_id == trained.parent_id]
     if not groups:
-        report("     There are no unlabelled groups to count on.")
-        return
-    sampling = SamplingSettings.from_json(groups[0].sampling or {})
-    before = {
-        (g.id, c.candidate): (c.text, c.finish_reason)
-        for g in groups
-        for c in g.completions
-        if c.candidate in MEASURED_CANDIDATES
-    }
-    after: dict[tuple[int, int], tuple[str, str]] = {}
-    for event in _answers(project, trained, generator, groups, sampling, MEASURED_CANDIDATES):
+        return None
+    longest = max(int((g.sampling or {}).get("max_new_tokens", 0)) for g in groups)
+    groups = [g for g in groups if (g.sampling or {}).get("max_new_tokens") == longest]
+    sampling = dataclasses.replace(SamplingSettings.from_json(groups[0].sampling or {}), seed=seed)
+    after: dict[int, list[tuple[str, str]]] = {group.id: [] for group in groups}
+    for event in _answers(project, trained, generator, groups, sampling):
         if isinstance(event, events.CompletionFinished):
-            after[event.group, event.candidate] = (event.text, event.finish_reason)
-    keys = sorted(set(before) & set(after))
-    summary.keeps_before = wilson(sum(preference.keeps(*before[key]) for key in keys), len(keys))
-    summary.keeps_after = wilson(sum(preference.keeps(*after[key]) for key in keys), len(keys))
-
-    def levels(answers: dict[tuple[int, int], tuple[str, str]]) -> list[float]:
-        by_prompt: dict[int, list[int]] = {}
-        for key in keys:
-            by_prompt.setdefault(key[0], []).append(preference.level(*answers[key]))
-        return [-sum(found) / len(found) for found in by_prompt.values()]
-
-    summary.wins = win_rate(levels(after), levels(before))
-    report(f"     kept before training: {summary.keeps_before}")
-    report(f"     kept after training:  {summary.keeps_after}")
-    report(f"     after beats before on {summary.wins} prompts (a tie counts half)")
+            after[event.group].append((event.text, event.finish_reason))
+    groups = [group for group in groups if after[group.id]]
+    before = [[(c.text, c.finish_reason) for c in group.completions] for group in groups]
+    later = [after[group.id] for group in groups]
+    return Effect(
+        kept_before=wilson(sum(_kept(preference, answers) for answers in before), len(groups)),
+        kept_after=wilson(sum(_kept(preference, answers) for answers in later), len(groups)),
+        wins=win_rate(
+            [-_mean_level(preference, answers) for answers in later],
+            [-_mean_level(preference, answers) for answers in before],
+        ),
+    )
 
 
-def _export(project: Project, run: Any, said: list[events.Event], summary: Summary) -> None:
+def _kept(preference: StatedPreference, answers: list[tuple[str, str]]) -> float:
+    return sum(preference.keeps(*answer) for answer in answers) / len(answers)
+
+
+def _mean_level(preference: StatedPreference, answers: list[tuple[str, str]]) -> float:
+    return sum(preference.level(*answer) for answer in answers) / len(answers)
+
+
+def _export(project: Project, run: Run, said: list[events.Event], summary: Summary) -> None:
     exports = project.folder / "exports"
     preference.export(project, exports / "preference")
     ranking.export(project, exports / "ranking")
@@ -277,10 +288,9 @@ def _export(project: Project, run: Any, said: list[events.Event], summary: Summa
 def _close(summary: Summary, report: Report) -> None:
     report("")
     report(f"Done in {summary.seconds / 60:.1f} minutes: {summary.optimiser_steps} optimiser steps.")
-    if summary.keeps_before and summary.keeps_after:
-        report(
-            f"Answers that keep the guideline: {summary.keeps_before.value:.0%} before, {summary.keeps_after} after."
-        )
+    if summary.effect:
+        report(f"Answers that keep the guideline: {summary.effect.kept_before} before,")
+        report(f"  {summary.effect.kept_after} after.")
     report(f"Open it with a window: dpo-studio {os.fspath(summary.folder)}")
 
 
