@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QObject, Signal
 
-from dpo_studio.store import Project
-
 from .job_board import JobBoard
+
+if TYPE_CHECKING:  # the store brings sqlite-utils along: not before a project is opened
+    from dpo_studio.store import Project
 
 
 class Context(QObject):
@@ -19,6 +22,12 @@ class Context(QObject):
         message: (text, level) a sentence for the person, shown in the window without blocking;
             level is "info" or "error".
         page_wanted: the name of the page to go to.
+        device_changed: `device` is another one.
+
+    Attributes:
+        project: the open project, or None.
+        jobs: what runs and what waits.
+        device: what models run on, as the last worker said ("CPU bf16"); empty before one did.
     """
 
     project_changed = Signal()
@@ -29,11 +38,13 @@ class Context(QObject):
     runs_changed = Signal()
     message = Signal(str, str)
     page_wanted = Signal(str)
+    device_changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.project: Project | None = None
         self.jobs = JobBoard(self)
+        self.device = ""
 
     def open(self, project: Project | None) -> None:
         """Show another project; the one before is closed."""
@@ -44,6 +55,15 @@ class Context(QObject):
 
     def say(self, text: str) -> None:
         self.message.emit(text, "info")
+
+    def tell_device(self, device: str, dtype: str) -> None:
+        """Note what a worker loaded its model on, for the status bar."""
+        short = {"bfloat16": "bf16", "float32": "fp32", "float16": "fp16"}
+        name = device.upper() if device in ("cpu", "mps") or device.startswith("cuda") else device
+        text = f"{name} {short.get(dtype.removeprefix('torch.'), dtype)}".strip()
+        if text != self.device:
+            self.device = text
+            self.device_changed.emit()
 
     def complain(self, error: Exception) -> None:
         """Show a UserError's sentence."""

@@ -90,6 +90,15 @@ QPushButton[role="link"] {
 QPushButton[role="link"]:hover { text-decoration: underline; }
 QPushButton[role="link"]:focus { border: 2px solid $accent; border-radius: 4px; padding: 1px 3px; }
 
+QPushButton[role="link"]:disabled { color: $outline; }
+
+QPushButton[role="rail"] {
+    background: transparent; border: 2px solid transparent; border-radius: 8px; padding: 0; min-height: 0;
+}
+QPushButton[role="rail"]:hover { background: $hover; }
+QPushButton[role="rail"]:checked { background: $selection; }
+QPushButton[role="rail"]:focus { border-color: $accent; padding: 0; }
+
 QToolButton {
     color: $text; background: transparent; border: 1px solid transparent; border-radius: 6px; padding: 4px 6px;
 }
@@ -142,9 +151,8 @@ QComboBox QAbstractItemView {
 QComboBox QAbstractItemView::item { min-height: 1.6em; padding: 2px 6px; border-radius: 4px; }
 
 QSpinBox, QDoubleSpinBox { padding-right: 24px; }
-QAbstractSpinBox QLineEdit, QComboBox QLineEdit {
-    border: none; padding: 0 0 0 6px; min-height: 0; background: transparent;
-}
+QSpinBox, QDoubleSpinBox { qproperty-alignment: "AlignRight | AlignVCenter"; }
+QComboBox QLineEdit { border: none; padding: 0; min-height: 0; background: transparent; }
 QSpinBox:focus, QDoubleSpinBox:focus { padding-right: 23px; }
 QSpinBox::up-button, QDoubleSpinBox::up-button {
     subcontrol-origin: border; subcontrol-position: top right; width: 22px; border: none; background: transparent;
@@ -179,6 +187,7 @@ QFrame[role="card"]:focus { border: 2px solid $accent; }
 QFrame[role="strip"] { background: $surface; border: 1px solid $border; border-radius: 8px; }
 QFrame[role="banner"] { background: $selection; border: 1px solid $accent; border-radius: 8px; }
 QFrame[role="banner-error"] { background: $card; border: 2px solid $bad; border-radius: 8px; }
+QFrame[role="overlay"] { background: $card; border: 1px solid $outline; border-radius: 10px; }
 QFrame[role="line"] { background: $border; border: none; max-height: 1px; min-height: 1px; }
 QFrame[role="rail"] { background: $surface; border: none; border-right: 1px solid $border; }
 QFrame[role="status"] { background: $surface; border: none; border-top: 1px solid $border; }
@@ -211,8 +220,8 @@ QAbstractItemView {
     color: $text; background: $surface; alternate-background-color: $background; border: 1px solid $border;
     border-radius: 8px; outline: none; selection-background-color: $selection; selection-color: $text;
 }
+QListView, QTreeView { padding: 4px; }
 QAbstractItemView:focus { border: 2px solid $accent; }
-QListView::item, QTreeView::item { padding: 5px 8px; border-radius: 4px; min-height: 1.3em; }
 QAbstractItemView::item:hover { background: $hover; }
 QAbstractItemView::item:selected { background: $selection; color: $text; }
 QTableView { gridline-color: $border; }

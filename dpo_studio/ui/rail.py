@@ -1,0 +1,139 @@
+"""The rail at the left: the pages in the order of the loop, with what waits on each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QIcon, QKeyEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from dpo_studio.core import bundled
+
+from . import theme
+from .page import Page
+
+WIDTH_CHARACTERS = 18
+_ICON_PX = 20
+
+
+class RailButton(QPushButton):
+    """One page of the rail: its picture, its title, and what waits there."""
+
+    def __init__(self, page: Page, number: int, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.page_name = page.name
+        self._page = page
+        self._number = number
+        self.setProperty("role", "rail")
+        self.setCheckable(True)
+        self.setAutoExclusive(True)
+        self.setToolTip(f"Ctrl+{number}")
+        self._picture = QLabel()
+        self._picture.setFixedWidth(_ICON_PX + 4)
+        title = QLabel(page.title)
+        self._badge = QLabel()
+        self._badge.setProperty("role", "muted")
+        text = QVBoxLayout()
+        text.setSpacing(0)
+        text.addWidget(title)
+        text.addWidget(self._badge)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_S, theme.SPACE_S)
+        row.setSpacing(theme.SPACE_S)
+        row.addWidget(self._picture, 0, Qt.AlignmentFlag.AlignVCenter)
+        row.addLayout(text, 1)
+        for label in (self._picture, title, self._badge):
+            label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        page.badge_changed.connect(self.refresh)
+        self.refresh()
+
+    @property
+    def badge(self) -> str:
+        """What it says waits there."""
+        return self._badge.text()
+
+    def refresh(self) -> None:
+        """Read the page's badge and paint the picture in the colours of now."""
+        badge = self._page.badge()
+        self._badge.setText(badge)
+        self._badge.setVisible(bool(badge))
+        self.setAccessibleName(f"{self._page.title}, {badge}" if badge else self._page.title)
+        self._picture.setPixmap(_icon(self.page_name).pixmap(QSize(_ICON_PX, _ICON_PX), self.devicePixelRatioF()))
+        self.updateGeometry()
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        return self.layout().sizeHint()
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        return self.layout().minimumSize()
+
+
+class Rail(QFrame):
+    """The pages of the window. Up and Down move among them.
+
+    Signals:
+        chosen: the name of the page that was asked for.
+    """
+
+    chosen = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "rail")
+        self.setAccessibleName("Pages")
+        self.buttons: list[RailButton] = []
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(theme.SPACE_S, theme.SPACE_L, theme.SPACE_S, theme.SPACE_L)
+        self._column.setSpacing(4)
+        self._column.addStretch(1)
+        theme.notifier().changed.connect(self._on_look_changed)
+        self._fit()
+
+    def set_pages(self, pages: Sequence[Page]) -> None:
+        """Show these pages in place of the ones before."""
+        for button in self.buttons:
+            self._column.removeWidget(button)
+            button.deleteLater()
+        self.buttons = []
+        for number, page in enumerate(pages, 1):
+            button = RailButton(page, number, self)
+            button.clicked.connect(self._on_clicked)
+            self._column.insertWidget(number - 1, button)
+            self.buttons.append(button)
+
+    def show_current(self, name: str) -> None:
+        for button in self.buttons:
+            button.setChecked(button.page_name == name)
+
+    def refresh(self) -> None:
+        for button in self.buttons:
+            button.refresh()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+        step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}.get(Qt.Key(event.key()), 0)
+        focused = next((i for i, button in enumerate(self.buttons) if button.hasFocus()), None)
+        if not step or focused is None:
+            super().keyPressEvent(event)
+            return
+        self.buttons[(focused + step) % len(self.buttons)].setFocus(Qt.FocusReason.TabFocusReason)
+
+    def _on_clicked(self) -> None:
+        button = self.sender()
+        if isinstance(button, RailButton):
+            self.chosen.emit(button.page_name)
+
+    def _on_look_changed(self) -> None:
+        self._fit()
+        self.refresh()
+
+    def _fit(self) -> None:
+        self.setFixedWidth(self.fontMetrics().averageCharWidth() * WIDTH_CHARACTERS + 3 * theme.SPACE_XL)
+
+
+def _icon(name: str) -> QIcon:
+    look = "dark" if theme.current().dark else "light"
+    try:
+        return QIcon(str(bundled.folder("resources") / "icons" / f"{name}-{look}.svg"))
+    except FileNotFoundError:
+        return QIcon()

@@ -1,0 +1,99 @@
+"""What the window remembers between starts: last project, page, recent ones, geometry, look."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QSettings
+
+ORGANISATION, APPLICATION = "DPO Studio", "DPO Studio"
+PATH_VARIABLE = "DPO_STUDIO_SETTINGS"
+RECENT_KEPT = 8
+
+
+class SettingsStore:
+    """Named, typed access to the settings file.
+
+    The file named by the environment variable DPO_STUDIO_SETTINGS takes the place of the user's own.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        named = path or os.environ.get(PATH_VARIABLE)
+        if named:
+            self._settings = QSettings(str(named), QSettings.Format.IniFormat)
+        else:
+            self._settings = QSettings(ORGANISATION, APPLICATION)
+
+    @property
+    def recent(self) -> list[Path]:
+        """Project folders, the one opened last first; some may be gone by now."""
+        value = self._settings.value("projects/recent", [])
+        names = [value] if isinstance(value, str) else list(value or [])
+        return [Path(str(name)) for name in names if name]
+
+    def add_recent(self, folder: Path) -> None:
+        self._set_recent([folder, *(other for other in self.recent if other != folder)][:RECENT_KEPT])
+
+    def remove_recent(self, folder: Path) -> None:
+        self._set_recent([other for other in self.recent if other != folder])
+        if self.last_project == folder:
+            self.last_project = None
+
+    @property
+    def last_project(self) -> Path | None:
+        """The project that was open when the window closed."""
+        text = self._text("projects/last")
+        return Path(text) if text else None
+
+    @last_project.setter
+    def last_project(self, folder: Path | None) -> None:
+        self._settings.setValue("projects/last", "" if folder is None else str(folder))
+
+    @property
+    def last_page(self) -> str:
+        return self._text("window/page")
+
+    @last_page.setter
+    def last_page(self, name: str) -> None:
+        self._settings.setValue("window/page", name)
+
+    @property
+    def geometry(self) -> QByteArray | None:
+        value = self._settings.value("window/geometry")
+        return value if isinstance(value, QByteArray) and not value.isEmpty() else None
+
+    @geometry.setter
+    def geometry(self, value: QByteArray) -> None:
+        self._settings.setValue("window/geometry", value)
+
+    @property
+    def theme_mode(self) -> str:
+        """ "system", "light" or "dark"."""
+        return self._text("look/mode") or "system"
+
+    @theme_mode.setter
+    def theme_mode(self, mode: str) -> None:
+        self._settings.setValue("look/mode", mode)
+
+    @property
+    def text_scale(self) -> float:
+        try:
+            return float(self._text("look/text_scale") or 1.0)
+        except ValueError:
+            return 1.0
+
+    @text_scale.setter
+    def text_scale(self, scale: float) -> None:
+        self._settings.setValue("look/text_scale", f"{scale:.2f}")
+
+    def save(self) -> None:
+        """Write to disk now."""
+        self._settings.sync()
+
+    def _text(self, key: str) -> str:
+        value = self._settings.value(key, "")
+        return value if isinstance(value, str) else ""
+
+    def _set_recent(self, folders: list[Path]) -> None:
+        self._settings.setValue("projects/recent", [str(folder) for folder in folders])
