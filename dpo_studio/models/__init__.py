@@ -1,1 +1,1 @@
-"""Torch begins here: find and load a model or adapter, chat format, token log-probabilities."""
+"""Find and load a model or an adapter, its chat format, the log-probabilities of its tokens. Torch begins here."""

@@ -1,0 +1,160 @@
+"""Load a model, with an adapter or without, ready to be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from dpo_studio.core.errors import UserError
+
+from . import adapters, find
+from .chat import ChatFormat, tokenizer_hash
+from .device import choose, choose_dtype
+from .quiet import quiet
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_NO_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model in eval mode and what belongs to it.
+
+    Attributes:
+        model: with an adapter, a PeftModel whose adapter is called "default".
+        parameters: weights of the base, the adapter not counted.
+        context_length: tokens of prompt and completion together, at most.
+        base, adapter: what it was loaded from.
+    """
+
+    model: PreTrainedModel | PeftModel
+    tokenizer: PreTrainedTokenizerBase
+    chat: ChatFormat
+    device: torch.device
+    dtype: torch.dtype
+    tokenizer_hash: str
+    parameters: int
+    context_length: int
+    base: str
+    adapter: Path | None
+
+    def check_fits(self, prompt_ids: list[int]) -> int:
+        """How many tokens are left for an answer.
+
+        Raises:
+            UserError: none, saying how long the prompt and the context are.
+        """
+        left = self.context_length - len(prompt_ids)
+        if left < 1:
+            raise UserError(
+                f"The prompt is {len(prompt_ids):,} tokens long, and this model reads at most"
+                f" {self.context_length:,} tokens of prompt and answer together.",
+                "Shorten the prompt, or use a model with a longer context.",
+            )
+        return left
+
+
+def load(
+    base: str,
+    *,
+    adapter: Path | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    on_stage: Callable[[str], None] = lambda stage: None,
+) -> LoadedModel:
+    """Find and load a model.
+
+    Args:
+        base: "starter", a folder, a .gguf file or a Hub id.
+        adapter: an adapter's folder.
+        device: "auto", "cpu", "cuda" or "mps".
+        dtype: "auto" (measured), "float32" or "bfloat16".
+        on_stage: told what goes on, in a few words.
+
+    Raises:
+        UserError: it cannot be found, used or held in memory, and what to do.
+    """
+    if adapter is not None:
+        adapters.check(adapter)
+    where = choose(device)
+    folder = find.find(base, on_stage=on_stage)
+    on_stage("loading the model")
+    number_format = choose_dtype(where, dtype)
+    model, tokenizer = _load(folder, base, where, number_format)
+    parameters = sum(weight.numel() for weight in model.parameters())
+    context_length = _context_length(model.config)
+    ends = _end_ids(model)
+    if adapter is not None:
+        on_stage("loading the adapter")
+        model = adapters.apply(model, adapter)
+    model.eval()
+    return LoadedModel(
+        model=model,
+        tokenizer=tokenizer,
+        chat=ChatFormat(tokenizer, extra_end_ids=ends),
+        device=where,
+        dtype=number_format,
+        tokenizer_hash=tokenizer_hash(tokenizer),
+        parameters=parameters,
+        context_length=context_length,
+        base=base,
+        adapter=adapter,
+    )
+
+
+def _load(
+    folder: Path, name: str, where: torch.device, dtype: torch.dtype
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            model, report = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+        missing = report.get("missing_keys") or ()
+        if missing:
+            raise UserError(
+                f"{name} is incomplete: {len(missing)} of its weights are missing, {sorted(missing)[0]} among them.",
+                "Download the model again.",
+            )
+        return model.to(where), tokenizer
+    except SafetensorError as error:
+        raise UserError(f"The weights of {name} are damaged: {error}.", "Download the model again.") from error
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise UserError(
+            f"{name} does not fit into the memory of this machine.", "Choose a smaller model, or close other programs."
+        ) from error
+    except (OSError, ValueError, RuntimeError, ImportError, KeyError, AttributeError) as error:
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{name} could not be loaded: {line}", "Check the model's files, or choose another.") from error
+
+
+def _context_length(config: Any) -> int:
+    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx"):
+        length = getattr(text, name, None)
+        if isinstance(length, int) and 0 < length < _NO_LIMIT * 100:
+            return length
+    return _NO_LIMIT  # recurrent models have no limit of their own
+
+
+def _end_ids(model: PreTrainedModel) -> Iterable[int]:
+    ends = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    if ends is None:
+        return ()
+    return (ends,) if isinstance(ends, int) else tuple(ends)
