@@ -1,0 +1,125 @@
+"""What the command line says and how it ends: one JSON object or plain text, and exit statuses.
+
+Results go to stdout, progress to stderr. 0 is done, 2 a person's mistake (one line, no traceback),
+1 a bug, 130 stopped with Ctrl+C.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from typing import Any
+
+import click
+
+from dpo_studio.core.errors import UserError
+
+DONE, BUG, MISTAKE, STOPPED = 0, 1, 2, 130
+
+
+class Reporter:
+    """Where a command says what it does and what came of it.
+
+    Attributes:
+        as_json: the result is one JSON object on stdout.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self._stdout = sys.stdout
+
+    def progress(self, text: str) -> None:
+        """A line on stderr, for a person who waits."""
+        print(text, file=sys.stderr, flush=True)
+
+    def result(self, values: Mapping[str, Any], text: str) -> None:
+        """What came of it: the values with --json, else the text."""
+        said = json.dumps(values, ensure_ascii=False) if self.as_json else text
+        print(said, file=self._stdout, flush=True)
+
+
+def reports(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a click command `--json` and a Reporter as its first argument.
+
+    While it runs, whatever a library prints goes to stderr, so that stdout holds the result alone.
+    """
+
+    @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable JSON object.")
+    @functools.wraps(command)
+    def wrapped(as_json: bool, **arguments: Any) -> Any:
+        reporter = Reporter(as_json=as_json)
+        with redirect_stdout(sys.stderr):
+            return command(reporter, **arguments)
+
+    return wrapped
+
+
+def run(group: click.Group, arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit status; errors are worded here and nowhere else."""
+    as_json = "--json" in arguments
+    try:
+        status = group.main(args=list(arguments), prog_name="dpo-studio", standalone_mode=False)
+        return status if isinstance(status, int) else DONE
+    except UserError as error:
+        _complain(error.message, error.hint, as_json=as_json, more=getattr(error, "more", {}))
+        return MISTAKE
+    except click.UsageError as error:
+        hint = f"See: {error.ctx.command_path} --help" if error.ctx else ""
+        _complain(error.format_message(), hint, as_json=as_json)
+        return MISTAKE
+    except click.ClickException as error:
+        _complain(error.format_message(), "", as_json=as_json)
+        return MISTAKE
+    except (click.Abort, KeyboardInterrupt):
+        _complain("Stopped.", "", as_json=as_json)
+        return STOPPED
+    except BrokenPipeError:
+        return DONE
+    except Exception as error:
+        details = traceback.format_exc()
+        print(details, file=sys.stderr, end="")
+        message = f"This is a bug in DPO Studio: {type(error).__name__}: {error}"
+        _complain(message, "Please report it with the lines above.", as_json=as_json, more={"details": details})
+        return BUG
+
+
+@contextmanager
+def interruptions(on_first: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl+C ask for a clean end; the second one ends at once.
+
+    Yields a function that says whether there was one. Outside the main thread nothing is caught.
+    """
+    asked = False
+
+    def on_signal(_number: int, _frame: object) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        on_first()
+
+    try:
+        before = signal.signal(signal.SIGINT, on_signal)
+    except ValueError:
+        yield lambda: False
+        return
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun: "1 prompt", "12 prompts"."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _complain(message: str, hint: str, *, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
+    print(f"{message} {hint}".strip(), file=sys.stderr, flush=True)
+    if as_json:
+        print(json.dumps({"error": message, "hint": hint, **(more or {})}, ensure_ascii=False), flush=True)

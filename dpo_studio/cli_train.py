@@ -1,0 +1,218 @@
+"""What `dpo-studio train` does: prepare a run, follow its process, adopt the adapter it leaves."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dpo_studio.cli_generate import policy_named
+from dpo_studio.cli_jobs import describe_metrics
+from dpo_studio.cli_output import counted, interruptions
+from dpo_studio.core import events
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.settings import TrainingSettings, parse_assignments, recommend
+from dpo_studio.core.types import Policy, Run
+from dpo_studio.jobs import training
+from dpo_studio.jobs.worker import describe_exit, log_tail
+from dpo_studio.store import Project, policies, runs
+
+POLL_S = 0.2
+_GROUPS_WITH_PAIRS_ONLY = 2
+
+
+@dataclass(slots=True)
+class Ended:
+    """How a followed run ended, and what it left."""
+
+    run: Run
+    state: str
+    steps: int
+    seconds: float
+    adapter: str
+    policy: str
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    held_out: tuple[Mapping[str, float | None], ...] = ()
+    interrupted: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "run": self.run.name,
+            "uuid": self.run.uuid,
+            "folder": self.run.folder,
+            "state": self.state,
+            "steps": self.steps,
+            "seconds": round(self.seconds, 3),
+            "adapter": self.adapter,
+            "policy": self.policy,
+            "metrics": dict(self.metrics),
+            "held_out_before": dict(self.held_out[0]) if self.held_out else None,
+            "held_out_after": dict(self.held_out[-1]) if self.held_out else None,
+        }
+
+    def sentence(self) -> str:
+        lines = [
+            f"{self.run.name} {self.state} after {counted(self.steps, 'step')} in {self.seconds:.0f} s."
+            f" {describe_metrics(self.metrics)}".rstrip()
+        ]
+        if self.held_out:
+            before, after = (describe_metrics(self.held_out[i]) or "not measured" for i in (0, -1))
+            lines.append(f"Held-out groups before: {before}; after: {after}.")
+        lines.append(f"The adapter is in {self.adapter}; generate with it: --run {self.run.name!r}.")
+        return "\n".join(lines)
+
+
+def prepare(
+    project: Project,
+    *,
+    method: str | None,
+    given: Mapping[str, Any],
+    assignments: Sequence[str],
+    model: str | None,
+    run_from: str | None,
+    name: str,
+    report: Callable[[str], None],
+) -> Run:
+    """A new run with recommended settings, then the file's, then the options', in that order.
+
+    Raises:
+        UserError: settings that cannot be used, or nothing to train on.
+    """
+    data = runs.training_data(project)
+    ranked = data.largest_k > _GROUPS_WITH_PAIRS_ONLY
+    settings = recommend(len(data.train), ranked=ranked).settings
+    settings = TrainingSettings.from_json({**settings.to_json(), **given})
+    if method:
+        settings = parse_assignments(settings, [f"method={method}"])
+    settings = parse_assignments(settings, assignments).validate()
+    if model or run_from:
+        policy = policy_named(project, model=model, run_name=run_from)
+    else:
+        policy = _policy_of_answers(project, data)
+    run = runs.create(project, policy, settings, name=name)
+    left_out = f", {counted(data.all_tied, 'complete tie')} left out" if data.all_tied else ""
+    report(
+        f"{run.name}: {settings.method} on {policy.name}, {counted(len(data.train), 'ranking')} to train on,"
+        f" {len(data.held_out)} held out{left_out}"
+    )
+    return run
+
+
+def find_to_resume(project: Project, name: str) -> Run:
+    """The run to go on with.
+
+    Raises:
+        UserError: there is none of that name, or it is finished or running.
+    """
+    run = runs.find(project, name)
+    state = training.outcome(project.folder / run.folder).state
+    if state == "finished":
+        raise UserError(f"{run.name} is finished.", f'Train further from it with --run-from "{run.name}".')
+    if state == "running":
+        raise UserError(f"{run.name} is training already.", "Wait for it, or stop it first.")
+    return run
+
+
+def follow(project: Project, run: Run, *, report: Callable[[str], None]) -> Ended:
+    """Start the run's process, tell what it says until it ends, and adopt its adapter.
+
+    Raises:
+        UserError: the training could not go on, with the reason it gave.
+        RuntimeError: the training met a bug; the traceback is in the text.
+    """
+    folder = project.folder / run.folder
+    tail = training.EventTail(folder)
+    said = tail.read()
+    heard: list[events.Event] = []
+    process = training.start(folder)
+
+    def stop() -> None:
+        training.ask(folder, "stop")
+        report("Stopping after this step and keeping the adapter… (Ctrl+C again leaves it to itself)")
+
+    with interruptions(stop) as interrupted:
+        over = False
+        while not over:
+            over = process.poll() is not None
+            fresh = tail.read()
+            if tail.restarted:
+                said, fresh = _split_at_start(fresh)
+            said.extend(fresh)
+            heard.extend(fresh)
+            for event in fresh:
+                _tell(event, report)
+            if not over:
+                time.sleep(POLL_S)
+        was_interrupted = interrupted()
+    # What an earlier attempt said last (stopped, failed) is not how this one ended: only `heard` counts.
+    ending = next((event for event in reversed(heard) if isinstance(event, (events.RunDone, events.Failed))), None)
+    if not isinstance(ending, events.RunDone):
+        raise _failure(ending, process.returncode, log_tail(folder / training.LOG_FILE))
+    done = ending
+    policy = runs.adopt(project, run, done.adapter)
+    return Ended(
+        run=run,
+        state="finished" if done.reason == "finished" else "stopped",
+        steps=done.steps,
+        seconds=done.seconds,
+        adapter=str(folder / done.adapter),
+        policy=policy.name,
+        metrics=done.metrics or _last_metrics(said),
+        held_out=tuple(event.metrics for event in said if isinstance(event, events.Evaluated)),
+        interrupted=was_interrupted,
+    )
+
+
+def _policy_of_answers(project: Project, data: runs.TrainingData) -> Policy:
+    """The policy that gave most of the labelled answers: training goes on from where they came from."""
+    used = Counter(
+        completion.policy_id
+        for group, _ in data.train
+        for completion in group.completions
+        if completion.policy_id is not None
+    )
+    if not used:
+        return policy_named(project, model=None, run_name=None)
+    most = max(used.values())
+    return policies.get(project, max(policy_id for policy_id, count in used.items() if count == most))
+
+
+def _split_at_start(said: list[events.Event]) -> tuple[list[events.Event], list[events.Event]]:
+    """What was said before the latest start, and from it on, of a file that a resume cut back."""
+    starts = [index for index, event in enumerate(said) if isinstance(event, events.RunStarted)]
+    cut = starts[-1] if starts else len(said)
+    return said[:cut], said[cut:]
+
+
+def _tell(event: events.Event, report: Callable[[str], None]) -> None:
+    match event:
+        case events.ModelLoading():
+            report(f"{event.base}: {event.stage}")
+        case events.RunStarted():
+            where = f" from step {event.first_step}" if event.first_step else ""
+            report(f"{event.steps} steps on {event.device}, {event.dtype}{where}; Ctrl+C stops and keeps")
+        case events.StepDone():
+            report(f"step {event.step:>4}  {describe_metrics(event.metrics)}")
+        case events.Evaluated():
+            if any(value is not None for value in event.metrics.values()):
+                report(f"held out   {describe_metrics(event.metrics)}")
+        case events.Notice():
+            report(event.message)
+
+
+def _failure(failed: events.Failed | None, status: int | None, log: str) -> Exception:
+    if failed is not None and failed.details:
+        return RuntimeError(f"training failed: {failed.message}\n{failed.details}")
+    if failed is not None:
+        return UserError(failed.message, failed.hint)
+    last_words = f" Its last words: {log.splitlines()[-1]}" if log else ""
+    return UserError(
+        f"The training process ended before it was done: {describe_exit(status or 0)}.{last_words}",
+        "Go on from its last checkpoint with --resume.",
+    )
+
+
+def _last_metrics(said: list[events.Event]) -> Mapping[str, float | None]:
+    return next((event.metrics for event in reversed(said) if isinstance(event, events.StepDone)), {})

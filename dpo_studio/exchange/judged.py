@@ -1,0 +1,200 @@
+"""Rows that carry a judgement, of either shape, as one thing: a prompt, completions and their ranks.
+
+Rankings are rows of `{"prompt", "completions", "ranks", …}` (a `group` uuid may stand for the first
+two); pairs are TRL's preference rows, with an explicit or an implicit prompt, as text or as messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dpo_studio.core import ranking as weak_orders
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.settings import MAX_CANDIDATES
+from dpo_studio.core.types import Message, Ranks
+from dpo_studio.store import prompts
+
+STRENGTHS = (1, 2, 3)
+_FINISHES = ("stop", "length", "written", "imported")
+_TURNS = (("\n\nHuman:", "user"), ("\n\nAssistant:", "assistant"))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One judgement made elsewhere.
+
+    Attributes:
+        group: the uuid of a group of the project, or "" when prompt and completions are given.
+        ranks: per completion; checked against the group's size once that is known.
+        finish_reasons: one per completion; empty when the row does not say.
+        held_out: what the row says of its prompt, or None.
+    """
+
+    group: str
+    messages: tuple[Message, ...]
+    completions: tuple[str, ...]
+    ranks: Ranks
+    annotator: str = ""
+    strength: int = 1
+    note: str = ""
+    flags: tuple[str, ...] = ()
+    finish_reasons: tuple[str, ...] = ()
+    held_out: bool | None = None
+
+
+def kind_of(values: Mapping[str, Any]) -> str:
+    """What a row with these columns is: "rankings", "pairs" or "prompts"."""
+    if "ranks" in values:
+        return "rankings"
+    return "pairs" if "chosen" in values and "rejected" in values else "prompts"
+
+
+def from_ranking(values: Mapping[str, Any]) -> Judged:
+    """The judgement of a ranking row.
+
+    Raises:
+        UserError: what is wrong with the row.
+    """
+    group = str(values.get("group") or "")
+    given = values.get("completions")
+    if given is None and not group:
+        raise UserError("It has neither completions nor a group.")
+    texts = () if given is None else tuple(_completion(item) for item in _list(given, "completions"))
+    messages = _prompt(values.get("prompt")) if texts else ()
+    ranks = _list(values.get("ranks"), "ranks")
+    if texts:
+        _check_size(len(texts))
+        ranks = list(weak_orders.validate(ranks, len(texts)))
+    finishes = tuple(values.get("finish_reasons") or ())
+    if finishes and (len(finishes) != len(texts) or any(reason not in _FINISHES for reason in finishes)):
+        raise UserError(f"Its finish_reasons are not one of {', '.join(_FINISHES)} for each completion.")
+    return Judged(
+        group=group,
+        messages=messages,
+        completions=texts,
+        ranks=tuple(ranks),
+        finish_reasons=finishes,
+        **_remarks(values),
+    )
+
+
+def from_pair(values: Mapping[str, Any]) -> Judged:
+    """The judgement of a preference row: two completions, the first ranked above the second.
+
+    Raises:
+        UserError: what is wrong with the row.
+    """
+    chosen, rejected = _turns(values.get("chosen"), "chosen"), _turns(values.get("rejected"), "rejected")
+    if chosen[:-1] != rejected[:-1]:
+        raise UserError("Chosen and rejected answer different conversations.")
+    for name, turns in (("chosen", chosen), ("rejected", rejected)):
+        if turns[-1].role != "assistant":
+            raise UserError(f"Its {name} does not end with an assistant message.")
+    lead = chosen[:-1]
+    if values.get("prompt") is None:
+        if not lead:
+            raise UserError("It has no prompt, and chosen and rejected are plain text without turns.")
+        messages = lead
+    else:
+        messages = _prompt(values["prompt"], check=False)
+        if lead and lead[: len(messages)] == messages:
+            messages = lead
+        else:
+            messages = messages + lead
+    prompts.check(messages)
+    better, worse = chosen[-1].content, rejected[-1].content
+    if better == worse:
+        raise UserError("Chosen and rejected are the same text.")
+    texts = (_completion(better), _completion(worse))
+    return Judged(group="", messages=messages, completions=texts, ranks=(1, 2), **_remarks(values))
+
+
+def _remarks(values: Mapping[str, Any]) -> dict[str, Any]:
+    strength = values.get("strength")
+    strength = 1 if strength is None else strength
+    if isinstance(strength, bool) or strength not in STRENGTHS:
+        raise UserError(f"Its strength is {strength!r}; it can be 1, 2 or 3.")
+    annotator, note, held_out = values.get("annotator") or "", values.get("note") or "", values.get("held_out")
+    flags = values.get("flags") or ()
+    if not isinstance(annotator, str) or not isinstance(note, str):
+        raise UserError("Its annotator or note is not text.")
+    if not isinstance(flags, Sequence) or isinstance(flags, str) or not all(isinstance(flag, str) for flag in flags):
+        raise UserError("Its flags are not a list of texts.")
+    if held_out is not None and not isinstance(held_out, bool):
+        raise UserError("Its held_out is neither true nor false.")
+    return {
+        "annotator": annotator.strip(),
+        "strength": int(strength),
+        "note": note,
+        "flags": tuple(flags),
+        "held_out": held_out,
+    }
+
+
+def _prompt(value: Any, *, check: bool = True) -> tuple[Message, ...]:
+    if isinstance(value, str):
+        messages: tuple[Message, ...] = (Message("user", value),)
+    elif value:
+        messages = _messages(value, "prompt")
+    else:
+        raise UserError("It has no prompt.")
+    if check:
+        prompts.check(messages)
+    return messages
+
+
+def _turns(value: Any, name: str) -> tuple[Message, ...]:
+    """Messages of a chosen or rejected column; plain text is one assistant turn, or an HH transcript."""
+    if isinstance(value, str):
+        return _transcript(value) or (Message("assistant", value),)
+    if not value:
+        raise UserError(f"It has no {name}.")
+    return _messages(value, name)
+
+
+def _messages(value: Any, name: str) -> tuple[Message, ...]:
+    items = [value] if isinstance(value, Mapping) else _list(value, name)
+    for item in items:
+        well_formed = isinstance(item, Mapping) and isinstance(item.get("role"), str)
+        if not well_formed or not isinstance(item.get("content"), str):
+            raise UserError(f"Its {name} is neither text nor messages with a role and a text content.")
+    return tuple(Message(item["role"], item["content"]) for item in items)
+
+
+def _transcript(text: str) -> tuple[Message, ...]:
+    r"""The turns of "\n\nHuman: … \n\nAssistant: …" text, as older data sets hold conversations."""
+    if not text.startswith(_TURNS[0][0]):
+        return ()
+    found: list[Message] = []
+    rest, role = text[len(_TURNS[0][0]) :], "user"
+    while True:
+        nexts = [(rest.find(mark), mark, other) for mark, other in _TURNS if mark in rest]
+        if not nexts:
+            found.append(Message(role, rest.strip()))
+            return tuple(found)
+        at, mark, other = min(nexts)
+        found.append(Message(role, rest[:at].strip()))
+        rest, role = rest[at + len(mark) :], other
+
+
+def _completion(value: Any) -> str:
+    if isinstance(value, list) and value:
+        value = _messages(value, "completion")[-1].content
+    if not isinstance(value, str):
+        raise UserError("A completion is not text.")
+    if not value.strip():
+        raise UserError("A completion is empty.")
+    return value
+
+
+def _list(value: Any, name: str) -> list[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise UserError(f"Its {name} is not a list." if value is not None else f"It has no {name}.")
+    return list(value)
+
+
+def _check_size(size: int) -> None:
+    if not 2 <= size <= MAX_CANDIDATES:
+        raise UserError(f"It has {size} completions; a group has from 2 to {MAX_CANDIDATES}.")

@@ -1,0 +1,80 @@
+"""One command of the command line as a child process: what it answered, or the sentence it gave.
+
+For work whose libraries the window does not import (an export, an import): the process answers with
+one JSON object and ends. `run` waits, so it is for a thread.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from dpo_studio.core.errors import UserError
+
+from .worker import describe_exit, worker_environment
+
+_MISTAKE = 2
+_LOG_LINES = 20
+
+
+class CommandProcess:
+    """`python -m dpo_studio ARGUMENTS… --json`, once.
+
+    `run` belongs to one thread; `stop` may be called from another.
+    """
+
+    def __init__(self, arguments: Sequence[str], *, interpreter: str = sys.executable) -> None:
+        # The flag goes before what a person typed: after "--" it would be taken for a name.
+        name, *rest = arguments
+        self._line = [interpreter, "-m", "dpo_studio", name, "--json", *rest]
+        self._process: subprocess.Popen[str] | None = None
+        self.stopped = False
+
+    def run(self) -> dict[str, Any]:
+        """Start it, wait for its end, and return the object that it printed.
+
+        Raises:
+            UserError: what it said a person can mend, or that it was stopped or killed.
+            RuntimeError: it met a bug; the text holds its last lines.
+        """
+        if self.stopped:
+            raise UserError("This was stopped.")
+        self._process = subprocess.Popen(
+            self._line,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=worker_environment(),
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        if self.stopped:
+            self._process.terminate()
+        said, log = self._process.communicate()
+        return self._outcome(self._process.returncode, said, log)
+
+    def stop(self) -> None:
+        """End it; `run` then raises."""
+        self.stopped = True
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+
+    def _outcome(self, status: int, said: str, log: str) -> dict[str, Any]:
+        try:
+            answer = json.loads(said.strip().split("\n")[-1])
+        except ValueError:
+            answer = None
+        if status == 0 and isinstance(answer, dict):
+            return answer
+        if self.stopped:
+            raise UserError("This was stopped before it was done.")
+        if status == _MISTAKE and isinstance(answer, dict):
+            raise UserError(str(answer.get("error", "")), str(answer.get("hint", "")))
+        if status < 0:
+            raise UserError(f"The process did not finish: {describe_exit(status)}.", "Try it again.")
+        last_lines = "\n".join(log.splitlines()[-_LOG_LINES:])
+        raise RuntimeError(f"`{' '.join(self._line[1:])}`: {describe_exit(status)}\n{last_lines}")
