@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QIcon, QKeyEvent
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from dpo_studio.core import bundled
@@ -27,7 +27,6 @@ class RailButton(QPushButton):
         self._number = number
         self.setProperty("role", "rail")
         self.setCheckable(True)
-        self.setAutoExclusive(True)
         self.setToolTip(f"Ctrl+{number}")
         self._picture = QLabel()
         self._picture.setFixedWidth(_ICON_PX + 4)
@@ -62,15 +61,15 @@ class RailButton(QPushButton):
         self._picture.setPixmap(_icon(self.page_name).pixmap(QSize(_ICON_PX, _ICON_PX), self.devicePixelRatioF()))
         self.updateGeometry()
 
-    def sizeHint(self) -> QSize:  # noqa: N802
+    def sizeHint(self) -> QSize:
         return self.layout().sizeHint()
 
-    def minimumSizeHint(self) -> QSize:  # noqa: N802
+    def minimumSizeHint(self) -> QSize:
         return self.layout().minimumSize()
 
 
 class Rail(QFrame):
-    """The pages of the window. Up and Down move among them.
+    """The pages of the window. Up and Down move the focus among them, as in any row of buttons.
 
     Signals:
         chosen: the name of the page that was asked for.
@@ -109,14 +108,6 @@ class Rail(QFrame):
     def refresh(self) -> None:
         for button in self.buttons:
             button.refresh()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
-        step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}.get(Qt.Key(event.key()), 0)
-        focused = next((i for i, button in enumerate(self.buttons) if button.hasFocus()), None)
-        if not step or focused is None:
-            super().keyPressEvent(event)
-            return
-        self.buttons[(focused + step) % len(self.buttons)].setFocus(Qt.FocusReason.TabFocusReason)
 
     def _on_clicked(self) -> None:
         button = self.sender()

@@ -69,7 +69,7 @@ class SettingsStore:
 
     @property
     def theme_mode(self) -> str:
-        """ "system", "light" or "dark"."""
+        """One of theme.MODES."""
         return self._text("look/mode") or "system"
 
     @theme_mode.setter
