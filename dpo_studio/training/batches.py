@@ -1,0 +1,183 @@
+"""From a run's `data.jsonl` to token ids, and from groups to optimiser steps and micro-batches.
+
+What is left out is counted by its reason, never dropped in silence.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.events import Notice
+from dpo_studio.core.ranking import is_trainable
+from dpo_studio.core.types import Message, messages_from_json
+
+
+class Chat(Protocol):
+    """The part of models.chat.ChatFormat that is used here."""
+
+    def prompt_ids(self, messages: Sequence[Message]) -> list[int]: ...
+
+    def completion_ids(self, completion_text: str, finish_reason: str) -> list[int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One group as the model sees it.
+
+    Attributes:
+        group: its uuid.
+        ranks: as the objectives take them: 1 is best, equal are tied, 0 is unranked.
+        strength, annotator: as labelled.
+    """
+
+    group: str
+    held_out: bool
+    prompt: tuple[int, ...]
+    completions: tuple[tuple[int, ...], ...]
+    ranks: tuple[int, ...]
+    strength: int = 1
+    annotator: str = ""
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the prompt and its longest completion."""
+        return len(self.prompt) + max(len(ids) for ids in self.completions)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the prompt, once, and of all completions."""
+        return len(self.prompt) + sum(len(ids) for ids in self.completions)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The groups of a run, split; `notices` say what was left out."""
+
+    train: tuple[Example, ...]
+    held_out: tuple[Example, ...]
+    notices: tuple[Notice, ...]
+
+
+_LEFT_OUT = {
+    "too_long": "are longer than the model reads at once",
+    "identical": "have the same answer in every place",
+    "too_few": "have fewer than two answers",
+    "nothing_ordered": "put no answer above another",
+    "empty_prompt": "have an empty prompt",
+}
+
+
+def read(path: Path, chat: Chat, *, tokenizer_hash: str, max_length: int) -> Dataset:
+    """The groups of a run's `data.jsonl` as token ids.
+
+    Token ids that were stored are used where they belong to this tokenizer; other texts are tokenised.
+
+    Args:
+        max_length: tokens of a prompt and one completion at most; groups with a longer one are left out.
+
+    Raises:
+        UserError: no group is left to train on, or the file is damaged.
+    """
+    kept: list[Example] = []
+    left_out: Counter[str] = Counter()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines if line.strip()]
+        for row in rows:
+            example = _example(row, chat, tokenizer_hash)
+            reason = _why_not(example, max_length)
+            if reason:
+                left_out[reason] += 1
+            else:
+                kept.append(example)
+    except FileNotFoundError as error:
+        raise UserError("The run's data is missing.", "Start a new run.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"The run's data is damaged ({error}).", "Start a new run.") from error
+    notices = tuple(_notice(reason, count, max_length) for reason, count in left_out.items())
+    train = tuple(example for example in kept if not example.held_out)
+    if not train:
+        details = " ".join(notice.message for notice in notices)
+        raise UserError(
+            f"There is no group to train on. {details}".strip(),
+            "Label groups in which one answer is better than another.",
+        )
+    return Dataset(train, tuple(example for example in kept if example.held_out), notices)
+
+
+def order(count: int, *, seed: int, epoch: int) -> list[int]:
+    """The order in which an epoch visits `count` groups: the same for the same seed and epoch, everywhere."""
+    numbers = list(range(count))
+    random.Random(f"{seed}/{epoch}").shuffle(numbers)
+    return numbers
+
+
+def steps_per_epoch(count: int, batch_groups: int) -> int:
+    """Optimiser steps of one pass; the last batch may be smaller."""
+    return -(-count // batch_groups)
+
+
+def batch_of_step(examples: Sequence[Example], step: int, *, batch_groups: int, seed: int) -> list[Example]:
+    """The groups of optimiser step `step`, counted from 0 over all epochs."""
+    epoch, index = divmod(step, steps_per_epoch(len(examples), batch_groups))
+    numbers = order(len(examples), seed=seed, epoch=epoch)
+    return [examples[n] for n in numbers[index * batch_groups : (index + 1) * batch_groups]]
+
+
+def micro_batches(examples: Sequence[Example], token_budget: int) -> list[list[Example]]:
+    """The groups in order, cut into runs of at most `token_budget` tokens (a larger group stands alone)."""
+    parts: list[list[Example]] = []
+    room = 0
+    for example in examples:
+        if not parts or example.tokens > room:
+            parts.append([])
+            room = token_budget
+        parts[-1].append(example)
+        room -= example.tokens
+    return parts
+
+
+def _example(row: dict, chat: Chat, tokenizer_hash: str) -> Example:
+    completions = []
+    for item in row["completions"]:
+        ids = item.get("token_ids")
+        if ids is None or item.get("tokenizer_hash") != tokenizer_hash:
+            ids = chat.completion_ids(item["text"], item.get("finish_reason", "imported"))
+        completions.append(tuple(int(token) for token in ids))
+    ranks = tuple(0 if rank is None else int(rank) for rank in row["ranks"])
+    if len(ranks) != len(completions):
+        raise ValueError(f"{len(ranks)} ranks for {len(completions)} completions")
+    return Example(
+        group=row["group"],
+        held_out=bool(row["held_out"]),
+        prompt=tuple(chat.prompt_ids(messages_from_json(row["prompt"]))),
+        completions=tuple(completions),
+        ranks=ranks,
+        strength=int(row.get("strength", 1)),
+        annotator=str(row.get("annotator", "")),
+    )
+
+
+def _why_not(example: Example, max_length: int) -> str:
+    if len(example.completions) < 2:
+        return "too_few"
+    if not is_trainable([rank or None for rank in example.ranks]):
+        return "nothing_ordered"
+    if len(set(example.completions)) == 1:
+        return "identical"
+    if not example.prompt:
+        return "empty_prompt"
+    return "too_long" if example.longest > max_length else ""
+
+
+def _notice(reason: str, count: int, max_length: int) -> Notice:
+    what = "1 group was left out, of those that" if count == 1 else f"{count} groups were left out: they"
+    detail = f" ({max_length} tokens)" if reason == "too_long" else ""
+    return Notice(f"left_out_{reason}", f"{what} {_LEFT_OUT[reason]}{detail}.")

@@ -1,0 +1,82 @@
+"""What is watched while training, from log-probabilities and ranks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .objectives.orders import ABSENT, better_than, in_best_bucket, in_last_bucket
+
+
+def measure(
+    losses: Tensor, policy_logps: Tensor, reference_logps: Tensor, ranks: Tensor, *, beta: float
+) -> dict[str, float | None]:
+    """Loss, rewards, margin, accuracy, Kendall's τ, and mean ℓ and a of best and worst.
+
+    "Best" is the mean over a group's first bucket, "worst" over its last; every group counts once, except in
+    `accuracy`, which is the share of all strictly ordered pairs that the rewards order right (an exact tie of
+    rewards counts half).
+
+    Args:
+        losses: (groups,)
+        policy_logps, reference_logps, ranks: (groups, k).
+    """
+    policy, reference = policy_logps.double(), reference_logps.double()
+    ratios = policy - reference
+    rewards = beta * ratios
+    best, worst = in_best_bucket(ranks), in_last_bucket(ranks)
+    reward_best, reward_worst = _mean(rewards, best), _mean(rewards, worst)
+    return {
+        "loss": losses.double().mean().item(),
+        "reward_best": reward_best,
+        "reward_worst": reward_worst,
+        "margin": reward_best - reward_worst,
+        "accuracy": accuracy(rewards, ranks),
+        "kendall_tau": kendall_tau(rewards, ranks),
+        "logp_best": _mean(policy, best),
+        "logp_worst": _mean(policy, worst),
+        "logratio_best": _mean(ratios, best),
+        "logratio_worst": _mean(ratios, worst),
+    }
+
+
+def accuracy(rewards: Tensor, ranks: Tensor) -> float | None:
+    """Share of the strictly ordered pairs, over all groups, that the rewards order right."""
+    better = better_than(ranks)
+    pairs = better.sum().item()
+    if not pairs:
+        return None
+    gaps = rewards.unsqueeze(2) - rewards.unsqueeze(1)
+    right = (better & (gaps > 0)).sum() + 0.5 * (better & (gaps == 0)).sum()
+    return right.item() / pairs
+
+
+def kendall_tau(rewards: Tensor, ranks: Tensor) -> float | None:
+    """Kendall's τ-b between rewards and ranks, averaged over the groups in which both order something.
+
+    Unranked completions count as tied in last place.
+    """
+    better = better_than(ranks)
+    present = ranks != ABSENT
+    gaps = rewards.unsqueeze(2) - rewards.unsqueeze(1)
+    ordered = better.sum(dim=(1, 2))
+    concordant = (better & (gaps > 0)).sum(dim=(1, 2))
+    discordant = (better & (gaps < 0)).sum(dim=(1, 2))
+    both = present.unsqueeze(2) & present.unsqueeze(1)
+    distinct = (both & (gaps > 0)).sum(dim=(1, 2))
+    usable = (ordered > 0) & (distinct > 0)
+    if not bool(usable.any()):
+        return None
+    tau = (concordant - discordant)[usable] / (ordered[usable] * distinct[usable]).double().sqrt()
+    return tau.mean().item()
+
+
+def stack(rows: list[Tensor], *, fill: float) -> Tensor:
+    """Rows (k_i,) as one (groups, k) tensor, the short ones filled up."""
+    width = max(len(row) for row in rows)
+    return torch.stack([torch.nn.functional.pad(row, (0, width - len(row)), value=fill) for row in rows])
+
+
+def _mean(values: Tensor, mask: Tensor) -> float:
+    by_group = values.masked_fill(~mask, 0.0).sum(dim=1) / mask.sum(dim=1)
+    return by_group.mean().item()

@@ -1,0 +1,337 @@
+"""A training run from its folder to its adapter: a generator of events. It prints nothing and knows no database.
+
+The same call begins a run and goes on with one that was interrupted: where the folder holds a checkpoint, the run
+continues from it, with the same numbers as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from dpo_studio.core import events
+from dpo_studio.core.errors import UserError
+from dpo_studio.jobs.training import EVENTS_FILE
+from dpo_studio.models import load as models
+
+from . import adapter, batches, checkpoints, samples
+from .adapter import WithoutDropout
+from .batches import Dataset, Example
+from .disk import write_file_whole
+from .forward import Scorer, choose_scorer
+from .learner import Learner, Measurement, Metrics, NotFinite, is_out_of_memory
+from .reference import CACHE_FILE, Reference
+from .saved import (
+    ADAPTER_FOLDER,
+    CHECKPOINT_ADAPTER,
+    DATA_FILE,
+    FINAL_LOGPS_FILE,
+    PROMPTS_FILE,
+    RunSpec,
+    State,
+    latest_checkpoint,
+    read_spec,
+)
+from .schedule import learning_rate
+
+Control = Callable[[], str]
+TOKEN_BUDGET = {"cpu": 1024, "cuda": 8192, "mps": 2048}
+_PAUSE_POLL_S = 0.2
+#: Steps with a number that is not finite that are passed over before the run gives up.
+_SKIPS_ALLOWED = 1
+
+
+def train(run_folder: Path, *, control: Control = lambda: "run") -> Iterator[events.Event]:
+    """Train as the folder's `settings.json` says, on its `data.jsonl`, from its last checkpoint if it has one.
+
+    Args:
+        control: asked between steps: "run", "pause" or "stop"; a stopped run keeps its adapter.
+
+    Raises:
+        UserError: what a person can mend: settings, data, model, memory.
+        OSError: the disk, most often full; checkpoints made before are whole.
+    """
+    spec = read_spec(run_folder)
+    found = latest_checkpoint(run_folder)
+    _use_threads(found[1].threads if found else _threads())
+    loaded = yield from _load(spec, found[1].dtype if found else spec.settings.dtype)
+    run = _Run(run_folder, spec, loaded, control)
+    yield from run.prepare(found[1] if found else None)
+    if found:
+        checkpoints.restore(found[0], run.model, run.learner.optimizer)
+    else:
+        yield from run.first_look()
+    yield from run.steps()
+    yield from run.finish()
+
+
+class _Run:
+    """A run under way. The methods are its chapters, in order; each yields what happens in it."""
+
+    def __init__(self, folder: Path, spec: RunSpec, loaded: Any, control: Control) -> None:
+        self._folder, self._spec, self._loaded, self._control = folder, spec, loaded, control
+        self._settings = spec.settings
+        self._began = time.monotonic()
+        self._stopped = False
+        self._measured: tuple[int, Measurement] | None = None
+        self._metrics: Metrics = {}
+
+    # -- before the first step --------------------------------------------------------------------
+
+    def prepare(self, state: State | None) -> Iterator[events.Event]:
+        """Read the data, attach the adapter, choose how to compute, and have the reference at hand."""
+        self._step = state.step if state else 0
+        self._skipped = state.skipped if state else 0
+        self._began -= state.seconds if state else 0.0
+        self._data = self._read_data()
+        self._notices = [*self._data.notices]
+        self.model, notices = adapter.attach(self._loaded.model, self._settings)
+        self._notices += notices
+        everything = [*self._data.train, *self._data.held_out]
+        self._scorer, notices = choose_scorer(self.model, everything)
+        if state and not state.shared:
+            self._scorer, notices = Scorer(self.model, shared=False), []
+        self._notices += notices
+        budget = state.token_budget if state else TOKEN_BUDGET.get(self._loaded.device.type, 1024)
+        self._steps = self._count_steps()
+        trainable = sum(parameter.numel() for _, parameter in adapter.trainable(self.model))
+        yield events.RunStarted(
+            steps=self._steps,
+            groups=len(self._data.train),
+            held_out_groups=len(self._data.held_out),
+            device=str(self._loaded.device),
+            dtype=_name(self._loaded.dtype),
+            parameters=self._loaded.parameters,
+            trainable_parameters=trainable,
+            tokenizer_hash=self._loaded.tokenizer_hash,
+            first_step=self._step,
+        )
+        if state is None:
+            yield from self._notices
+        yield from self._make_reference(everything, budget)
+
+    def first_look(self) -> Iterator[events.Event]:
+        """Answers and held-out numbers before any training."""
+        yield from self._answers("before")
+        if self._data.held_out:
+            yield self._evaluate()
+        else:
+            yield events.Notice(
+                "nothing_held_out", "No labelled prompt is held out, so there is no curve on unseen groups."
+            )
+
+    def _read_data(self) -> Dataset:
+        limits = [self._loaded.context_length, self._settings.max_length]
+        return batches.read(
+            self._folder / DATA_FILE,
+            self._loaded.chat,
+            tokenizer_hash=self._loaded.tokenizer_hash,
+            max_length=min(limit for limit in limits if limit) if any(limits) else 2**31,
+        )
+
+    def _count_steps(self) -> int:
+        settings = self._settings
+        steps = settings.epochs * batches.steps_per_epoch(len(self._data.train), settings.batch_groups)
+        return min(steps, settings.max_steps) if settings.max_steps else steps
+
+    def _make_reference(self, examples: Sequence[Example], token_budget: int) -> Iterator[events.Event]:
+        spec, loaded = self._spec, self._loaded
+        identity = (spec.base, spec.adapter, loaded.tokenizer_hash, loaded.dtype, loaded.device, self._scorer.path)
+        reference = Reference(self._folder / CACHE_FILE, identity)
+        self.learner = Learner(self.model, self._scorer, reference, self._settings, token_budget=token_budget)
+        if not reference.missing(examples):
+            return
+        yield events.ModelLoading(spec.base, "scoring the answers with the starting model")
+        while reference.missing(examples):
+            try:
+                for _ in reference.compute(
+                    self.model,
+                    self._scorer,
+                    examples,
+                    token_budget=self.learner.token_budget,
+                    adapter_is_new=spec.adapter is None,
+                ):
+                    pass
+            except (RuntimeError, MemoryError) as error:
+                yield self._less_memory(error, examples)
+
+    # -- the steps --------------------------------------------------------------------------------
+
+    def steps(self) -> Iterator[events.Event]:
+        """Every optimiser step that is left, with its measurements and checkpoints."""
+        settings, data = self._settings, self._data
+        per_epoch = batches.steps_per_epoch(len(data.train), settings.batch_groups)
+        while self._step < self._steps and not self._asked_to_stop():
+            batch = batches.batch_of_step(
+                data.train, self._step, batch_groups=settings.batch_groups, seed=settings.seed
+            )
+            rate = learning_rate(
+                self._step, steps=self._steps, peak=settings.learning_rate, warmup_ratio=settings.warmup_ratio
+            )
+            try:
+                self._metrics = self.learner.step(batch, rate)
+            except NotFinite as error:
+                self._metrics = error.metrics
+                yield self._skip()
+            except (RuntimeError, MemoryError) as error:
+                yield self._less_memory(error, batch)
+                continue
+            self._step += 1
+            yield events.StepDone(self._step, self._step / per_epoch, self._metrics)
+            if data.held_out and self._due(settings.evaluate_every):
+                yield self._evaluate()
+            if self._due(settings.checkpoint_every):
+                yield self._checkpoint()
+
+    def _due(self, every: int) -> bool:
+        return bool(every) and self._step % every == 0
+
+    def _asked_to_stop(self) -> bool:
+        while (wish := self._control()) == "pause":
+            time.sleep(_PAUSE_POLL_S)
+        self._stopped = self._stopped or wish == "stop"
+        return self._stopped
+
+    def _evaluate(self) -> events.Evaluated:
+        if self._measured is None or self._measured[0] != self._step:
+            self._measured = (self._step, self.learner.measure(self._data.held_out or self._data.train))
+        return events.Evaluated(self._step, self._measured[1].metrics)
+
+    def _checkpoint(self) -> events.CheckpointSaved:
+        log = self._folder / EVENTS_FILE
+        state = State(
+            step=self._step,
+            events_bytes=log.stat().st_size if log.exists() else 0,
+            dtype=_name(self._loaded.dtype),
+            threads=torch.get_num_threads(),
+            shared=self._scorer.shared,
+            token_budget=self.learner.token_budget,
+            skipped=self._skipped,
+            seconds=time.monotonic() - self._began,
+        )
+        folder = checkpoints.save(self._folder, state, self.model, self.learner.optimizer)
+        return events.CheckpointSaved(self._step, folder.relative_to(self._folder).as_posix())
+
+    def _skip(self) -> events.Notice:
+        self._skipped += 1
+        if self._skipped <= _SKIPS_ALLOWED:
+            return events.Notice(
+                "not_finite", f"Step {self._step + 1} gave a number that is not finite and was passed over."
+            )
+        found = latest_checkpoint(self._folder)
+        if found:
+            adapter.put_back(self.model, found[0] / CHECKPOINT_ADAPTER)
+        adapter.save(self.model, self._folder / ADAPTER_FOLDER)
+        kept = f"step {found[0].name.removeprefix('step-').lstrip('0')}" if found else "the last good step"
+        raise UserError(
+            f"Training stopped at step {self._step + 1}: its numbers are not finite any more."
+            f" The adapter of {kept} is kept.",
+            "Train again with a lower learning rate.",
+        )
+
+    def _less_memory(self, error: BaseException, examples: Sequence[Example]) -> events.Notice:
+        """Halve the token budget after memory ran out; raises when that cannot help."""
+        if not is_out_of_memory(error):
+            raise error
+        self.learner.optimizer.zero_grad(set_to_none=True)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if all(len(part) == 1 for part in batches.micro_batches(examples, self.learner.token_budget)):
+            raise UserError(
+                "There is not enough memory to train on a group of this length.",
+                "Set a smaller max_length, close other programs, or choose a smaller model; then resume.",
+            ) from error
+        self.learner.token_budget //= 2
+        return events.Notice(
+            "less_memory", f"Memory ran out; going on with {self.learner.token_budget} tokens at a time."
+        )
+
+    # -- after the last step ----------------------------------------------------------------------
+
+    def finish(self) -> Iterator[events.Event]:
+        """Save the adapter, measure it, answer the fixed prompts again, and say how it ended."""
+        adapter.save(self.model, self._folder / ADAPTER_FOLDER)
+        evaluated = self._evaluate()
+        if self._data.held_out:
+            self._metrics = dict(evaluated.metrics)
+            if self._step and not self._due(self._settings.evaluate_every):
+                yield evaluated
+        assert self._measured is not None
+        write_file_whole(self._folder / FINAL_LOGPS_FILE, json.dumps(self._measured[1].logps, indent=1).encode())
+        if self._step:
+            yield from self._answers("after")
+        yield events.RunDone(
+            reason="stopped" if self._stopped else "finished",
+            steps=self._step,
+            seconds=time.monotonic() - self._began,
+            adapter=ADAPTER_FOLDER,
+            metrics=self._metrics,
+        )
+
+    def _answers(self, phase: str) -> Iterator[events.Event]:
+        prompts = samples.read_prompts(self._folder / PROMPTS_FILE)
+        with WithoutDropout(self.model):
+            for found in samples.answer(
+                self.model,
+                self._loaded.tokenizer,
+                self._loaded.chat,
+                prompts,
+                context_length=self._loaded.context_length,
+                together=self._scorer.shared,
+            ):
+                yield events.AnswerSampled(phase, found.prompt, found.text, found.finish_reason)
+
+
+def _load(spec: RunSpec, dtype: str) -> Generator[events.Event, None, Any]:
+    """Load the model in a thread, so that what it is doing can be told meanwhile."""
+    stages: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    began = time.monotonic()
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(
+            models.load,
+            spec.base,
+            adapter=spec.adapter,
+            device=spec.settings.device,
+            dtype=dtype,
+            on_stage=stages.put,
+        )
+        job.add_done_callback(lambda _: stages.put(None))
+        while (stage := stages.get()) is not None:
+            yield events.ModelLoading(spec.base, stage)
+        loaded = job.result()
+    yield events.ModelLoaded(
+        base=spec.base,
+        adapter=None if spec.adapter is None else str(spec.adapter),
+        device=str(loaded.device),
+        dtype=_name(loaded.dtype),
+        parameters=loaded.parameters,
+        context_length=loaded.context_length,
+        tokenizer_hash=loaded.tokenizer_hash,
+        seconds=time.monotonic() - began,
+    )
+    return loaded
+
+
+def _threads() -> int:
+    """Threads to compute with: what the environment says, else the physical cores this process may use."""
+    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
+        return max(1, int(os.environ["OMP_NUM_THREADS"]))
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
+
+
+def _use_threads(count: int) -> None:
+    torch.set_num_threads(count)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,161 @@
+"""Summed log-probabilities of the completions of several groups, with gradients.
+
+The fast way lays groups in one row, `[prompt | y1 | … | yK | prompt | …]`, without padding: positions restart at
+each prompt's end, and each completion sees its own prompt and itself (arXiv 2410.20305). Where a model does not
+allow that, every completion gets a row of its own. Both give the log-probabilities of the naive forward.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dpo_studio.core.events import Notice
+
+from .batches import Example
+from .families import head_of, why_not_shared
+from .head import target_logps
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Groups laid in one row; all tensors on the model's device.
+
+    Attributes:
+        tokens, positions: (1, length).
+        mask: (1, 1, length, length), added to the attention scores: 0 or -inf.
+        predicting: (targets,) the position whose hidden state predicts each target.
+        targets: (targets,) completion tokens, group by group, completion by completion.
+        lengths: tokens of each completion, in the same order.
+    """
+
+    tokens: Tensor
+    positions: Tensor
+    mask: Tensor
+    predicting: Tensor
+    targets: Tensor
+    lengths: tuple[int, ...]
+
+
+def lay_row(examples: Sequence[Example], *, device: torch.device, dtype: torch.dtype) -> Row:
+    """Lay groups in one row. A completion's last token predicts nothing, so it is a target only.
+
+    Args:
+        dtype: of the mask: that of the model's weights.
+    """
+    tokens: list[int] = []
+    positions: list[int] = []
+    group_of: list[int] = []
+    part_of: list[int] = []  # 0 for the prompt, then 1, 2, … for the completions
+    predicting: list[int] = []
+    targets: list[int] = []
+    lengths: list[int] = []
+    for number, example in enumerate(examples):
+        prompt_end = len(tokens) + len(example.prompt) - 1
+        tokens += example.prompt
+        positions += range(len(example.prompt))
+        part_of += [0] * len(example.prompt)
+        for part, ids in enumerate(example.completions, 1):
+            lengths.append(len(ids))
+            if not ids:
+                continue
+            predicting += [prompt_end, *range(len(tokens), len(tokens) + len(ids) - 1)]
+            targets += ids
+            tokens += ids[:-1]
+            positions += range(len(example.prompt), len(example.prompt) + len(ids) - 1)
+            part_of += [part] * (len(ids) - 1)
+        group_of += [number] * (len(tokens) - len(group_of))
+    group, part = torch.tensor(group_of), torch.tensor(part_of)
+    index = torch.arange(len(tokens))
+    sees = (
+        (group.unsqueeze(1) == group.unsqueeze(0))
+        & (index.unsqueeze(1) >= index.unsqueeze(0))
+        & ((part.unsqueeze(0) == 0) | (part.unsqueeze(1) == part.unsqueeze(0)))
+    )
+    mask = torch.zeros(sees.shape, dtype=dtype).masked_fill_(~sees, float("-inf"))
+    return Row(
+        tokens=torch.tensor([tokens], device=device),
+        positions=torch.tensor([positions], device=device),
+        mask=mask[None, None].to(device),
+        predicting=torch.tensor(predicting, device=device),
+        targets=torch.tensor(targets, device=device),
+        lengths=tuple(lengths),
+    )
+
+
+class Scorer:
+    """Computes completion log-probabilities of one model.
+
+    Attributes:
+        shared: whether completions share their prompt's row.
+    """
+
+    def __init__(self, model: Any, *, shared: bool) -> None:
+        self._peft = model
+        self._model = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self._device = next(self._model.parameters()).device
+        self._takes_index = "logits_to_keep" in inspect.signature(self._model.forward).parameters
+        self.shared = shared
+
+    @property
+    def path(self) -> str:
+        """A name for the way of computing, for caches: numbers of another way differ in their last digits."""
+        return f"{'shared' if self.shared else 'alone'}/{self._model.config._attn_implementation}"
+
+    def logps(self, examples: Sequence[Example]) -> list[Tensor]:
+        """For each group the (k,) fp32 sums of log-probabilities, in nats, of its completions' tokens."""
+        sums = self._shared(examples) if self.shared else self._alone(examples)
+        return list(torch.stack(sums).split([len(example.completions) for example in examples]))
+
+    def _shared(self, examples: Sequence[Example]) -> list[Tensor]:
+        head = head_of(self._model)
+        assert head is not None
+        row = lay_row(examples, device=self._device, dtype=self._model.dtype)
+        hidden = self._model.base_model(
+            input_ids=row.tokens, attention_mask=row.mask, position_ids=row.positions, use_cache=False
+        ).last_hidden_state[0]
+        # index_select and not hidden[index]: the prompt's end is read several times, and the gradient of fancy
+        # indexing adds those up in an order that differs from run to run.
+        logps = target_logps(head, hidden.index_select(0, row.predicting), row.targets)
+        return [part.sum() for part in logps.split(row.lengths)]
+
+    def _alone(self, examples: Sequence[Example]) -> list[Tensor]:
+        return [self._one_row(example.prompt, ids) for example in examples for ids in example.completions]
+
+    def _one_row(self, prompt: Sequence[int], completion: Sequence[int]) -> Tensor:
+        if not completion:
+            return torch.zeros((), device=self._device)
+        tokens = torch.tensor([[*prompt, *completion[:-1]]], device=self._device)
+        keep = {"logits_to_keep": len(completion)} if self._takes_index else {}
+        logits = self._model(input_ids=tokens, use_cache=False, **keep).logits[0, -len(completion) :].float()
+        targets = torch.tensor(completion, device=self._device)
+        return (logits.gather(1, targets.unsqueeze(1)).squeeze(1) - logits.logsumexp(dim=1)).sum()
+
+
+#: Most that a summed log-probability may differ between the two ways, in nats per token.
+_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.06, torch.float16: 0.02}
+
+
+def choose_scorer(model: Any, examples: Sequence[Example]) -> tuple[Scorer, list[Notice]]:
+    """The fastest way of scoring that is right for this model, checked on the run's longest group."""
+    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    reason = why_not_shared(plain, max(example.longest for example in examples))
+    if not reason and not _agrees(model, max(examples, key=lambda example: example.longest)):
+        reason = "the two ways of computing gave different numbers"
+    if not reason:
+        return Scorer(model, shared=True), []
+    message = f"Every answer is computed with a prompt of its own, which is slower: {reason}."
+    return Scorer(model, shared=False), [Notice("prompt_not_shared", message)]
+
+
+@torch.no_grad()
+def _agrees(model: Any, example: Example) -> bool:
+    shared, alone = (Scorer(model, shared=way).logps([example])[0] for way in (True, False))
+    lengths = torch.tensor([max(1, len(ids)) for ids in example.completions], device=shared.device)
+    allowed = _TOLERANCE.get(next(model.parameters()).dtype, 0.06)
+    return bool(((shared - alone).abs() <= allowed * lengths.sqrt() + allowed).all())

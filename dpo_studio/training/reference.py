@@ -1,0 +1,79 @@
+"""The reference's log-probabilities: computed once per run, kept in its folder.
+
+The reference is the policy as it stands before the first step: the base with the adapter off in a first round,
+the starting adapter in a later one. Both are at hand, and unchanged, at the moment this is computed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from .adapter import WithoutDropout
+from .batches import Example, micro_batches
+from .disk import write_file_whole
+from .forward import Scorer
+
+CACHE_FILE = "reference.safetensors"
+
+
+class Reference:
+    """Looks up the reference's (k,) log-probabilities by group."""
+
+    def __init__(self, path: Path, identity: Sequence[Any]) -> None:
+        """`identity`: everything but the tokens that the numbers depend on: model, dtype, way of computing."""
+        self._path = path
+        self._identity = json.dumps([str(part) for part in identity])
+        self._known = _read(path)
+
+    def missing(self, examples: Sequence[Example]) -> list[Example]:
+        return [example for example in examples if self._key(example) not in self._known]
+
+    def logps(self, example: Example) -> Tensor:
+        """(k,) fp32 on the CPU.
+
+        Raises:
+            KeyError: `compute` was not asked for this group.
+        """
+        return self._known[self._key(example)]
+
+    def compute(
+        self, model: Any, scorer: Scorer, examples: Sequence[Example], *, token_budget: int, adapter_is_new: bool
+    ) -> Iterator[int]:
+        """Compute what is missing and keep it on disk; yields how many groups are done after each row.
+
+        Args:
+            adapter_is_new: the adapter was made for this run, so the reference is the base without it.
+        """
+        todo = self.missing(examples)
+        if not todo:
+            return
+        off: Callable[[], Any] = model.disable_adapter if adapter_is_new else nullcontext
+        done = 0
+        for part in micro_batches(todo, token_budget):
+            with torch.no_grad(), WithoutDropout(model), off():
+                rows = scorer.logps(part)
+            self._known.update({self._key(example): row.cpu() for example, row in zip(part, rows, strict=True)})
+            done += len(part)
+            yield done
+        write_file_whole(self._path, save(self._known))
+
+    def _key(self, example: Example) -> str:
+        ids = json.dumps([self._identity, example.prompt, example.completions])
+        return f"{example.group}/{hashlib.sha256(ids.encode()).hexdigest()[:32]}"
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError):
+        return {}

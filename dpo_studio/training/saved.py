@@ -1,0 +1,93 @@
+"""What a run's folder says about a run: what it was asked to do, and how far it came. Nothing here needs torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.settings import TrainingSettings
+
+SETTINGS_FILE, DATA_FILE, PROMPTS_FILE = "settings.json", "data.jsonl", "sample_prompts.jsonl"
+FINAL_LOGPS_FILE, ADAPTER_FOLDER, CHECKPOINTS_FOLDER = "final_logps.json", "adapter", "checkpoints"
+
+CHECKPOINT_ADAPTER, OPTIMIZER, RANDOM, STATE = "adapter", "optimizer.safetensors", "random.safetensors", "state.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """What a run was asked to do.
+
+    Attributes:
+        base: a model reference.
+        adapter: the adapter to go on from, or None for a first round.
+    """
+
+    base: str
+    adapter: Path | None
+    settings: TrainingSettings
+
+
+def read_spec(run_folder: Path) -> RunSpec:
+    """The run's `settings.json`, validated again.
+
+    Raises:
+        UserError: it is missing, damaged, or holds a value that cannot be used.
+    """
+    try:
+        body = json.loads((run_folder / SETTINGS_FILE).read_text(encoding="utf-8"))
+        base, given, values = str(body["base"]), body.get("adapter"), dict(body["training"])
+    except FileNotFoundError as error:
+        raise UserError(f"{run_folder} is not a training run.", "Start a new run.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"The run's settings are damaged ({error}).", "Start a new run.") from error
+    return RunSpec(base, None if given is None else Path(given), TrainingSettings.from_json(values).validate())
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a checkpoint knows besides its tensors.
+
+    Attributes:
+        step: optimiser steps done, which is also the run's place in its data.
+        events_bytes: length of events.jsonl when the checkpoint was made; a resumed run cuts it there.
+        dtype: of the frozen weights, as measured at the start.
+        threads: CPU threads; another number rounds differently.
+        shared, token_budget: how groups are laid in rows.
+        skipped: steps left out because a number was not finite.
+        seconds: time the run had taken.
+    """
+
+    step: int
+    events_bytes: int
+    dtype: str
+    threads: int
+    shared: bool
+    token_budget: int
+    skipped: int
+    seconds: float
+
+
+def checkpoint_folders(run_folder: Path) -> list[Path]:
+    """The run's whole checkpoints, oldest first."""
+    found = (run_folder / CHECKPOINTS_FOLDER).glob("step-*")
+    return sorted(path for path in found if path.is_dir() and path.name.removeprefix("step-").isdigit())
+
+
+def latest_checkpoint(run_folder: Path) -> tuple[Path, State] | None:
+    """The newest checkpoint that can be read, or None."""
+    for folder in reversed(checkpoint_folders(run_folder)):
+        try:
+            state = State(**json.loads((folder / STATE).read_text(encoding="utf-8")))
+            weights = [folder / OPTIMIZER, folder / RANDOM, *(folder / CHECKPOINT_ADAPTER).glob("*.safetensors")]
+            for path in weights:
+                with safe_open(path, framework="numpy"):
+                    pass
+            if len(weights) > 2:
+                return folder, state
+        except (OSError, ValueError, TypeError, SafetensorError):
+            continue
+    return None

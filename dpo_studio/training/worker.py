@@ -1,0 +1,152 @@
+"""The process that trains a run: takes its lock, runs the engine, appends every event to `events.jsonl`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from filelock import Timeout
+
+from dpo_studio.core import events
+from dpo_studio.core.errors import UserError
+from dpo_studio.jobs import training as jobs
+
+from .saved import latest_checkpoint
+
+EXIT_DONE, EXIT_FAILED, EXIT_TAKEN = 0, 1, 3
+RESERVE_FILE, RESERVE_BYTES = "reserve", 64 * 1024
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def main(run_folder: Path) -> int:
+    """Train the run in this folder, or go on with it. Returns the process's exit status.
+
+    0: it is done (or was already), 1: it failed, and the last event says why, 3: another process is at it.
+    """
+    run_folder = Path(run_folder).absolute()
+    if not run_folder.is_dir():
+        print(f"There is no run folder {run_folder}.", file=sys.stderr)
+        return EXIT_FAILED
+    lock = jobs.lock(run_folder)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print("This run is training already, in another process.", file=sys.stderr)
+        return EXIT_TAKEN
+    try:
+        return _train(run_folder)
+    finally:
+        lock.release()
+
+
+class EventLog:
+    """Appends events to a run's `events.jsonl`: whole lines only, and room kept for a last word.
+
+    A reserve file holds some space, which is freed when the disk is full so that the reason can be written.
+    """
+
+    def __init__(self, run_folder: Path, *, keep_bytes: int) -> None:
+        """Cut the log back to its first `keep_bytes` bytes."""
+        self._path, self._reserve = run_folder / jobs.EVENTS_FILE, run_folder / RESERVE_FILE
+        self._file = self._path.open("ab", buffering=0)
+        self._file.truncate(min(keep_bytes, self._path.stat().st_size))
+        self._good = self._path.stat().st_size
+        try:
+            self._reserve.write_bytes(b"\0" * RESERVE_BYTES)
+        except OSError:
+            self._reserve.unlink(missing_ok=True)
+            raise
+
+    def append(self, event: events.Event) -> None:
+        """Raises OSError when the disk is full; the line is then not there in part."""
+        line = events.to_line(event).encode()
+        try:
+            written = self._file.write(line)
+            if written != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            self._file.truncate(self._good)
+            raise
+        self._good += len(line)
+        if isinstance(event, (events.CheckpointSaved, events.RunDone, events.Failed)):
+            os.fsync(self._file.fileno())
+
+    def append_last(self, event: events.Event) -> None:
+        """Append the run's last word, with the reserve's room if need be."""
+        self._reserve.unlink(missing_ok=True)
+        try:
+            self.append(event)
+        except OSError:
+            print(events.to_line(event), end="", file=sys.stderr)
+
+    def close(self) -> None:
+        self._reserve.unlink(missing_ok=True)
+        self._file.close()
+
+
+def _train(run_folder: Path) -> int:
+    if any(isinstance(event, events.RunDone) for event in jobs.EventTail(run_folder).read()):
+        print("This run is finished.", file=sys.stderr)
+        return EXIT_DONE
+    _be_nice()
+    found = latest_checkpoint(run_folder)
+    try:
+        log = EventLog(run_folder, keep_bytes=found[1].events_bytes if found else 0)
+    except OSError as error:
+        print(_disk_failure(error).message, file=sys.stderr)
+        return EXIT_FAILED
+    try:
+        failure = _run_engine(run_folder, log)
+        if failure is not None:
+            log.append_last(failure)
+            return EXIT_FAILED
+        return EXIT_DONE
+    finally:
+        log.close()
+
+
+def _run_engine(run_folder: Path, log: EventLog) -> events.Failed | None:
+    """Run the engine to its end; what stopped it, if something did."""
+    try:
+        # Here and not above: the lock is to be held before the seconds that torch takes to import.
+        from .engine import train
+
+        for event in train(run_folder, control=lambda: jobs.asked(run_folder)):
+            log.append(event)
+    except UserError as error:
+        return events.Failed(error.message, error.hint)
+    except OSError as error:
+        traceback.print_exc()
+        if error.errno in _DISK_FULL:
+            return _disk_failure(error)
+        return events.Failed(f"A file could not be read or written: {error}.", details=traceback.format_exc())
+    except Exception as error:
+        traceback.print_exc()
+        if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+            return events.Failed(
+                "There is not enough memory to train this model.", "Close other programs or choose a smaller model."
+            )
+        return events.Failed(
+            "Training stopped because of a mistake in the program.",
+            "Copy the details into a report.",
+            details=traceback.format_exc(),
+        )
+    return None
+
+
+def _disk_failure(error: OSError) -> events.Failed:
+    if error.errno not in _DISK_FULL:
+        return events.Failed(f"The run's folder cannot be written: {error}.")
+    return events.Failed(
+        "The disk is full, so training stopped.",
+        "Free some space, then Resume: training goes on from the last checkpoint.",
+    )
+
+
+def _be_nice() -> None:
+    """Lower priority, so that the window stays smooth."""
+    if hasattr(os, "nice"):
+        os.nice(10)
