@@ -1,0 +1,127 @@
+"""One answer on a card: its number as a keycap, its place in the order so far, its text."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QUrl, Signal
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from dpo_studio.core.types import Completion
+from dpo_studio.ui import theme
+
+from . import markdown, word_diff
+from .reader import Reader
+
+_MARGIN, _GAP = 12, 8
+
+
+class AnswerCard(QFrame):
+    """An answer that can be chosen by a click.
+
+    Signals:
+        chosen: the card was clicked.
+        link_clicked: (url) a link in the answer was clicked; nothing was opened.
+    """
+
+    chosen = Signal()
+    link_clicked = Signal(QUrl)
+
+    def __init__(self, number: int, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.number = number
+        self.completion: Completion | None = None
+        self.setProperty("role", "card")
+        self._key = _label("key", str(number % 10) if number <= 10 else "·")
+        self._place = _label("badge")
+        self._compared = _label("muted")
+        self._tokens = _label("muted")
+        self._cut = _label("warning", "cut off")
+        self._cut.setToolTip("The model was stopped by the token limit before it came to an end.")
+        self.reader = Reader(self)
+        self.reader.setAccessibleName(f"Answer {number}")
+        self.reader.clicked.connect(self.chosen)
+        self.reader.anchorClicked.connect(self.link_clicked)
+        self._head = QHBoxLayout()
+        self._head.setSpacing(_GAP)
+        for widget in (self._key, self._place, self._compared):
+            self._head.addWidget(widget)
+        self._head.addStretch(1)
+        for widget in (self._cut, self._tokens):
+            self._head.addWidget(widget)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
+        layout.setSpacing(_GAP)
+        layout.addLayout(self._head)
+        layout.addWidget(self.reader, 1)
+        self.show_rank(None)
+        self.show_tokens(False)
+        self._compared.hide()
+
+    def set_answer(self, completion: Completion) -> None:
+        """Show another answer."""
+        self.completion = completion
+        self._cut.setVisible(completion.finish_reason == "length")
+        self._tokens.setText(_length(completion))
+        self.show_text()
+
+    def show_text(self) -> None:
+        """Show the answer as it is meant to be read."""
+        if self.completion is not None:
+            self._compared.hide()
+            text = self.completion.text
+            markdown.render(self.reader.document(), text, theme.current())
+            if not text.strip():
+                self.reader.setPlainText("(an empty answer)")
+            self._to_top()
+
+    def show_differences(self, other: Completion, other_number: int) -> None:
+        """Show the plain text with the words marked that another answer does not have there."""
+        if self.completion is not None:
+            runs = word_diff.differing(self.completion.text, other.text)
+            markdown.render_differences(self.reader.document(), runs, theme.current())
+            self._compared.setText(f"against {other_number}")
+            self._compared.setVisible(True)
+            self._to_top()
+
+    def show_rank(self, rank: int | None, *, tied: bool = False) -> None:
+        """Show the place in the order so far; None takes it away."""
+        words = "" if rank is None else f"{'= ' if tied else ''}{_ordinal(rank)}"
+        self._place.setText(words)
+        self._place.setVisible(rank is not None)
+        theme.set_role(self, "card" if rank is None else "card-selected")
+        self.setAccessibleName(f"Answer {self.number}{', ' + words if words else ''}")
+
+    def show_tokens(self, shown: bool) -> None:
+        self._tokens.setVisible(shown)
+
+    def wanted_height(self, width: int) -> int:
+        """The height in which the whole answer shows at this width."""
+        around = 2 * _MARGIN + 4
+        return self._head.sizeHint().height() + _GAP + self.reader.height_for(width - around) + around
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        super().mouseReleaseEvent(event)
+        if self.rect().contains(event.position().toPoint()):
+            self.chosen.emit()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        event.accept()
+
+    def _to_top(self) -> None:
+        self.reader.verticalScrollBar().setValue(0)
+
+
+def _label(role: str, text: str = "") -> QLabel:
+    label = QLabel(text)
+    label.setProperty("role", role)
+    return label
+
+
+def _ordinal(rank: int) -> str:
+    return f"{rank}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(rank, 'th') }"
+
+
+def _length(completion: Completion) -> str:
+    if completion.token_ids is not None:
+        return f"{len(completion.token_ids):,} tokens"
+    return f"{len(completion.text.split()):,} words"

@@ -1,0 +1,158 @@
+"""One item on screen: the conversation above, the answers below."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, QUrl, Signal
+from PySide6.QtGui import QColor, QFont, QResizeEvent, QTextBlockFormat, QTextCharFormat, QTextCursor
+from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
+
+from dpo_studio.core.types import Message
+from dpo_studio.ui import theme
+
+from . import markdown
+from .card_grid import CardGrid
+from .reader import Reader
+from .session import Item
+
+_PROMPT_SHARE = 0.34
+_PADDING = 12
+_SPEAKERS = {"system": "Instructions", "user": "Person", "assistant": "Model"}
+
+
+class ItemView(QWidget):
+    """Shows an item; it is filled before it is put on screen.
+
+    Signals:
+        chosen: (position) an answer was clicked.
+        link_clicked: (url) a link was clicked.
+    """
+
+    chosen = Signal(int)
+    link_clicked = Signal(QUrl)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.item: Item | None = None
+        self._compares_with: int | None = None
+        self._frame = QFrame()
+        self._frame.setProperty("role", "strip")
+        self.prompt = Reader()
+        self.prompt.setAccessibleName("Prompt")
+        self.prompt.anchorClicked.connect(self.link_clicked)
+        inner = QVBoxLayout(self._frame)
+        inner.setContentsMargins(_PADDING, _PADDING // 2, _PADDING, _PADDING // 2)
+        inner.addWidget(self.prompt)
+        self.grid = CardGrid()
+        self.grid.chosen.connect(self.chosen)
+        self.grid.link_clicked.connect(self.link_clicked)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(12)
+        layout.addWidget(self._frame)
+        layout.addWidget(self.grid, 1)
+
+    @property
+    def compares(self) -> bool:
+        """Whether differences are shown."""
+        return self._compares_with is not None
+
+    def show_item(self, item: Item, *, tokens: bool = False) -> None:
+        """Show another item, from its top."""
+        self.item = item
+        self._compares_with = None
+        self._fill_prompt(item.group.prompt.messages)
+        self.grid.set_answers(item.shown)
+        self.show_tokens(tokens)
+        self.show_order()
+        self._fit_prompt()
+
+    def show_order(self) -> None:
+        """Show on the cards how far the order has come."""
+        if self.item is None:
+            return
+        entry = self.item.entry
+        tied = {position for bucket in entry.buckets if len(bucket) > 1 for position in bucket}
+        for position, card in enumerate(self.grid.shown_cards):
+            card.show_rank(entry.rank_of(position), tied=position in tied)
+
+    def show_tokens(self, shown: bool) -> None:
+        for card in self.grid.shown_cards:
+            card.show_tokens(shown)
+
+    def compare(self, position: int | None) -> None:
+        """Mark in each other answer the words that the one at this position lacks; None ends it.
+
+        Of two answers, both are marked.
+        """
+        self._compares_with = position
+        cards = self.grid.shown_cards
+        for place, card in enumerate(cards):
+            other = position if place != position else (1 - place if len(cards) == 2 else None)
+            answer = None if other is None else cards[other].completion
+            if position is None or other is None or answer is None:
+                card.show_text()
+            else:
+                card.show_differences(answer, other + 1)
+        self.grid.arrange()
+
+    def restyle(self) -> None:
+        """Show everything again in the colours of now."""
+        if self.item is not None:
+            self._fill_prompt(self.item.group.prompt.messages)
+            self.compare(self._compares_with)
+            self._fit_prompt()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_prompt()
+
+    def _fit_prompt(self) -> None:
+        wanted = self.prompt.height_for(self.width() - 2 * _PADDING - 2) + _PADDING + 2
+        most = max(64, round(self.height() * _PROMPT_SHARE))
+        self._frame.setFixedHeight(min(wanted, most))
+        full = wanted <= most
+        policy = Qt.ScrollBarPolicy.ScrollBarAlwaysOff if full else Qt.ScrollBarPolicy.ScrollBarAsNeeded
+        self.prompt.setVerticalScrollBarPolicy(policy)
+        self._show_last_turn()
+
+    def _fill_prompt(self, messages: tuple[Message, ...]) -> None:
+        document = self.prompt.document()
+        document.clear()
+        cursor = QTextCursor(document)
+        colours = theme.current()
+        last = len(messages) - 1
+        for number, message in enumerate(messages):
+            if number:
+                cursor.insertBlock(QTextBlockFormat(), QTextCharFormat())
+            if len(messages) > 1:
+                speaker = QTextCharFormat()
+                speaker.setForeground(QColor(colours.muted))
+                speaker.setFontWeight(QFont.Weight.DemiBold)
+                cursor.insertText(_SPEAKERS.get(message.role, message.role.capitalize()), speaker)
+                cursor.insertBlock(QTextBlockFormat(), QTextCharFormat())
+            if number == last:
+                self._last_turn_at = cursor.position()
+            if message.role == "assistant":
+                markdown.append(cursor, message.content)
+            else:
+                cursor.insertText(message.content.strip(), _turn(number == last, colours))
+        markdown.finish(document, colours)
+
+    def _show_last_turn(self) -> None:
+        """The turn that is answered is in sight, earlier ones are above it."""
+        cursor = self.prompt.textCursor()
+        cursor.setPosition(min(self._last_turn_at, self.prompt.document().characterCount() - 1))
+        self.prompt.setTextCursor(cursor)
+        bar = self.prompt.verticalScrollBar()
+        bar.setValue(bar.value() + self.prompt.cursorRect().top() - 28 if cursor.position() else 0)
+
+    _last_turn_at = 0
+
+
+def _turn(prominent: bool, colours: theme.Theme) -> QTextCharFormat:
+    letters = QTextCharFormat()
+    if prominent:
+        letters.setFontWeight(QFont.Weight.DemiBold)
+    else:
+        letters.setForeground(QColor(colours.muted))
+    return letters

@@ -1,0 +1,211 @@
+"""What stands around the answers: the order so far, the guideline, a link to confirm, the empty page."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from dpo_studio.ui import theme
+
+from . import markdown
+from .reader import Reader
+from .session import Item
+
+_OPENABLE = ("http", "https", "mailto")
+
+
+class OrderBar(QFrame):
+    """The order so far, always in sight, with flags and the last word about what a key did."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "strip")
+        self._order = label("subheading")
+        self._order.setAccessibleName("Order so far")
+        self._marks = label("badge")
+        self._notice = label("muted")
+        self._notice.setAccessibleName("Message")
+        self._notice.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 8, 12, 8)
+        layout.setSpacing(12)
+        layout.addWidget(self._order)
+        layout.addWidget(self._marks)
+        layout.addWidget(self._notice, 1)
+
+    @property
+    def notice(self) -> str:
+        return self._notice.text()
+
+    @property
+    def order(self) -> str:
+        return self._order.text()
+
+    def show_item(self, item: Item | None) -> None:
+        """Show the order and the marks of the item as they stand."""
+        self.setVisible(item is not None)
+        if item is None:
+            return
+        words = item.entry.text()
+        if item.entry.is_earlier and item.earlier is not None and item.earlier.kind != "ranking":
+            words = {"skip": "Skipped", "all_bad": "All bad"}.get(item.earlier.kind, words)
+        self._order.setText(words or "No order yet")
+        theme.set_role(self._order, "subheading" if words else "muted")
+        marks = [*item.flags]
+        if item.entry.strength > 1:
+            marks.insert(0, "much better")
+        self._marks.setText("  ·  ".join(marks))
+        self._marks.setVisible(bool(marks))
+
+    def say(self, text: str, *, warning: bool = False) -> None:
+        """Show a sentence beside the order."""
+        theme.set_role(self._notice, "warning" if warning else "muted")
+        self._notice.setText(text)
+        self._notice.setToolTip(text)
+
+
+class GuidelinePanel(QFrame):
+    """What "better" means in this project, in its owner's words."""
+
+    WIDTH = 280
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "card")
+        self.setFixedWidth(self.WIDTH)
+        self._text = ""
+        self._reader = Reader()
+        self._reader.setAccessibleName("Guideline")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(16, 12, 12, 12)
+        layout.setSpacing(8)
+        layout.addWidget(label("subheading", "What better means here"))
+        layout.addWidget(self._reader, 1)
+
+    def show_text(self, text: str) -> None:
+        """Show a guideline; an empty one says that there is none."""
+        self._text = text
+        markdown.render(self._reader.document(), text or "This project has no written guideline yet.", theme.current())
+
+    def restyle(self) -> None:
+        self.show_text(self._text)
+
+
+class LinkBanner(QFrame):
+    """Asks before a link in an answer is opened.
+
+    Signals:
+        closed: it was answered.
+    """
+
+    closed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "banner")
+        self._url = QUrl()
+        self._text = label("")
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        self._text.setWordWrap(True)
+        self.open_button = button("Open in the browser")
+        leave = button("Leave it", role="ghost")
+        self.open_button.clicked.connect(self._on_open)
+        leave.clicked.connect(self.close_banner)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 8, 8, 8)
+        layout.addWidget(self._text, 1)
+        layout.addWidget(self.open_button)
+        layout.addWidget(leave)
+        self.hide()
+
+    def ask(self, url: QUrl) -> None:
+        """Show where a link leads, and offer to go there when it is a web or mail address."""
+        self._url = url
+        address = url.toString()
+        shown = address if len(address) <= 200 else address[:200] + "…"
+        can = url.scheme().lower() in _OPENABLE
+        self._text.setText(f"The model wrote this link: {shown}" + ("" if can else " It is not a web address."))
+        self.open_button.setVisible(can)
+        self.show()
+
+    def close_banner(self) -> None:
+        if self.isVisible():
+            self.hide()
+            self.closed.emit()
+
+    def _on_open(self) -> None:
+        QDesktopServices.openUrl(self._url)
+        self.close_banner()
+
+
+class EmptyPanel(QWidget):
+    """The page without an item: one sentence, and what to do now.
+
+    Signals:
+        wanted: (page) the name of the page to go to.
+    """
+
+    wanted = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.sentence = label("subheading")
+        self.sentence.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.sentence.setWordWrap(True)
+        self.buttons = [button("", role="primary"), button("")]
+        self._pages = ["", ""]
+        row = QHBoxLayout()
+        row.setSpacing(12)
+        row.addStretch(1)
+        for number, one in enumerate(self.buttons):
+            one.clicked.connect(lambda _checked, place=number: self.wanted.emit(self._pages[place]))
+            row.addWidget(one)
+        row.addStretch(1)
+        layout = QVBoxLayout(self)
+        layout.setSpacing(16)
+        layout.addStretch(1)
+        layout.addWidget(self.sentence)
+        layout.addLayout(row)
+        layout.addStretch(1)
+
+    def show_state(self, *, has_project: bool, ready: int, skipped: int) -> None:
+        """Say why nothing is to be labelled."""
+        actions: list[tuple[str, str]] = []
+        if not has_project:
+            text = "Open or make a project to label its answers."
+        elif not ready:
+            text, actions = "Nothing to label yet: there are no answers to compare.", [("Generate answers", "generate")]
+        else:
+            skips = f" ({skipped} skipped)" if skipped else ""
+            text = f"All {ready:,} are labelled{skips}. The model can learn from them now."
+            actions = [("Go to Train", "train"), ("Generate more", "generate")]
+        self.sentence.setText(text)
+        for number, one in enumerate(self.buttons):
+            one.setVisible(number < len(actions))
+            if number < len(actions):
+                one.setText(actions[number][0])
+                one.setAccessibleName(actions[number][0])
+                self._pages[number] = actions[number][1]
+
+
+def label(role: str, text: str = "") -> QLabel:
+    """A label with a role of the style sheet."""
+    made = QLabel(text)
+    if role:
+        made.setProperty("role", role)
+    return made
+
+
+def button(text: str, *, role: str = "", tip: str = "") -> QPushButton:
+    """A button that a click does not give the focus, so that keys stay with the page."""
+    made = QPushButton(text)
+    if role:
+        made.setProperty("role", role)
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    made.setToolTip(tip)
+    made.setAccessibleName(text)
+    return made
+
+
+__all__ = ["EmptyPanel", "GuidelinePanel", "LinkBanner", "OrderBar", "button", "label"]

@@ -1,0 +1,61 @@
+"""A read-only view of text from a model: nothing fetched, links only reported, Label's keys let through."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPoint, Qt, QUrl, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QTextOption
+from PySide6.QtWidgets import QApplication, QFrame, QTextBrowser, QWidget
+
+from . import keys
+
+
+class Reader(QTextBrowser):
+    """Shows a document and does nothing by itself.
+
+    Signals:
+        clicked: the text was clicked, not selected and not on a link.
+    """
+
+    clicked = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setOpenLinks(False)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        self.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.LinksAccessibleByMouse
+        )
+        self.setMinimumSize(0, 0)
+        self._pressed_at: QPoint | None = None
+
+    def loadResource(self, _kind: int, _name: QUrl) -> object:
+        """No picture, style or file that a text names is ever read."""
+        return None
+
+    def height_for(self, width: int) -> int:
+        """The height in which the whole text shows at this width."""
+        document = self.document()
+        around = self.width() - self.viewport().width() if not self.verticalScrollBar().isVisible() else 4
+        document.setTextWidth(max(width - max(around, 2), 40))
+        return int(document.size().height()) + 4
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if keys.read(event) is not None:
+            event.ignore()
+        else:
+            super().keyPressEvent(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._pressed_at = event.position().toPoint() if event.button() == Qt.MouseButton.LeftButton else None
+        super().mousePressEvent(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        super().mouseReleaseEvent(event)
+        event.accept()
+        start, self._pressed_at = self._pressed_at, None
+        at = event.position().toPoint()
+        if start is None or (at - start).manhattanLength() >= QApplication.startDragDistance():
+            return
+        if not self.textCursor().hasSelection() and not self.anchorAt(at):
+            self.clicked.emit()

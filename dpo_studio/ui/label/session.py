@@ -1,0 +1,238 @@
+"""One person's way through the queue: what is on screen, what comes next, saving, undo, going back. No Qt.
+
+The queue is the store's; here are only the few items around the one on screen, so that an item that
+was put aside (by an undo, or to look at an older label) comes back with its answers in the same places.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from dpo_studio.core import ranking as weak_orders
+from dpo_studio.core.types import Completion, CompletionId, Group, GroupId, Ranking
+from dpo_studio.store import Project, completions, rankings
+
+from .order_entry import BETTER, WRITTEN, OrderEntry, order_text
+
+_DRAFT_FACT = "label_draft"
+
+
+@dataclass(eq=False)
+class Item:
+    """A group on screen.
+
+    Attributes:
+        shown: its completions in the order in which they are shown.
+        entry: the order so far, over positions in `shown`.
+        written: the person's own answer, ranked above all, or "".
+        earlier: the standing judgement that is looked at again; None for one that waits in the queue.
+        seconds: time it was on screen before it was put aside.
+    """
+
+    group: Group
+    shown: tuple[Completion, ...]
+    entry: OrderEntry
+    note: str = ""
+    flags: tuple[str, ...] = ()
+    written: str = ""
+    earlier: Ranking | None = None
+    seconds: float = field(default=0.0)
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to save over the earlier judgement."""
+        if self.earlier is None:
+            return True
+        same = self.note == self.earlier.note and self.flags == self.earlier.flags
+        return not (same and self.entry.is_earlier and not self.written)
+
+    def write(self, text: str) -> None:
+        """Set the person's own answer; an empty text takes it away. The order so far stays."""
+        self.written = text.strip()
+        self.entry.written = bool(self.written)
+
+
+class Session:
+    """The labelling of one project by its annotator. Use it from the thread that opened the project.
+
+    Attributes:
+        item: what is on screen; None when nothing waits.
+    """
+
+    def __init__(self, project: Project, *, shuffler: random.Random | None = None) -> None:
+        self.project = project
+        self.item: Item | None = None
+        self._shuffler = shuffler or random.SystemRandom()
+        self._ahead: list[Item] = []
+        self._fetched_up_to = GroupId(0)
+
+    def begin(self) -> Item | None:
+        """Show the first of the queue, unless something is on screen."""
+        if self.item is None:
+            self._move_on()
+        return self.item
+
+    def upcoming(self) -> Item | None:
+        """What follows the item on screen; fetched once and kept."""
+        if not self._ahead:
+            group = self._next_group()
+            if group is not None:
+                self._ahead.append(self._fresh(group))
+        return self._ahead[0] if self._ahead else None
+
+    def save(self, kind: str = "ranking", *, seconds: float | None = None) -> Ranking:
+        """Write the judgement on the item on screen, then move on. Durable on return.
+
+        Args:
+            kind: "ranking" takes the order of the item's entry; "skip" and "all_bad" take none.
+            seconds: time on screen this time.
+
+        Raises:
+            UserError: it could not be written; the item stays.
+        """
+        item = self.item
+        assert item is not None, "there is nothing on screen to save"
+        with self.project.transaction():
+            group = item.group
+            buckets = [[item.shown[position].id for position in bucket] for bucket in item.entry.buckets]
+            if kind == "ranking" and item.written:
+                own = completions.add(self.project, group.id, item.written, finish_reason="written")
+                group = completions.get_group(self.project, group.id)
+                buckets.insert(0, [own.id])
+            saved = rankings.add(
+                self.project,
+                group,
+                kind=kind,
+                ranks=_ranks(group, buckets) if kind == "ranking" else (),
+                presented=[completion.id for completion in item.shown],
+                strength=item.entry.strength if kind == "ranking" else 1,
+                flags=item.flags,
+                note=item.note.strip(),
+                seconds=None if seconds is None else round(item.seconds + seconds, 2),
+            )
+        self._move_on()
+        return saved
+
+    def undo(self) -> Ranking | None:
+        """Take back the last judgement, of whatever day, and show its item again in the same order."""
+        undone = rankings.undo(self.project)
+        if undone is None:
+            return None
+        group = completions.get_group(self.project, undone.group_id)
+        standing = rankings.current(self.project, group.id)
+        self._put_aside(group.id)
+        if standing is not None:
+            self.item = self._again(group, standing)
+        else:
+            self.item = Item(
+                group,
+                _in_order(group, undone.presented),
+                OrderEntry(len(group.completions)),
+                note=undone.note,
+                flags=undone.flags,
+            )
+        return undone
+
+    def revisit(self, ranking: Ranking) -> Item:
+        """Show a standing judgement's item again; saving it writes a row that takes its place."""
+        group = completions.get_group(self.project, ranking.group_id)
+        self._put_aside(group.id)
+        self.item = self._again(group, ranking)
+        return self.item
+
+    def back_to_queue(self) -> Item | None:
+        """Leave an item that was looked at again, as it was."""
+        if self.item is not None and self.item.earlier is not None:
+            self._move_on()
+        return self.item
+
+    def refresh(self) -> None:
+        """Forget the end of the queue, because groups came or went."""
+        if self.item is None:
+            self._fetched_up_to = GroupId(0)
+            self._move_on()
+
+    def stash(self) -> None:
+        """Keep a note, flags or an answer of one's own that are not saved with a label yet."""
+        item = self.item
+        draft = ""
+        if item is not None and item.earlier is None and (item.note or item.flags or item.written):
+            body = {"group": item.group.uuid, "note": item.note, "flags": item.flags, "written": item.written}
+            draft = json.dumps(body, ensure_ascii=False)
+        if draft != self.project.fact(_DRAFT_FACT):
+            self.project.set_fact(_DRAFT_FACT, draft)
+
+    def _move_on(self) -> None:
+        self.item = self.upcoming()
+        self._ahead = self._ahead[1:]
+
+    def _put_aside(self, coming: GroupId) -> None:
+        """Make room for the group that comes on screen; what waits there comes back after it."""
+        if self.item is not None and self.item.earlier is None:
+            self._ahead.insert(0, self.item)
+        self._ahead = [item for item in self._ahead if item.group.id != coming]
+
+    def _next_group(self) -> Group | None:
+        held = {item.group.id for item in self._ahead}
+        if self.item is not None:
+            held.add(self.item.group.id)
+        for after in (self._fetched_up_to, None):
+            for group in rankings.next_groups(self.project, after=after, limit=len(held) + 1):
+                if group.id not in held:
+                    self._fetched_up_to = group.id
+                    return group
+        return None
+
+    def _fresh(self, group: Group) -> Item:
+        shown = list(group.completions)
+        self._shuffler.shuffle(shown)
+        item = Item(group, tuple(shown), OrderEntry(len(shown)))
+        draft = self.project.fact(_DRAFT_FACT)
+        if draft:
+            body = json.loads(draft)
+            if body["group"] == group.uuid:
+                item.note, item.flags = body["note"], tuple(body["flags"])
+                item.write(body["written"])
+        return item
+
+    @staticmethod
+    def _again(group: Group, ranking: Ranking) -> Item:
+        shown = _in_order(group, ranking.presented)
+        places = [ranking.ranks.get(completion.id) for completion in shown]
+        size = len(shown)
+        if ranking.kind == "ranking":
+            ranked = [bucket for bucket in weak_orders.buckets(places) if places[bucket[0]] is not None]
+            entry = OrderEntry.of_earlier(size, ranked, strength=ranking.strength)
+        else:
+            entry = OrderEntry.of_earlier(size, [])
+        return Item(group, shown, entry, note=ranking.note, flags=ranking.flags, earlier=ranking)
+
+
+def described(ranking: Ranking) -> str:
+    """A judgement in words, in the numbers that were on screen: "2 ≻ 1 = 4", "skipped", "all bad"."""
+    if ranking.kind != "ranking":
+        return {"skip": "skipped", "all_bad": "all bad"}.get(ranking.kind, ranking.kind)
+    shown = list(ranking.presented) or sorted(ranking.ranks)
+    ids = [*shown, *(completion for completion in ranking.ranks if completion not in shown)]
+    places = [ranking.ranks.get(completion) for completion in ids]
+    ranked = [bucket for bucket in weak_orders.buckets(places) if places[bucket[0]] is not None]
+    own = bool(ranked) and all(position >= len(shown) for position in ranked[0])
+    words = order_text(ranked[1:] if own else ranked, written=own)
+    return words + (BETTER + "…" if None in places else "")
+
+
+def _ranks(group: Group, buckets: Iterable[Sequence[CompletionId]]) -> tuple[int | None, ...]:
+    index = {completion.id: place for place, completion in enumerate(group.completions)}
+    return weak_orders.from_buckets([[index[one] for one in bucket] for bucket in buckets], len(index))
+
+
+def _in_order(group: Group, presented: Sequence[CompletionId]) -> tuple[Completion, ...]:
+    """The group's completions as they were shown; those that came later stand at the end."""
+    place = {completion: number for number, completion in enumerate(presented)}
+    return tuple(sorted(group.completions, key=lambda c: (place.get(c.id, len(place)), c.candidate)))
+
+
+__all__ = ["WRITTEN", "Item", "Session", "described"]

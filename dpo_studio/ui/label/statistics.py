@@ -1,0 +1,69 @@
+"""The numbers of the Label page, read from the store: done, left, pace, ties, and what labels lean towards. No Qt."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+
+from dpo_studio.core import label_bias
+from dpo_studio.store import Project, completions, rankings
+
+_PACE_LABELS = 100
+_BIAS_LABELS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Where one annotator stands.
+
+    Attributes:
+        median_s: median seconds of the last hundred labels, or None.
+        tie_share: share of the last hundred rankings with a tie in them, or None.
+    """
+
+    ready: int
+    done: int
+    left: int
+    skipped: int
+    median_s: float | None
+    tie_share: float | None
+
+    def text(self) -> str:
+        """On one line, for the head of the page."""
+        parts = [f"{self.left:,} left", f"{self.done:,} done"]
+        if self.median_s is not None:
+            parts.append(f"{self.median_s:.1f} s a label")
+        if self.tie_share is not None:
+            parts.append(f"{self.tie_share:.0%} with ties")
+        return "  ·  ".join(parts)
+
+
+def summary(project: Project) -> Summary:
+    """The numbers of the project's annotator."""
+    counts = rankings.counts(project)
+    last = rankings.recent(project, limit=_PACE_LABELS)
+    times = [ranking.seconds for ranking in last if ranking.seconds is not None]
+    tied = [_has_tie(list(ranking.ranks.values())) for ranking in last if ranking.kind == "ranking"]
+    return Summary(
+        ready=counts.ready,
+        done=counts.done,
+        left=counts.left,
+        skipped=counts.skips,
+        median_s=statistics.median(times) if times else None,
+        tie_share=sum(tied) / len(tied) if tied else None,
+    )
+
+
+def warnings(project: Project) -> list[str]:
+    """Plain sentences about what the last labels lean towards, where chance does not explain it."""
+    last = [r for r in rankings.recent(project, limit=_BIAS_LABELS) if r.kind == "ranking"]
+    groups = completions.get_groups(project, [ranking.group_id for ranking in last])
+    lengths = {completion.id: float(len(completion.text)) for group in groups for completion in group.completions}
+    position = label_bias.earlier_shown([(ranking.ranks, ranking.presented) for ranking in last if ranking.presented])
+    length = label_bias.longer([(ranking.ranks, lengths) for ranking in last])
+    return [text for text in (label_bias.position_warning(position), label_bias.length_warning(length)) if text]
+
+
+def _has_tie(ranks: list[int | None]) -> bool:
+    ranked = [rank for rank in ranks if rank is not None]
+    return len(set(ranked)) < len(ranked)
