@@ -183,6 +183,8 @@ def _import_prompts(out: Reporter, project: Project, source: Path, *, skip_bad: 
     total = len(file.conversations) + len(refused)
     if refused and (not skip_bad or not file.conversations):
         raise ImportRefused(refused, total=total)
+    for note in file.notes:
+        out.progress(note)
     before = prompts.count(project)
     prompts.add_many(project, file.conversations, source=source.name)
     added = prompts.count(project) - before

@@ -85,7 +85,7 @@ def _starter() -> str:
 def _cache() -> str:
     from dpo_studio.models import cache
 
-    folder = cache.folder()
+    folder = cache.root()
     present = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free_gb = shutil.disk_usage(present).free / 1e9
     if free_gb < _LOW_DISK_GB:
