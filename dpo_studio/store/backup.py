@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from datetime import datetime
@@ -9,20 +10,31 @@ from pathlib import Path
 
 KEPT = 7
 _DAY_S = 86_400
+_PARTIAL = ".partial"
 
 
 def make(conn: sqlite3.Connection, folder: Path, *, label: str) -> Path:
-    """Write a complete copy of the database and return its path."""
+    """Write a complete copy of the database and return its path.
+
+    Raises:
+        OSError, sqlite3.Error: it could not be written; nothing half written is left.
+    """
     target_folder = folder / "backups"
     target_folder.mkdir(exist_ok=True)
+    for left_over in target_folder.glob(f"*{_PARTIAL}*"):
+        left_over.unlink(missing_ok=True)
     target = target_folder / f"project-{datetime.now():%Y%m%d-%H%M%S}-{label}.db"
-    partial = target.with_suffix(".partial")
-    copy = sqlite3.connect(partial)
+    partial = target.with_suffix(f".{os.getpid()}{_PARTIAL}")
     try:
-        conn.backup(copy)
-    finally:
-        copy.close()
-    partial.replace(target)
+        copy = sqlite3.connect(partial)
+        try:
+            conn.backup(copy)
+        finally:
+            copy.close()
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
     for old in _all(folder)[KEPT:]:
         old.unlink(missing_ok=True)
     return target
@@ -31,7 +43,7 @@ def make(conn: sqlite3.Connection, folder: Path, *, label: str) -> Path:
 def make_daily(conn: sqlite3.Connection, folder: Path) -> Path | None:
     """A backup, unless one of the last day exists."""
     last = newest(folder)
-    if last is not None and time.time() - last.stat().st_mtime < _DAY_S:
+    if last is not None and abs(time.time() - last.stat().st_mtime) < _DAY_S:
         return None
     return make(conn, folder, label="daily")
 

@@ -15,7 +15,7 @@ from dpo_studio.core.events import CompletionFinished
 from dpo_studio.core.types import Completion, CompletionId, Group, GroupId, PolicyId, PromptId
 
 from . import prompts
-from .database import Project, new_uuid, now, to_text
+from .database import Project, in_chunks, new_uuid, now, storable, to_text
 
 
 def add_group(
@@ -75,7 +75,7 @@ def add(
                 new_uuid(),
                 group.prompt.id,
                 policy_id,
-                text,
+                storable(text),
                 to_text(None if token_ids is None else list(token_ids)),
                 tokenizer_hash,
                 logp,
@@ -134,27 +134,30 @@ def get_group(project: Project, group_id: GroupId) -> Group:
 
 def get_groups(project: Project, group_ids: Iterable[GroupId]) -> list[Group]:
     """The groups with their prompts and completions, in the order asked for; unknown ids are left out."""
-    conn = project.db.conn
-    found = []
-    for group_id in group_ids:
-        row = conn.execute(
-            "SELECT id, uuid, prompt_id, size, policy_id, sampling FROM groups WHERE id = ?", [group_id]
-        ).fetchone()
-        if row is None:
-            continue
-        items = conn.execute(f"{_COMPLETIONS} WHERE i.group_id = ? ORDER BY i.candidate", [group_id])
-        found.append(
-            Group(
+    wanted = list(group_ids)
+    found: dict[int, Group] = {}
+    for ids in in_chunks(dict.fromkeys(wanted)):
+        marks = ", ".join("?" * len(ids))
+        rows = project.db.conn.execute(
+            f"SELECT id, uuid, prompt_id, size, policy_id, sampling FROM groups WHERE id IN ({marks})", ids
+        ).fetchall()
+        asked = prompts.get_many(project, [row[2] for row in rows])
+        items: dict[int, list[Completion]] = {}
+        for group_id, *item in project.db.conn.execute(
+            f"SELECT i.group_id, {_FIELDS} WHERE i.group_id IN ({marks}) ORDER BY i.group_id, i.candidate", ids
+        ):
+            items.setdefault(group_id, []).append(_completion(item))
+        for row in rows:
+            found[row[0]] = Group(
                 id=GroupId(row[0]),
                 uuid=row[1],
-                prompt=prompts.get(project, PromptId(row[2])),
-                completions=tuple(_completion(item) for item in items),
+                prompt=asked[row[2]],
+                completions=tuple(items.get(row[0], ())),
                 size=row[3],
                 policy_id=row[4],
                 sampling=_from_text(row[5]),
             )
-        )
-    return found
+    return [found[group_id] for group_id in wanted if group_id in found]
 
 
 def group_by_uuid(project: Project, uuid: str) -> Group:
@@ -180,13 +183,14 @@ def count_unfinished(project: Project) -> int:
     return int(project.db.conn.execute("SELECT count(*) FROM groups WHERE ready = 0").fetchone()[0])
 
 
-_COMPLETIONS = (
-    "SELECT c.id, c.uuid, c.prompt_id, c.text, c.policy_id, c.token_ids, c.tokenizer_hash, c.logp, c.sampling,"
+_FIELDS = (
+    "c.id, c.uuid, c.prompt_id, c.text, c.policy_id, c.token_ids, c.tokenizer_hash, c.logp, c.sampling,"
     " c.seed, c.finish_reason, i.candidate FROM completions c JOIN group_items i ON i.completion_id = c.id"
 )
+_COMPLETIONS = f"SELECT {_FIELDS}"
 
 
-def _completion(row: tuple) -> Completion:
+def _completion(row: Sequence[Any]) -> Completion:
     token_ids = _from_text(row[5])
     return Completion(
         id=CompletionId(row[0]),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from .migrations import APPLICATION_ID, SCHEMA_VERSION, migrations
 
 DATABASE_NAME = "project.db"
 _BUSY_TIMEOUT_S = 10.0
+_MAGIC, _HEADER_BYTES = b"SQLite format 3\0", 100
+_LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class Project:
@@ -28,11 +32,13 @@ class Project:
     Attributes:
         folder: the project's folder; `runs/` and `backups/` are in it.
         db: the sqlite-utils database, for the modules of this package only.
+        warning: a sentence about something that went wrong while opening and stops nothing, or "".
     """
 
-    def __init__(self, folder: Path, db: Database) -> None:
+    def __init__(self, folder: Path, db: Database, *, warning: str = "") -> None:
         self.folder = folder
         self.db = db
+        self.warning = warning
 
     @classmethod
     def create(cls, folder: str | Path, *, guideline: str = "") -> Project:
@@ -46,6 +52,7 @@ class Project:
             raise UserError(f"{folder} is a project already.", "Open it, or choose another folder.")
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"{folder} is not empty.", "Choose a new folder for the project.")
+        existed = folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "runs").mkdir()
@@ -54,13 +61,25 @@ class Project:
             raise UserError(
                 f"The folder {folder} could not be made: {error.strerror}.", "Choose another place."
             ) from error
+        try:
+            return cls._create_in(folder, guideline)
+        except BaseException:
+            _clear(folder, itself=not existed)
+            raise
+
+    @classmethod
+    def _create_in(cls, folder: Path, guideline: str) -> Project:
         with _readable(folder):
             project = cls(folder, _connect(folder / DATABASE_NAME))
-            project.db.conn.execute("PRAGMA journal_mode = WAL")
-            project.db.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            migrations.apply(project.db)
-        project.set_fact("project_uuid", new_uuid())
-        project.set_fact("guideline", guideline)
+            try:
+                project.db.conn.execute("PRAGMA journal_mode = WAL")
+                project.db.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                migrations.apply(project.db)
+                project.set_fact("project_uuid", new_uuid())
+                project.set_fact("guideline", guideline)
+            except BaseException:
+                project.close()
+                raise
         return project
 
     @classmethod
@@ -77,24 +96,30 @@ class Project:
                 f"{folder} is not a DPO Studio project: it has no {DATABASE_NAME}.",
                 "Open the folder that holds that file, or make a new project.",
             )
+        _check_header(path)
+        warning = ""
         with _readable(folder):
             db = _connect(path)
             try:
-                _check_identity(db, folder)
-                (check,) = db.conn.execute("PRAGMA quick_check(1)").fetchone()
-                if check != "ok":
-                    raise sqlite3.DatabaseError(check)
-                version = _user_version(db)
+                _check_identity(folder, *_identity(db))
+                _check_pages(db, folder)
+                version = _identity(db)[1]
                 if version < SCHEMA_VERSION:
-                    backup.make(db.conn, folder, label=f"schema-{version}")
+                    _back_up_before_migrating(db, folder, version)
                     migrations.apply(db)
                 db.conn.execute("PRAGMA journal_mode = WAL")
-                backup.make_daily(db.conn, folder)
+                (folder / "runs").mkdir(exist_ok=True)
+                warning = _back_up_daily(db, folder)
+            except OSError as error:
+                db.close()
+                raise UserError(
+                    f"The folder {folder} cannot be written: {error.strerror}.",
+                    "Check its permissions, or copy the project to a place you can write to.",
+                ) from error
             except BaseException:
                 db.close()
                 raise
-        (folder / "runs").mkdir(exist_ok=True)
-        return cls(folder, db)
+        return cls(folder, db, warning=warning)
 
     def close(self) -> None:
         self.db.close()
@@ -157,7 +182,19 @@ def now() -> str:
 
 def to_text(value: Any) -> str | None:
     """JSON text of a value, or None for None."""
-    return None if value is None else json.dumps(value, ensure_ascii=False)
+    return None if value is None else storable(json.dumps(value, ensure_ascii=False))
+
+
+def in_chunks(values: Iterable[int], size: int = 500) -> Iterator[list[int]]:
+    """The values in lists of at most `size`, short enough for one IN (…)."""
+    rest = iter(values)
+    while chunk := list(islice(rest, size)):
+        yield chunk
+
+
+def storable(text: str) -> str:
+    """The text with halves of surrogate pairs, which no file can hold, replaced by U+FFFD."""
+    return _LONE_SURROGATES.sub("\ufffd", text)
 
 
 def _connect(path: Path) -> Database:
@@ -167,18 +204,33 @@ def _connect(path: Path) -> Database:
     return Database(conn)
 
 
-def _user_version(db: Database) -> int:
-    return int(db.conn.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _check_identity(db: Database, folder: Path) -> None:
+def _identity(db: Database) -> tuple[int, int]:
+    """The application id and the schema version."""
     (application_id,) = db.conn.execute("PRAGMA application_id").fetchone()
+    (version,) = db.conn.execute("PRAGMA user_version").fetchone()
+    return application_id, version
+
+
+def _check_header(path: Path) -> None:
+    """Refuse another application's or a newer file before SQLite opens it, and so may change it."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
+    if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
+        raise _damaged(path.parent, "it is empty" if not header else "it is not a database")
+    application_id, version = (int.from_bytes(header[at : at + 4], "big") for at in (68, 60))
+    if application_id or not path.with_name(f"{DATABASE_NAME}-wal").exists():
+        _check_identity(path.parent, application_id, version)
+
+
+def _check_identity(folder: Path, application_id: int, version: int) -> None:
     if application_id != APPLICATION_ID:
         raise UserError(
             f"{folder / DATABASE_NAME} is a database of another application.",
             "Open a folder that DPO Studio made, or make a new project.",
         )
-    version = _user_version(db)
     if version > SCHEMA_VERSION:
         raise UserError(
             f"This project was made by a newer DPO Studio (schema {version}; this one knows {SCHEMA_VERSION}).",
@@ -186,42 +238,94 @@ def _check_identity(db: Database, folder: Path) -> None:
         )
 
 
+def _check_pages(db: Database, folder: Path) -> None:
+    (said,) = db.conn.execute("PRAGMA quick_check(1)").fetchone()
+    if said != "ok":
+        raise _damaged(folder, said.strip().splitlines()[-1])
+
+
+def _back_up_before_migrating(db: Database, folder: Path, version: int) -> None:
+    """Nothing is migrated that was not copied first."""
+    try:
+        backup.make(db.conn, folder, label=f"schema-{version}")
+    except (OSError, sqlite3.Error) as error:
+        raise UserError(
+            f"This project is of an older version and has to be backed up before it is brought up to date,"
+            f" but the backup could not be written ({_reason(error)}).",
+            f"Make room on the disk, or check the permissions of {folder / 'backups'}; nothing was changed.",
+        ) from error
+
+
+def _back_up_daily(db: Database, folder: Path) -> str:
+    """The day's backup; a sentence when it could not be written, which must not keep anyone from working."""
+    try:
+        backup.make_daily(db.conn, folder)
+    except (OSError, sqlite3.Error) as error:
+        return (
+            f"Today's backup could not be written ({_reason(error)})."
+            f" Make room on the disk, or check the permissions of {folder / 'backups'}."
+        )
+    return ""
+
+
+def _clear(folder: Path, *, itself: bool) -> None:
+    """Take away what a failed `create` left in a folder that was empty before."""
+    for name in (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm"):
+        (folder / name).unlink(missing_ok=True)
+    for path in [folder / "runs", folder / "backups", *([folder] if itself else [])]:
+        with suppress(OSError):
+            path.rmdir()
+
+
 @contextmanager
 def _readable(folder: Path) -> Iterator[None]:
     """Turn SQLite's errors about the file into sentences; errors in our own SQL stay bugs."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        text = str(error)
-        if "locked" in text or "busy" in text:
-            raise UserError(
-                "Another program is writing to this project and did not finish in time.",
-                "Close it, or wait a moment and do this again; nothing was lost.",
-            ) from error
-        if "full" in text:
-            raise UserError(
-                "The disk that holds this project is full, so this was not saved.",
-                "Free some space and do it again; everything saved before is intact.",
-            ) from error
-        if "readonly" in text or "unable to open" in text:
-            raise UserError(
-                f"{folder / DATABASE_NAME} cannot be written.",
-                "Check the folder's permissions, or copy the project to a place you can write to.",
-            ) from error
-        if "malformed" in text or "disk I/O" in text:
-            raise _damaged(folder, error) from error
-        raise
-    except sqlite3.IntegrityError:
-        raise
     except sqlite3.DatabaseError as error:
-        raise _damaged(folder, error) from error
+        said = _in_words(folder, error)
+        if said is None:
+            raise
+        raise said from error
 
 
-def _damaged(folder: Path, error: Exception) -> UserError:
+def _in_words(folder: Path, error: sqlite3.DatabaseError) -> UserError | None:
+    """The sentence for an error that the file or its surroundings caused, by SQLite's primary code."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return UserError(
+            "Another program is writing to this project and did not finish in time.",
+            "Close it, or wait a moment and do this again; nothing was lost.",
+        )
+    if code == sqlite3.SQLITE_FULL:
+        return UserError(
+            "The disk that holds this project is full, so this was not saved.",
+            "Free some space and do it again; everything saved before is intact.",
+        )
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return UserError(
+            f"{folder / DATABASE_NAME} cannot be written.",
+            "Check the folder's permissions, or copy the project to a place you can write to.",
+        )
+    if code == sqlite3.SQLITE_IOERR:
+        return UserError(
+            f"The disk failed while {folder / DATABASE_NAME} was read or written ({error}).",
+            "Check that the disk has room and is still connected, then open the project again.",
+        )
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return _damaged(folder, str(error))
+    return None
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _damaged(folder: Path, reason: str) -> UserError:
     newest = backup.newest(folder)
     hint = (
         f"Its newest backup is {newest}: copy it over {DATABASE_NAME} after putting the damaged file aside."
         if newest
         else f"There is no backup yet; keep the file, and try sqlite3's .recover on {DATABASE_NAME}."
     )
-    return UserError(f"The project's database is damaged ({error}).", hint)
+    return UserError(f"The project's database is damaged ({reason}).", hint)

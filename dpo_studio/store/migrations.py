@@ -99,6 +99,7 @@ _INITIAL = (
         created TEXT NOT NULL
     )""",
     "CREATE INDEX rankings_group ON rankings(group_id, annotator)",
+    "CREATE INDEX rankings_kind ON rankings(kind, annotator)",
     """CREATE TABLE ranking_items (
         ranking_id INTEGER NOT NULL REFERENCES rankings(id),
         completion_id INTEGER NOT NULL REFERENCES completions(id),

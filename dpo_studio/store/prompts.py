@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import ROLES, Message, Prompt, PromptId, messages_from_json
 
-from .database import Project, new_uuid, now, to_text
+from .database import Project, in_chunks, new_uuid, now, storable, to_text
 
 HELD_OUT_SHARE = 0.1
 
@@ -32,7 +32,7 @@ def add(project: Project, messages: Sequence[Message], *, source: str = "", tags
         cursor = db.conn.execute(
             "INSERT INTO prompts (uuid, messages, content_hash, source, tags, held_out, created)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [new_uuid(), text, content_hash, source, to_text(list(tags)), _is_held_out(content_hash), now()],
+            [new_uuid(), text, content_hash, storable(source), to_text(list(tags)), _is_held_out(content_hash), now()],
         )
         return get(project, PromptId(cursor.lastrowid or 0))
 
@@ -48,6 +48,16 @@ def get(project: Project, prompt_id: PromptId) -> Prompt:
     if row is None:
         raise UserError(f"There is no prompt {prompt_id} in this project.")
     return _prompt(row)
+
+
+def get_many(project: Project, prompt_ids: Iterable[PromptId]) -> dict[PromptId, Prompt]:
+    """The prompts of these ids; unknown ones are left out."""
+    found: dict[PromptId, Prompt] = {}
+    for ids in in_chunks(dict.fromkeys(prompt_ids)):
+        marks = ", ".join("?" * len(ids))
+        for row in project.db.conn.execute(f"SELECT {_COLUMNS} FROM prompts WHERE id IN ({marks})", ids):
+            found[PromptId(row[0])] = _prompt(row)
+    return found
 
 
 def all_prompts(project: Project) -> list[Prompt]:
@@ -107,7 +117,7 @@ def _prompt(row: sqlite3.Row | tuple) -> Prompt:
 
 
 def _messages_text(messages: Sequence[Message]) -> str:
-    return json.dumps([message.to_json() for message in messages], ensure_ascii=False)
+    return storable(json.dumps([message.to_json() for message in messages], ensure_ascii=False))
 
 
 def _is_held_out(content_hash: str) -> int:

@@ -15,7 +15,7 @@ from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import CompletionId, Group, GroupId, Ranking, RankingId
 
 from . import completions
-from .database import Project, new_uuid, now, to_text
+from .database import Project, in_chunks, new_uuid, now, storable, to_text
 
 KINDS = ("ranking", "skip", "all_bad")
 
@@ -135,7 +135,7 @@ def get(project: Project, ranking_id: RankingId) -> Ranking:
     row = project.db.conn.execute(f"SELECT {_COLUMNS} FROM rankings WHERE id = ?", [ranking_id]).fetchone()
     if row is None:
         raise UserError(f"There is no ranking {ranking_id} in this project.")
-    return _ranking(project, row)
+    return _rankings(project, [row])[0]
 
 
 def current(project: Project, group_id: GroupId, annotator: str | None = None) -> Ranking | None:
@@ -144,7 +144,7 @@ def current(project: Project, group_id: GroupId, annotator: str | None = None) -
         f"SELECT {_COLUMNS} FROM current_rankings WHERE group_id = ? AND annotator = ?",
         [group_id, annotator or project.annotator],
     ).fetchone()
-    return None if row is None else _ranking(project, row)
+    return None if row is None else _rankings(project, [row])[0]
 
 
 def all_current(project: Project, *, kind: str | None = None, annotator_kind: str | None = "person") -> list[Ranking]:
@@ -154,7 +154,7 @@ def all_current(project: Project, *, kind: str | None = None, annotator_kind: st
         " AND (? IS NULL OR annotator_kind = ?) ORDER BY group_id, id",
         [kind, kind, annotator_kind, annotator_kind],
     ).fetchall()
-    return [_ranking(project, row) for row in rows]
+    return _rankings(project, rows)
 
 
 def recent(project: Project, annotator: str | None = None, limit: int = 20) -> list[Ranking]:
@@ -163,7 +163,7 @@ def recent(project: Project, annotator: str | None = None, limit: int = 20) -> l
         f"SELECT {_COLUMNS} FROM current_rankings WHERE annotator = ? ORDER BY id DESC LIMIT ?",
         [annotator or project.annotator, limit],
     ).fetchall()
-    return [_ranking(project, row) for row in rows]
+    return _rankings(project, rows)
 
 
 def next_groups(
@@ -181,13 +181,16 @@ def next_groups(
 def counts(project: Project, annotator: str | None = None) -> Counts:
     """What is done and what is left, from the database."""
     conn = project.db.conn
+    name = annotator or project.annotator
     (ready,) = conn.execute("SELECT count(*) FROM groups WHERE ready = 1").fetchone()
-    kinds = dict(
-        conn.execute(
-            "SELECT kind, count(*) FROM current_rankings WHERE annotator = ? GROUP BY kind",
-            [annotator or project.annotator],
-        ).fetchall()
+    kinds = dict(conn.execute("SELECT kind, count(*) FROM rankings WHERE annotator = ? GROUP BY kind", [name]))
+    replaced = conn.execute(
+        "SELECT r.kind, count(*) FROM rankings s JOIN rankings r ON r.id = s.supersedes"
+        " WHERE s.supersedes IS NOT NULL AND r.annotator = ? GROUP BY r.kind",
+        [name],
     )
+    for kind, times in replaced:
+        kinds[kind] -= times
     return Counts(ready, kinds.get("ranking", 0), kinds.get("skip", 0), kinds.get("all_bad", 0))
 
 
@@ -209,10 +212,18 @@ _COLUMNS = (
 )
 
 
-def _ranking(project: Project, row: tuple) -> Ranking:
-    items = project.db.conn.execute(
-        "SELECT completion_id, rank FROM ranking_items WHERE ranking_id = ?", [row[0]]
-    ).fetchall()
+def _rankings(project: Project, rows: Sequence[tuple]) -> list[Ranking]:
+    ranks: dict[int, dict[CompletionId, int | None]] = {row[0]: {} for row in rows}
+    for ids in in_chunks(ranks):
+        marks = ", ".join("?" * len(ids))
+        for ranking_id, completion, rank in project.db.conn.execute(
+            f"SELECT ranking_id, completion_id, rank FROM ranking_items WHERE ranking_id IN ({marks})", ids
+        ):
+            ranks[ranking_id][CompletionId(completion)] = rank
+    return [_ranking(row, ranks[row[0]]) for row in rows]
+
+
+def _ranking(row: tuple, ranks: Mapping[CompletionId, int | None]) -> Ranking:
     return Ranking(
         id=RankingId(row[0]),
         uuid=row[1],
@@ -220,7 +231,7 @@ def _ranking(project: Project, row: tuple) -> Ranking:
         kind=row[3],
         annotator=row[4],
         annotator_kind=row[5],
-        ranks={CompletionId(completion): rank for completion, rank in items},
+        ranks=ranks,
         presented=tuple(json.loads(row[6])),
         strength=row[7],
         flags=tuple(json.loads(row[8])),
@@ -253,7 +264,7 @@ def _write(project: Project, ranking: Ranking) -> Ranking:
             to_text(list(ranking.presented)),
             ranking.strength,
             to_text(list(ranking.flags)),
-            ranking.note,
+            storable(ranking.note),
             ranking.seconds,
             ranking.supersedes,
             ranking.undoes,

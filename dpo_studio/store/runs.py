@@ -7,6 +7,7 @@ a policy with `adopt`.
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -67,28 +68,37 @@ def create(project: Project, policy: Policy, settings: TrainingSettings, *, name
     folder = Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{run_uuid[:8]}"
     path = project.folder / folder
     try:
-        path.mkdir(parents=True)
-        body = {
-            "run": run_uuid,
-            "base": policy.base,
-            "adapter": None if policy.adapter is None else str(project.folder / policy.adapter),
-            "training": settings.to_json(),
-        }
-        _write(path / SETTINGS_FILE, json.dumps(body, indent=2) + "\n")
-        lines = [_group_line(g, r) for g, r in data.train + data.held_out]
-        _write(path / DATA_FILE, "".join(lines))
-        _write(path / PROMPTS_FILE, "".join(_prompt_line(p) for p in _sample_prompts(project)))
-    except OSError as error:
-        raise UserError(
-            f"The run's folder could not be written: {error.strerror}.", "Free some disk space and train again."
-        ) from error
-    with project.transaction() as db:
-        (number,) = db.conn.execute("SELECT count(*) + 1 FROM runs").fetchone()
-        cursor = db.conn.execute(
-            "INSERT INTO runs (uuid, name, folder, policy_id, settings, created) VALUES (?, ?, ?, ?, ?, ?)",
-            [run_uuid, name or f"Run {number}", folder.as_posix(), policy.id, to_text(settings.to_json()), now()],
-        )
-        return get(project, RunId(cursor.lastrowid or 0))
+        _write_folder(path, run_uuid, project, policy, settings, data)
+        with project.transaction() as db:
+            (number,) = db.conn.execute("SELECT count(*) + 1 FROM runs").fetchone()
+            cursor = db.conn.execute(
+                "INSERT INTO runs (uuid, name, folder, policy_id, settings, created) VALUES (?, ?, ?, ?, ?, ?)",
+                [run_uuid, name or f"Run {number}", folder.as_posix(), policy.id, to_text(settings.to_json()), now()],
+            )
+            return get(project, RunId(cursor.lastrowid or 0))
+    except BaseException as error:
+        shutil.rmtree(path, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise UserError(
+                f"The run's folder could not be written: {error.strerror}.", "Free some disk space and train again."
+            ) from error
+        raise
+
+
+def _write_folder(
+    path: Path, run_uuid: str, project: Project, policy: Policy, settings: TrainingSettings, data: TrainingData
+) -> None:
+    path.mkdir(parents=True)
+    body = {
+        "run": run_uuid,
+        "base": policy.base,
+        "adapter": None if policy.adapter is None else str(project.folder / policy.adapter),
+        "training": settings.to_json(),
+    }
+    _write(path / SETTINGS_FILE, json.dumps(body, indent=2) + "\n")
+    lines = [_group_line(g, r) for g, r in data.train + data.held_out]
+    _write(path / DATA_FILE, "".join(lines))
+    _write(path / PROMPTS_FILE, "".join(_prompt_line(p) for p in _sample_prompts(project)))
 
 
 def adopt(project: Project, run: Run, adapter: str) -> Policy:
