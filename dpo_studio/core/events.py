@@ -228,12 +228,16 @@ def from_line(line: str) -> Event | None:
         return None
     if not isinstance(body, dict):
         return None
-    if body.pop("v", PROTOCOL) > PROTOCOL:
+    version = body.pop("v", PROTOCOL)
+    if not isinstance(version, int):
+        return None
+    if version > PROTOCOL:
         raise UserError("This run was made by a newer DPO Studio.", "Open it with that version, or update this one.")
-    cls = _EVENTS.get(body.pop("event", ""))
+    name = body.pop("event", "")
+    cls = _EVENTS.get(name) if isinstance(name, str) else None
     if cls is None:
         return None
-    known = {f.name for f in dataclasses.fields(cls)}
+    known = cls.__dataclass_fields__
     values = {name: tuple(v) if isinstance(v, list) else v for name, v in body.items() if name in known}
     try:
         return cls(**values)

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
 
-from .worker import log_tail, worker_environment
+from .worker import log_tail, lower_priority, worker_environment
 
 EVENTS_FILE, CONTROL_FILE, LOCK_FILE, LOG_FILE = "events.jsonl", "control.json", "run.lock", "worker.log"
 
@@ -36,7 +36,7 @@ def start(run_folder: Path, *, interpreter: str = sys.executable) -> subprocess.
         raise UserError("This run is training already.", "Wait for it, or stop it first.")
     ask(run_folder, "run")
     with (run_folder / LOG_FILE).open("ab") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [interpreter, "-m", "dpo_studio", "worker", "train", str(run_folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -44,6 +44,8 @@ def start(run_folder: Path, *, interpreter: str = sys.executable) -> subprocess.
             env=worker_environment(),
             start_new_session=True,
         )
+    lower_priority(process.pid)
+    return process
 
 
 def ask(run_folder: Path, what: Literal["run", "pause", "stop"]) -> None:
@@ -106,7 +108,8 @@ class EventTail:
             return []
         complete = chunk[: chunk.rfind(b"\n") + 1]
         self._offset += len(complete)
-        found = (events.from_line(line) for line in complete.decode("utf-8", "replace").splitlines())
+        # split("\n"), not splitlines(): an answer may hold U+2028 and the like, which are no line ends of JSON lines.
+        found = (events.from_line(line) for line in complete.decode("utf-8", "replace").split("\n") if line)
         return [event for event in found if event is not None]
 
 

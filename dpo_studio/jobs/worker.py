@@ -10,12 +10,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from dpo_studio.core import commands, events
 
 LOG_TAIL_LINES = 20
+NICENESS = 5
 
 
 def worker_environment() -> dict[str, str]:
@@ -31,6 +33,13 @@ def worker_environment() -> dict[str, str]:
         "MALLOC_TRIM_THRESHOLD_": os.environ.get("MALLOC_TRIM_THRESHOLD_", "8589934592"),
         "MALLOC_MMAP_THRESHOLD_": os.environ.get("MALLOC_MMAP_THRESHOLD_", "8589934592"),
     }
+
+
+def lower_priority(pid: int) -> None:
+    """Let the window and the person's other programs go first (where the system has priorities like that)."""
+    if hasattr(os, "setpriority"):
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
 
 
 def describe_exit(returncode: int) -> str:
@@ -75,7 +84,9 @@ class Worker:
                 env=worker_environment(),
                 text=True,
                 encoding="utf-8",
+                errors="replace",
             )
+        lower_priority(self._process.pid)
 
     @property
     def pid(self) -> int:
