@@ -1,1 +1,1 @@
-"""k completions per prompt, streamed."""
+"""k completions a prompt, streamed as they are decoded."""

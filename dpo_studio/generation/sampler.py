@@ -1,0 +1,263 @@
+"""Answers to prompts: k candidates of one prompt as a stream, or many prompts at once.
+
+The same seed and settings give the same text: every candidate draws from a random stream of its own,
+and a row's numbers do not depend on how many rows are beside it. In float32 that holds throughout. In
+bfloat16 it holds on one machine for `sample`; `answer` reads prompts of different lengths in one batch,
+whose rounding can differ in the last bit, and such a bit now and then changes a token.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.settings import SamplingSettings
+from dpo_studio.core.types import Message
+from dpo_studio.models.load import LoadedModel
+
+from .choose import choose_tokens
+from .decoder import Decoder, can_pad
+from .streams import RandomStream, TextStream, candidate_seed
+
+#: How often a candidate that came out like another one is drawn again.
+MOST_ATTEMPTS = 2
+_BATCH_ROWS, _BATCH_TOKENS = 16, 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class TextPiece:
+    """Newly decoded text of a candidate."""
+
+    candidate: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished candidate.
+
+    Attributes:
+        token_ids: as sampled, the end token included where the model produced it.
+        logp: summed log-probability of the ids, temperature 1 and no cuts, nats.
+        finish_reason: "stop" or "length".
+        seed: of the random stream that it was drawn from.
+        repeats: it is the same text as another candidate's, and drawing it again did not help.
+    """
+
+    candidate: int
+    text: str
+    token_ids: tuple[int, ...]
+    logp: float
+    finish_reason: str
+    seed: int
+    repeats: bool = False
+
+
+@dataclass(slots=True)
+class _Row:
+    """One candidate while it is decoded."""
+
+    conversation: int
+    candidate: int
+    seed: int
+    limit: int
+    text: TextStream
+    numbers: RandomStream
+    ids: list[int] = field(default_factory=list)
+    logps: list[float] = field(default_factory=list)
+    finish_reason: str = ""
+
+    def answer(self, *, repeats: bool = False) -> Answer:
+        return Answer(
+            candidate=self.candidate,
+            text=self.text.text,
+            token_ids=tuple(self.ids),
+            logp=math.fsum(self.logps),
+            finish_reason=self.finish_reason,
+            seed=self.seed,
+            repeats=repeats,
+        )
+
+
+def sample(
+    loaded: LoadedModel,
+    messages: Sequence[Message],
+    sampling: SamplingSettings,
+    candidates: Sequence[int],
+    *,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Iterator[TextPiece | Answer]:
+    """Draw candidates of one prompt together; text as it is decoded, then each answer as it ends.
+
+    A candidate that comes out like another of this call is drawn again, at most MOST_ATTEMPTS times and
+    without streaming. When cancelled, it ends after the token in hand; answers given stand.
+
+    Raises:
+        UserError: the prompt does not fit, or the model's numbers are not finite.
+    """
+    prompt = loaded.chat.prompt_ids(messages)
+    texts: set[str] = set()
+    waiting = list(candidates)
+    for attempt in range(MOST_ATTEMPTS + 1):
+        rows = [_row(loaded, messages, prompt, sampling, candidate, attempt=attempt) for candidate in waiting]
+        waiting, last = [], attempt == MOST_ATTEMPTS or sampling.temperature == 0
+        for row, piece in _decode(loaded, [prompt], [rows], sampling, cancelled):
+            if piece and attempt == 0:
+                yield TextPiece(row.candidate, piece)
+            if not row.finish_reason:
+                continue
+            repeats = row.text.text.strip() in texts
+            if repeats and not last:
+                waiting.append(row.candidate)
+                continue
+            texts.add(row.text.text.strip())
+            yield row.answer(repeats=repeats)
+        if not waiting or cancelled():
+            return
+
+
+def answer(
+    loaded: LoadedModel,
+    conversations: Sequence[Sequence[Message]],
+    sampling: SamplingSettings,
+    candidates: Sequence[int] = (0,),
+    *,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> list[list[Answer]]:
+    """The candidates' answers to each conversation, several conversations at once.
+
+    Nothing is drawn again when two come out alike. When cancelled, unfinished answers are left out.
+
+    Returns:
+        for each conversation, its answers in the order of `candidates`.
+
+    Raises:
+        UserError: a prompt does not fit, or the model's numbers are not finite.
+    """
+    prompts = [loaded.chat.prompt_ids(messages) for messages in conversations]
+    rows = [
+        [_row(loaded, messages, prompt, sampling, candidate, conversation=index) for candidate in candidates]
+        for index, (messages, prompt) in enumerate(zip(conversations, prompts, strict=True))
+    ]
+    done: dict[tuple[int, int], Answer] = {}
+    was_training = loaded.model.training
+    loaded.model.eval()
+    try:
+        for batch in _batches(loaded, prompts, sampling, len(candidates)):
+            some_prompts, some_rows = [prompts[i] for i in batch], [rows[i] for i in batch]
+            for row, _ in _decode(loaded, some_prompts, some_rows, sampling, cancelled):
+                if row.finish_reason:
+                    done[row.conversation, row.candidate] = row.answer()
+    finally:
+        loaded.model.train(was_training)
+    return [[done[i, c] for c in candidates if (i, c) in done] for i in range(len(prompts))]
+
+
+def _row(
+    loaded: LoadedModel,
+    messages: Sequence[Message],
+    prompt: list[int],
+    sampling: SamplingSettings,
+    candidate: int,
+    *,
+    attempt: int = 0,
+    conversation: int = 0,
+) -> _Row:
+    seed = candidate_seed(sampling.seed, messages, candidate, attempt)
+    return _Row(
+        conversation=conversation,
+        candidate=candidate,
+        seed=seed,
+        limit=min(sampling.max_new_tokens, loaded.check_fits(prompt)),
+        text=TextStream(loaded.chat.text),
+        numbers=RandomStream(seed),
+    )
+
+
+def _decode(
+    loaded: LoadedModel,
+    prompts: Sequence[list[int]],
+    rows_by_prompt: Sequence[Sequence[_Row]],
+    sampling: SamplingSettings,
+    cancelled: Callable[[], bool],
+) -> Iterator[tuple[_Row, str]]:
+    """Decode rows in step; each row with each new piece of its text, and once more when it has ended."""
+    rows = [row for some in rows_by_prompt for row in some]
+    if not rows or cancelled():
+        return
+    decoder = Decoder(
+        _bare(loaded.model),
+        prompts,
+        [len(some) for some in rows_by_prompt],
+        room=max(row.limit for row in rows),
+        device=loaded.device,
+    )
+    seen = _seen(prompts, rows_by_prompt, decoder.logits) if sampling.repetition_penalty != 1.0 else None
+    while True:
+        chosen, logps = choose_tokens(decoder.logits, sampling, [row.numbers.next() for row in rows], seen=seen)
+        tokens = chosen.tolist()
+        for row, token, logp in zip(rows, tokens, logps.tolist(), strict=True):
+            if not math.isfinite(logp):
+                raise UserError(
+                    "The model's numbers are not finite, so it cannot answer.",
+                    "Its adapter may have drifted too far in training: choose another run, or the base model.",
+                )
+            yield row, _take(row, token, logp, loaded.chat.end_ids)
+        kept = [index for index, row in enumerate(rows) if not row.finish_reason]
+        if not kept or cancelled():
+            return
+        if seen is not None:
+            seen.scatter_(1, chosen[:, None], True)
+            seen = seen[kept] if len(kept) < len(rows) else seen
+        rows = [rows[index] for index in kept]
+        decoder.step([tokens[index] for index in kept], kept)
+
+
+def _take(row: _Row, token: int, logp: float, end_ids: frozenset[int]) -> str:
+    """Add a token to a row; the text it gives."""
+    row.ids.append(token)
+    row.logps.append(logp)
+    if token in end_ids:
+        row.finish_reason = "stop"
+        return row.text.finish()
+    piece = row.text.push(token)
+    if len(row.ids) >= row.limit:
+        row.finish_reason = "length"
+        piece += row.text.finish()
+    return piece
+
+
+def _seen(prompts: Sequence[list[int]], rows_by_prompt: Sequence[Sequence[_Row]], logits: torch.Tensor) -> torch.Tensor:
+    seen = torch.zeros_like(logits, dtype=torch.bool)
+    row = 0
+    for prompt, some in zip(prompts, rows_by_prompt, strict=True):
+        seen[row : row + len(some), torch.tensor(prompt, device=logits.device)] = True
+        row += len(some)
+    return seen
+
+
+def _batches(
+    loaded: LoadedModel, prompts: Sequence[list[int]], sampling: SamplingSettings, rows: int
+) -> Iterator[list[int]]:
+    """Conversations to read together: of like length, and no more than the memory is meant for."""
+    padded = can_pad(_bare(loaded.model))
+    batch: list[int] = []
+    for index in sorted(range(len(prompts)), key=lambda i: len(prompts[i])):
+        together = (len(batch) + 1) * rows
+        tokens = together * (len(prompts[index]) + sampling.max_new_tokens)
+        like = padded or not batch or len(prompts[batch[0]]) == len(prompts[index])
+        if batch and (together > _BATCH_ROWS or tokens > _BATCH_TOKENS or not like):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _bare(model: torch.nn.Module) -> torch.nn.Module:
+    """The model without PEFT's wrapper; the adapter works on inside its layers."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
