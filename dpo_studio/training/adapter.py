@@ -18,6 +18,7 @@ from dpo_studio.core.settings import TrainingSettings
 from .disk import whole_folder, write_tensors
 
 ADAPTER_NAME = "default"
+_WITH_MAMBA_LAYERS = frozenset({"mamba", "mamba2", "falcon_mamba", "falcon_h1", "nemotron_h"})
 
 
 def attach(model: Any, settings: TrainingSettings) -> tuple[Any, list[Notice]]:
@@ -37,7 +38,7 @@ def attach(model: Any, settings: TrainingSettings) -> tuple[Any, list[Notice]]:
             r=settings.lora_rank,
             lora_alpha=settings.lora_alpha,
             lora_dropout=settings.lora_dropout,
-            target_modules="all-linear",
+            target_modules=_targets(model),
             bias="none",
             task_type="CAUSAL_LM",
         )
@@ -85,6 +86,14 @@ def put_back(model: Any, folder: Path) -> None:
     state = load_file(folder / SAFETENSORS_WEIGHTS_NAME)
     outcome = set_peft_model_state_dict(model, state, adapter_name=ADAPTER_NAME)
     assert not outcome.unexpected_keys, outcome.unexpected_keys
+
+
+def _targets(model: Any) -> str | list[str]:
+    """All linear layers; of a Mamba all but `out_proj`, whose weight its fast kernels read past any adapter."""
+    if model.config.model_type not in _WITH_MAMBA_LAYERS:
+        return "all-linear"
+    linear = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
+    return sorted(linear - {"out_proj", "lm_head"})
 
 
 def _continue(model: Any, settings: TrainingSettings) -> list[Notice]:

@@ -71,6 +71,7 @@ _LEFT_OUT = {
     "too_few": "have fewer than two answers",
     "nothing_ordered": "put no answer above another",
     "empty_prompt": "have an empty prompt",
+    "refused": "hold a conversation that this model's chat template does not take",
 }
 
 
@@ -91,7 +92,12 @@ def read(path: Path, chat: Chat, *, tokenizer_hash: str, max_length: int) -> Dat
         lines = path.read_text(encoding="utf-8").splitlines()
         rows = [json.loads(line) for line in lines if line.strip()]
         for row in rows:
-            example = _example(row, chat, tokenizer_hash)
+            try:
+                prompt = chat.prompt_ids(messages_from_json(row["prompt"]))
+            except UserError:
+                left_out["refused"] += 1
+                continue
+            example = _example(row, prompt, chat, tokenizer_hash)
             reason = _why_not(example, max_length)
             if reason:
                 left_out[reason] += 1
@@ -144,7 +150,7 @@ def micro_batches(examples: Sequence[Example], token_budget: int) -> list[list[E
     return parts
 
 
-def _example(row: dict, chat: Chat, tokenizer_hash: str) -> Example:
+def _example(row: dict, prompt: Sequence[int], chat: Chat, tokenizer_hash: str) -> Example:
     completions = []
     for item in row["completions"]:
         ids = item.get("token_ids")
@@ -157,7 +163,7 @@ def _example(row: dict, chat: Chat, tokenizer_hash: str) -> Example:
     return Example(
         group=row["group"],
         held_out=bool(row["held_out"]),
-        prompt=tuple(chat.prompt_ids(messages_from_json(row["prompt"]))),
+        prompt=tuple(int(token) for token in prompt),
         completions=tuple(completions),
         ranks=ranks,
         strength=int(row.get("strength", 1)),
@@ -178,6 +184,6 @@ def _why_not(example: Example, max_length: int) -> str:
 
 
 def _notice(reason: str, count: int, max_length: int) -> Notice:
-    what = "1 group was left out, of those that" if count == 1 else f"{count} groups were left out: they"
-    detail = f" ({max_length} tokens)" if reason == "too_long" else ""
-    return Notice(f"left_out_{reason}", f"{what} {_LEFT_OUT[reason]}{detail}.")
+    what = "1 group is" if count == 1 else f"{count} groups are"
+    detail = f" ({max_length:,} tokens)" if reason == "too_long" else ""
+    return Notice(f"left_out_{reason}", f"{what} left out. Left out are groups that {_LEFT_OUT[reason]}{detail}.")

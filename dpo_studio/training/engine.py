@@ -282,7 +282,6 @@ class _Run:
         with WithoutDropout(self.model):
             for found in samples.answer(
                 self.model,
-                self._loaded.tokenizer,
                 self._loaded.chat,
                 prompts,
                 context_length=self._loaded.context_length,

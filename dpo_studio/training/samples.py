@@ -40,7 +40,7 @@ def read_prompts(path: Path) -> list[SamplePrompt]:
 
 @torch.no_grad()
 def answer(
-    model: Any, tokenizer: Any, chat: Any, prompts: Sequence[SamplePrompt], *, context_length: int, together: bool
+    model: Any, chat: Any, prompts: Sequence[SamplePrompt], *, context_length: int, together: bool
 ) -> Iterator[Answer]:
     """Greedy answers, in the order of the prompts. A prompt that fills the context is passed over.
 
@@ -54,8 +54,7 @@ def answer(
         room = min(MAX_NEW_TOKENS, context_length - max(len(ids) for _, ids in batch))
         for (prompt, _), new in zip(batch, _decode(model, [ids for _, ids in batch], chat, room), strict=True):
             end = next((place for place, token in enumerate(new) if token in chat.end_ids), None)
-            text = tokenizer.decode(new[:end], skip_special_tokens=True)
-            yield Answer(prompt.prompt, text, "length" if end is None else "stop")
+            yield Answer(prompt.prompt, chat.text(new[:end]), "length" if end is None else "stop")
 
 
 def _decode(model: Any, rows: list[list[int]], chat: Any, room: int) -> list[list[int]]:

@@ -1,0 +1,159 @@
+"""Shared rows, the chunked head and packing against the naive one-row forward, values and gradients."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+
+from dpo_studio.core.settings import TrainingSettings
+from dpo_studio.models.logprobs import token_logps
+from dpo_studio.training import adapter, head
+from dpo_studio.training.forward import Scorer, choose_scorer, lay_row
+
+SHARED = {
+    "llama": {},
+    "qwen2": {},
+    "qwen3": {},
+    "gpt2": {},
+    "gpt_neox": {},
+    "gemma": {},
+    "gemma2": {"final_logit_softcapping": 3.0, "attn_logit_softcapping": 2.0, "query_pre_attn_scalar": 8},
+    "gemma3_text": {"query_pre_attn_scalar": 8},
+    "mistral": {"sliding_window": 64},
+    "phi": {},
+    "phi3": {},
+    "olmo2": {},
+    "smollm3": {},
+    "granite": {"logits_scaling": 2.0},
+    "cohere": {"logit_scale": 0.3},
+    "starcoder2": {},
+    "stablelm": {},
+    "helium": {},
+    "glm4": {},
+    "nemotron": {},
+    "ministral": {"sliding_window": 64},
+    "seed_oss": {},
+}
+
+
+def with_adapter(model):
+    """A LoRA that does something: both of its halves drawn at random."""
+    model, _ = adapter.attach(model, TrainingSettings(lora_rank=3, lora_alpha=6))
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for _, parameter in adapter.trainable(model):
+            parameter.normal_(0, 0.2)
+    return model
+
+
+def gradients(model, values, weights):
+    model.zero_grad()
+    (values * weights).sum().backward()
+    return {name: parameter.grad.clone() for name, parameter in adapter.trainable(model)}
+
+
+@pytest.mark.parametrize("family", SHARED)
+def test_shared_rows_give_the_naive_values_and_gradients(family, build_model, make_example, monkeypatch):
+    monkeypatch.setattr(head, "_CHUNK_ELEMENTS", 7 * 64)  # several chunks, the last one smaller
+    model = with_adapter(build_model(family, **SHARED[family]))
+    rng = random.Random(3)
+    groups = [make_example(rng, str(n), k=k, prompt=4 + n) for n, k in enumerate((3, 4, 2))]
+    scorer, notices = choose_scorer(model, groups)
+    assert scorer.shared, notices
+
+    found = torch.cat(scorer.logps(groups))
+    naive = torch.stack([token_logps(model, g.prompt, ids).sum() for g in groups for ids in g.completions])
+    assert torch.allclose(found, naive, atol=1e-4, rtol=1e-5)
+
+    weights = torch.randn(len(found), generator=torch.Generator().manual_seed(5))
+    expected, by_row = gradients(model, naive, weights), gradients(model, found, weights)
+    largest = max(gradient.abs().max() for gradient in expected.values())
+    assert largest > 1e-2
+    for name, gradient in expected.items():
+        assert torch.allclose(by_row[name], gradient, atol=1e-5 * max(1.0, largest), rtol=1e-4), name
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "why"),
+    [
+        ("mistral", {"sliding_window": 8}, "looks back 8"),
+        ("gemma3_text", {"sliding_window": 8, "query_pre_attn_scalar": 8}, "looks back 8"),
+        ("mamba", {}, "mamba"),
+    ],
+)
+def test_other_models_get_a_row_for_each_answer(family, changes, why, build_model, make_example):
+    model = with_adapter(build_model(family, **changes))
+    groups = [make_example(random.Random(4), prompt=9)]
+    scorer, notices = choose_scorer(model, groups)
+    assert not scorer.shared
+    assert [notice.code for notice in notices] == ["prompt_not_shared"]
+    assert why in notices[0].message
+    naive = torch.stack([token_logps(model, groups[0].prompt, ids).sum() for ids in groups[0].completions])
+    assert torch.allclose(scorer.logps(groups)[0], naive, atol=1e-4)
+
+
+def test_the_probe_finds_a_model_that_does_not_do_what_its_family_does(build_model, make_example):
+    model = build_model("llama")
+    layer = model.model.layers[0]
+
+    def leak(module, args, output):  # passes something along the row, past the mask
+        return output + output.cumsum(dim=1) * 0.1
+
+    layer.register_forward_hook(leak)
+    scorer, notices = choose_scorer(model, [make_example(random.Random(1))])
+    assert not scorer.shared
+    assert "different numbers" in notices[0].message
+
+
+def test_a_completion_sees_its_own_prompt_and_itself_only(make_example):
+    rng = random.Random(2)
+    groups = [make_example(rng, "a", k=2, prompt=3), make_example(rng, "b", k=3, prompt=2)]
+    row = lay_row(groups, device=torch.device("cpu"), dtype=torch.float32)
+    spans, start = [], 0  # (group, completion or None, positions in the row)
+    for number, group in enumerate(groups):
+        spans.append((number, None, range(start, start + len(group.prompt))))
+        start += len(group.prompt)
+        for part, ids in enumerate(group.completions):
+            spans.append((number, part, range(start, start + len(ids) - 1)))
+            start += len(ids) - 1
+    assert row.tokens.shape == (1, start)
+    home = {index: (number, part) for number, part, places in spans for index in places}
+    for q in range(start):
+        for kv in range(start):
+            same_group = home[q][0] == home[kv][0]
+            visible = kv <= q and same_group and home[kv][1] in (None, home[q][1])
+            assert (row.mask[0, 0, q, kv] == 0) == visible, (q, kv)
+
+
+def test_gradients_are_the_same_every_time(build_model, make_example):
+    model = with_adapter(build_model("llama"))
+    groups = [make_example(random.Random(6), k=6)]
+    first = gradients(model, Scorer(model, shared=True).logps(groups)[0], torch.ones(6))
+    for _ in range(20):
+        again = gradients(model, Scorer(model, shared=True).logps(groups)[0], torch.ones(6))
+        assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+def test_an_empty_completion_has_log_probability_zero(build_model, make_example):
+    import dataclasses
+
+    model = build_model("llama")
+    group = make_example(random.Random(6))
+    group = dataclasses.replace(group, completions=((), *group.completions[1:]))
+    for shared in (True, False):
+        assert Scorer(model, shared=shared).logps([group])[0][0].item() == 0.0
+
+
+def test_a_trained_head_gets_its_gradient():
+    torch.manual_seed(0)
+    weight = torch.randn(11, 5, dtype=torch.float64, requires_grad=True)
+    hidden = torch.randn(4, 5, dtype=torch.float64, requires_grad=True)
+    targets = torch.tensor([1, 10, 0, 1])
+    found = head.target_logps(head.Head(weight), hidden, targets)
+    expected = (hidden @ weight.T).float().log_softmax(-1).gather(1, targets[:, None])[:, 0]
+    assert torch.allclose(found, expected, atol=1e-6)
+    ours = torch.autograd.grad(found.sum(), [weight, hidden])
+    theirs = torch.autograd.grad(expected.sum(), [weight, hidden])
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(ours, theirs, strict=True))
