@@ -1,0 +1,59 @@
+"""Fixtures that every room shares: tiny models, the starter model, a screen for Qt."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # so that tests can say `from tests.tiny_models import …`
+
+if sys.platform == "linux" and not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny model of a family ("llama", "qwen3", "gemma2", "gpt2"), made once a session."""
+    from tests.tiny_models import build
+
+    made: dict[str, Path] = {}
+
+    def folder(family: str) -> Path:
+        if family not in made:
+            made[family] = build(family, tmp_path_factory.mktemp("models") / f"tiny-{family}")
+        return made[family]
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tiny_model: Callable[[str], Path]) -> Path:
+    return tiny_model("llama")
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen3(tiny_model: Callable[[str], Path]) -> Path:
+    return tiny_model("qwen3")
+
+
+@pytest.fixture(scope="session")
+def tiny_gemma2(tiny_model: Callable[[str], Path]) -> Path:
+    return tiny_model("gemma2")
+
+
+@pytest.fixture(scope="session")
+def tiny_gpt2(tiny_model: Callable[[str], Path]) -> Path:
+    return tiny_model("gpt2")
+
+
+@pytest.fixture(scope="session")
+def starter() -> Path:
+    """The starter model's folder, converted on the machine's first use of it."""
+    from dpo_studio.models.starter import ensure
+
+    return ensure()
