@@ -1,0 +1,244 @@
+"""Every training setting as a field, with what it does and, where it cannot be used, why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+
+from dpo_studio.core.settings import Problem, SettingsError, TrainingSettings
+from dpo_studio.ui import theme
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One setting on the form.
+
+    Attributes:
+        choices: values and their words; empty for a number.
+        method: the only method it matters for; empty for all.
+    """
+
+    name: str
+    label: str
+    help: str
+    choices: tuple[tuple[str, str], ...] = ()
+    method: str = ""
+
+
+SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
+    (
+        "What is learnt",
+        (
+            Field("beta", "Beta", "how strongly the model is held near where it began; higher holds more"),
+            Field(
+                "stage_reduction",
+                "Long rankings",
+                "whether a ranking of many counts as much as a pair",
+                (("mean", "count as much as short ones"), ("sum", "count more than short ones")),
+                "pl_dpo",
+            ),
+            Field("label_smoothing", "Label smoothing", "the share of your labels that may be wrong", (), "dpo"),
+            Field("max_length", "Longest text", "tokens of prompt and answer together; 0 is the model's own limit"),
+        ),
+    ),
+    (
+        "How fast",
+        (
+            Field("learning_rate", "Learning rate", "the size of a step; too low and nothing happens"),
+            Field("epochs", "Passes", "how often each ranking is seen"),
+            Field("batch_groups", "Rankings a step", "how many are looked at before the model changes"),
+            Field("max_steps", "Most steps", "stop after this many; 0 for all passes"),
+            Field("warmup_ratio", "Warm-up", "the share of the steps with a rising learning rate"),
+            Field("weight_decay", "Weight decay", "pulls the adapter towards nothing"),
+            Field("max_grad_norm", "Gradient limit", "longer gradients are shortened to this"),
+            Field("seed", "Seed", "decides the order of the rankings and the adapter's beginning"),
+        ),
+    ),
+    (
+        "The adapter",
+        (
+            Field("lora_rank", "Rank", "how much the adapter can hold"),
+            Field("lora_alpha", "Alpha", "its strength, divided by the rank"),
+            Field("lora_dropout", "Dropout", "the share switched off at random in each step"),
+        ),
+    ),
+    (
+        "Measuring and the machine",
+        (
+            Field("evaluate_every", "Measure every", "steps between held-out measurements; 0 for start and end only"),
+            Field("checkpoint_every", "Checkpoint every", "steps between the points a run can resume from"),
+            Field(
+                "device",
+                "Device",
+                "where it runs",
+                (("auto", "the best there is"), ("cpu", "processor"), ("cuda", "NVIDIA GPU"), ("mps", "Apple GPU")),
+            ),
+            Field(
+                "dtype",
+                "Number format",
+                "of the model's own weights",
+                (("auto", "the faster, measured"), ("float32", "float32"), ("bfloat16", "bfloat16")),
+            ),
+        ),
+    ),
+)
+FIELDS: tuple[Field, ...] = tuple(field for _, fields in SECTIONS for field in fields)
+
+
+class AdvancedForm(QWidget):
+    """The settings but the method. What the person typed is kept when the recommendation changes.
+
+    Signals:
+        edited: a field holds something else.
+    """
+
+    edited = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._recommended = TrainingSettings()
+        self._filling = False
+        self.fields: dict[str, QLineEdit | QComboBox] = {}
+        self._rows: dict[str, list[QWidget]] = {}
+        self.problems: dict[str, QLabel] = {}
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE_L)
+        for title, fields in SECTIONS:
+            head = QLabel(title)
+            head.setProperty("role", "subheading")
+            layout.addWidget(head)
+            layout.addLayout(self._section(fields))
+        self.fill(self._recommended)
+
+    def fill(self, recommended: TrainingSettings, *, keep_edits: bool = False) -> None:
+        """Show these settings; with `keep_edits`, fields that were changed by hand stay as they are."""
+        kept = {name: self._text(name) for name in self.changed()} if keep_edits else {}
+        self._recommended = recommended
+        self._filling = True
+        for field in FIELDS:
+            self._set_text(field.name, kept.get(field.name, _as_text(getattr(recommended, field.name))))
+        self._filling = False
+        self.show_problems(())
+        self.edited.emit()
+
+    def changed(self) -> list[str]:
+        """Names of the fields that say something else than what was recommended."""
+        return [f.name for f in FIELDS if not self._same(f.name)]
+
+    def set_method(self, method: str) -> None:
+        """Show the fields that matter for this method."""
+        for field in FIELDS:
+            for widget in self._rows[field.name]:
+                widget.setVisible(field.method in ("", method))
+        self.show_problems(())
+
+    def settings(self, method: str) -> TrainingSettings:
+        """What the fields say. Raises SettingsError with a problem for each field that cannot be used."""
+        values: dict[str, object] = {"method": method}
+        problems: list[Problem] = []
+        for field in FIELDS:
+            if field.method not in ("", method):
+                values[field.name] = getattr(self._recommended, field.name)
+                continue
+            try:
+                parsed = TrainingSettings.from_json({field.name: self._text(field.name)})
+            except SettingsError as error:
+                problems.extend(error.problems)
+                continue
+            values[field.name] = getattr(parsed, field.name)
+        settings = TrainingSettings.from_json(values)
+        bad = {problem.field for problem in problems}
+        problems.extend(problem for problem in settings.problems() if problem.field not in bad)
+        if problems:
+            raise SettingsError(problems)
+        return settings
+
+    def show_problems(self, problems: Sequence[Problem]) -> None:
+        """Put each problem under its field; fields without one are well."""
+        by_name: Mapping[str, str] = {problem.field: problem.message for problem in problems}
+        for name, label in self.problems.items():
+            message = by_name.get(name, "")
+            label.setText(message)
+            label.setVisible(bool(message))
+            widget = self.fields[name]
+            if bool(widget.property("invalid")) != bool(message):
+                widget.setProperty("invalid", bool(message))
+                widget.style().unpolish(widget)
+                widget.style().polish(widget)
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _section(self, fields: Sequence[Field]) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(theme.SPACE_L)
+        grid.setVerticalSpacing(4)
+        grid.setColumnStretch(2, 1)
+        for row, field in enumerate(fields):
+            widget = self._field(field)
+            label = QLabel(field.label)
+            label.setMinimumWidth(120)
+            label.setBuddy(widget)
+            help_label = QLabel(field.help)
+            help_label.setProperty("role", "muted")
+            help_label.setWordWrap(True)
+            problem = QLabel()
+            problem.setProperty("role", "error")
+            problem.setWordWrap(True)
+            problem.hide()
+            grid.addWidget(label, 2 * row, 0)
+            grid.addWidget(widget, 2 * row, 1)
+            grid.addWidget(help_label, 2 * row, 2)
+            grid.addWidget(problem, 2 * row + 1, 1, 1, 2)
+            self.fields[field.name] = widget
+            self.problems[field.name] = problem
+            self._rows[field.name] = [label, widget, help_label]
+        return grid
+
+    def _field(self, field: Field) -> QLineEdit | QComboBox:
+        widget: QLineEdit | QComboBox
+        if field.choices:
+            widget = QComboBox()
+            for value, words in field.choices:
+                widget.addItem(words, value)
+            widget.currentIndexChanged.connect(self._on_edited)
+        else:
+            widget = QLineEdit()
+            widget.setAlignment(Qt.AlignmentFlag.AlignRight)
+            widget.textChanged.connect(self._on_edited)
+        widget.setFixedWidth(240 if field.choices else 120)
+        widget.setAccessibleName(field.label)
+        widget.setAccessibleDescription(field.help)
+        widget.setObjectName(f"train-{field.name}")
+        return widget
+
+    def _text(self, name: str) -> str:
+        widget = self.fields[name]
+        return widget.currentData() if isinstance(widget, QComboBox) else widget.text().strip()
+
+    def _set_text(self, name: str, text: str) -> None:
+        widget = self.fields[name]
+        if isinstance(widget, QComboBox):
+            widget.setCurrentIndex(max(0, widget.findData(text)))
+        else:
+            widget.setText(text)
+
+    def _same(self, name: str) -> bool:
+        expected, text = getattr(self._recommended, name), self._text(name)
+        if isinstance(expected, str):
+            return text == expected
+        try:
+            return float(text) == float(expected)
+        except ValueError:
+            return False
+
+    def _on_edited(self) -> None:
+        if not self._filling:
+            self.edited.emit()
+
+
+def _as_text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

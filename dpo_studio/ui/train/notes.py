@@ -1,0 +1,79 @@
+"""What there is to know about a run beside its curves: readings, notices, and the settings it ran with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from dpo_studio.core.types import Run
+from dpo_studio.ui import theme
+
+from .advanced_form import FIELDS
+from .readings import Reading
+from .record import RunRecord
+from .wording import METHOD_SENTENCES
+
+
+class NotesPanel(QScrollArea):
+    """Readings first, then what the run noticed, then its settings."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setAccessibleName("Notes on this run")
+        self.count = 0
+        self._shown: object = None
+
+    def show_run(self, run: Run, record: RunRecord, found: Sequence[Reading]) -> None:
+        """Show a run's notes; the same again changes nothing."""
+        shown = (run.id, tuple(found), tuple(record.notices), record.started)
+        if shown == self._shown:
+            return
+        self._shown = shown
+        self.count = len(found) + len(record.notices)
+        inside = QWidget()
+        layout = QVBoxLayout(inside)
+        layout.setContentsMargins(0, theme.SPACE_M, theme.SPACE_S, 0)
+        layout.setSpacing(theme.SPACE_M)
+        for reading in found:
+            layout.addWidget(_card([(reading.sentence, "warning"), (reading.offer, "")]))
+        if record.notices:
+            layout.addWidget(_card([(notice.message, "") for notice in record.notices], "What the run noticed"))
+        layout.addWidget(_card([(line, "") for line in _facts(run, record)], "How it was trained"))
+        layout.addStretch(1)
+        self.setWidget(inside)
+
+
+def _facts(run: Run, record: RunRecord) -> list[str]:
+    lines = []
+    started = record.started
+    if started is not None:
+        lines.append(
+            f"{started.groups:,} rankings trained it, {started.held_out_groups:,} measured it; "
+            f"{started.trainable_parameters / 1e6:,.1f} M parameters beside the model's {started.parameters / 1e6:,.0f} M"
+            f" were trained, on {started.device} in {started.dtype}."
+        )
+    method = METHOD_SENTENCES.get(str(run.settings.get("method")))
+    values = [method[0]] if method else []
+    values += [f"{field.label} {run.settings[field.name]}" for field in FIELDS if field.name in run.settings]
+    return [*lines, " · ".join(values)]
+
+
+def _card(lines: Sequence[tuple[str, str]], title: str = "") -> QFrame:
+    card = QFrame()
+    card.setProperty("role", "card")
+    layout = QVBoxLayout(card)
+    layout.setContentsMargins(theme.SPACE_L, theme.SPACE_M, theme.SPACE_L, theme.SPACE_M)
+    layout.setSpacing(theme.SPACE_S)
+    for text, role in ([(title, "subheading")] if title else []) + list(lines):
+        label = QLabel(text)
+        label.setTextFormat(Qt.TextFormat.PlainText)
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        label.setWordWrap(True)
+        if role:
+            label.setProperty("role", role)
+        layout.addWidget(label)
+    return card

@@ -1,0 +1,61 @@
+"""The strip of a run's newest numbers."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from dpo_studio.ui import theme
+
+from .record import RunRecord
+from .wording import number, percent
+
+#: Metric, its title, how it is written, and whether the held-out value is shown beside it.
+TILES = (
+    ("loss", "Loss", number, True),
+    ("margin", "Margin", number, True),
+    ("accuracy", "Accuracy", percent, True),
+    ("learning_rate", "Learning rate", number, False),
+    ("grad_norm", "Gradient", number, False),
+    ("tokens_per_s", "Tokens/s", lambda value: "–" if value is None else f"{value:,.0f}", False),
+    ("memory_gb", "Memory", lambda value: "–" if value is None else f"{value:.1f} GB", False),
+)
+
+
+class NumbersStrip(QFrame):
+    """One tile a number: its name, the newest training value, and the newest held-out one below."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "strip")
+        self.setAccessibleName("Newest numbers")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_L, theme.SPACE_S, theme.SPACE_L, theme.SPACE_S)
+        layout.setSpacing(theme.SPACE_L)
+        self._values: dict[str, tuple[QLabel, QLabel]] = {}
+        for name, title, _, _ in TILES:
+            column = QVBoxLayout()
+            column.setSpacing(0)
+            labels = []
+            for text, role in ((title, "muted"), ("–", "subheading"), ("", "muted")):
+                label = QLabel(text)
+                label.setProperty("role", role)
+                label.setMinimumWidth(1)
+                column.addWidget(label, 0, Qt.AlignmentFlag.AlignTop)
+                labels.append(label)
+            layout.addLayout(column, 1)
+            self._values[name] = (labels[1], labels[2])
+
+    def show_record(self, record: RunRecord) -> None:
+        """Show the newest values; a dash where there is none."""
+        held_out = bool(record.started and record.started.held_out_groups)
+        for name, _, write, both in TILES:
+            value, beside = self._values[name]
+            value.setText(write(_last(record.train.get(name))))
+            other = _last(record.held_out.get(name)) if both and held_out else None
+            beside.setText("" if other is None else f"held out {write(other)}")
+        self.setVisible(record.has_curves)
+
+
+def _last(series: object) -> float | None:
+    return None if series is None else series.last()  # type: ignore[attr-defined]

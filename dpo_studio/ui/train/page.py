@@ -1,0 +1,278 @@
+"""The Train page: the list of runs, the form of a new one, and the view of one, joined to the project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QKeySequence, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.types import PolicyId, Run, RunId
+from dpo_studio.store import policies, runs
+from dpo_studio.ui import theme
+from dpo_studio.ui.context import Context
+from dpo_studio.ui.page import KeyHelp, Page
+
+from .following import RunFollower
+from .runs_list import RunsList
+from .setup_view import SetupView
+
+if TYPE_CHECKING:
+    from .run_view import RunView
+
+LIST_WIDTH = 210
+
+
+class TrainPage(Page):
+    """Set up a run, watch it, read what it did, go on with it."""
+
+    name = "train"
+    title = "Train"
+
+    def __init__(self, context: Context, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self.follower = RunFollower(context, self)
+        self.follower.changed.connect(self._on_follower_changed)
+        self.follower.feed_updated.connect(self._on_feed_updated)
+        self.follower.job_ended.connect(self._on_data_changed)
+        self._shown: RunId | None = None
+        self._overlays: list[RunId] = []
+        self._data_is_old = True
+        context.project_changed.connect(self._on_project_changed)
+        context.rankings_changed.connect(self._on_data_changed)
+        context.groups_changed.connect(self._on_data_changed)
+        context.prompts_changed.connect(self._on_data_changed)
+        context.policies_changed.connect(self._on_policies_changed)
+        context.runs_changed.connect(self._on_runs_changed)
+        if context.project is not None:
+            self.follower.open_project()
+
+    # -- what the window asks --------------------------------------------------------------------
+
+    def build(self) -> None:
+        self.list = RunsList()
+        self.list.chosen.connect(self.show_run)
+        self.setup = SetupView()
+        self.setup.train_asked.connect(self.train)
+        self.setup.page_wanted.connect(self.context.page_wanted)
+        self.view: RunView | None = None
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.setup)
+        self._side = QWidget()
+        self._side.setMinimumWidth(150)
+        side_layout = QVBoxLayout(self._side)
+        side_layout.setContentsMargins(theme.SPACE_L, theme.SPACE_XL, 0, theme.SPACE_L)
+        side_layout.addWidget(self.list)
+        splitter = QSplitter()
+        splitter.setChildrenCollapsible(False)
+        splitter.addWidget(self._side)
+        splitter.addWidget(self.stack)
+        splitter.setStretchFactor(1, 1)
+        splitter.setSizes([LIST_WIDTH, 900])
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(splitter)
+        self._make_actions()
+        self._show_policies()
+        self._show_data()
+        self.show_run(self.follower.live_run())
+
+    def badge(self) -> str:
+        return self.follower.badge()
+
+    def key_help(self) -> list[KeyHelp]:
+        return [
+            KeyHelp("Ctrl+Return", "Train with the settings shown, or resume the run shown"),
+            KeyHelp("Ctrl+Shift+P", "Pause the run, or let it go on"),
+            KeyHelp("Ctrl+Shift+T", "New training"),
+            KeyHelp("← →", "In the curves: read the values step by step; Esc ends that"),
+            KeyHelp("Ctrl+Shift+R", "In the curves: the whole run in view again"),
+        ]
+
+    def actions_for_palette(self) -> list[QAction]:
+        return list(self._actions)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self.built and self._data_is_old:
+            self._show_data()
+
+    # -- what a person does ----------------------------------------------------------------------
+
+    def train(self) -> Run | None:
+        """Make a run of what the form says and queue it."""
+        project, policy_id = self.context.project, self.setup.policy_id()
+        if project is None or policy_id is None:
+            return None
+        try:
+            run = runs.create(project, policies.get(project, policy_id), self.setup.settings())
+        except UserError as error:
+            self.context.complain(error)
+            return None
+        self.follower.follow(run, start_worker=True)
+        self.context.runs_changed.emit()
+        self.show_run(run.id)
+        return run
+
+    def resume(self) -> None:
+        """Start the worker of the run shown again; it goes on from its last checkpoint."""
+        run = self.follower.run(self._shown)
+        if run is not None and run.id not in self.follower.jobs:
+            self.follower.follow(run, start_worker=True)
+            self.show_run(run.id)
+
+    def show_run(self, run_id: RunId | None) -> None:
+        """Show a run, or the form of a new one."""
+        run = self.follower.run(run_id)
+        self._shown = run.id if run is not None else None
+        self._overlays = []
+        if run is None:
+            self.stack.setCurrentWidget(self.setup)
+        else:
+            view = self._run_view()
+            view.show_run(run, self.follower.feed(run), waiting=self.follower.waits(run.id))
+            others = [other for other in self.follower.runs if other.id != run.id]
+            view.curves.set_choices([(other.id, other.name, False) for other in others])
+            view.curves.show_overlays([])
+            self.stack.setCurrentWidget(view)
+        self._show_list()
+
+    # -- news ------------------------------------------------------------------------------------
+
+    def _on_project_changed(self) -> None:
+        self._shown, self._overlays = None, []
+        self.follower.open_project()
+        if self.built:
+            self._show_policies()
+            self._show_data()
+            self.show_run(self.follower.live_run())
+
+    def _on_follower_changed(self) -> None:
+        self.badge_changed.emit()
+        if not self.built:
+            return
+        self._show_list()
+        run = self.follower.run(self._shown)
+        if self.view is None or run is None:
+            return
+        feed = self.follower.feed(run)
+        if feed is not self.view.feed:
+            self.view.show_run(run, feed, waiting=self.follower.waits(run.id))
+        else:
+            self.view.show_waiting(self.follower.waits(run.id))
+
+    def _on_feed_updated(self, run_id: RunId) -> None:
+        if self.built and run_id in self._overlays:
+            self._show_overlays()
+
+    def _on_runs_changed(self) -> None:
+        self.follower.read()
+        if self.built:
+            self._show_list()
+
+    def _on_policies_changed(self) -> None:
+        if self.built:
+            self._show_policies()
+
+    def _on_data_changed(self) -> None:
+        self._data_is_old = True
+        if self.built and self.isVisible():
+            self._show_data()
+
+    # -- showing ---------------------------------------------------------------------------------
+
+    def _show_data(self) -> None:
+        project = self.context.project
+        self._data_is_old = False
+        if project is None:
+            self.setup.show_data(None)
+        else:
+            self.setup.show_data(runs.training_data(project), self.follower.measured())
+
+    def _show_policies(self, chosen: PolicyId | None = None) -> None:
+        project = self.context.project
+        self.setup.show_policies([] if project is None else policies.all_policies(project), chosen)
+
+    def _show_list(self) -> None:
+        entries = self.follower.entries()
+        self.list.show_runs(entries, self._shown)
+        self._side.setVisible(bool(entries))
+
+    def _run_view(self) -> RunView:
+        """The view of a run, made when the first one is shown: it brings the plots."""
+        if self.view is None:
+            from .run_view import RunView
+
+            self.view = RunView()
+            self.view.resume_asked.connect(self.resume)
+            self.view.policy_wanted.connect(self.context.page_wanted)
+            self.view.round_asked.connect(self._on_round_asked)
+            self.view.complained.connect(self.context.complain)
+            self.view.said.connect(self.context.say)
+            self.view.curves.overlay_toggled.connect(self._on_overlay_toggled)
+            self.stack.addWidget(self.view)
+        return self.view
+
+    def _on_round_asked(self) -> None:
+        run = self.follower.run(self._shown)
+        self._show_policies(run.result_policy_id if run else None)
+        self.show_run(None)
+        self.setup.train_button.setFocus()
+
+    def _on_overlay_toggled(self, run_id: RunId, on: bool) -> None:
+        run = self.follower.run(run_id)
+        if run is None:
+            return
+        if on and run_id not in self._overlays:
+            self._overlays.append(run_id)
+            self.follower.feed(run)
+        elif not on and run_id in self._overlays:
+            self._overlays.remove(run_id)
+        self._show_overlays()
+
+    def _show_overlays(self) -> None:
+        if self.view is not None:
+            feeds = [self.follower.feeds[run_id] for run_id in self._overlays if run_id in self.follower.feeds]
+            self.view.curves.show_overlays([(feed.name, feed.record) for feed in feeds])
+
+    # -- actions ---------------------------------------------------------------------------------
+
+    def _make_actions(self) -> None:
+        def action(text: str, does: object, keys: str = "") -> QAction:
+            made = QAction(text, self)
+            if keys:
+                made.setShortcut(QKeySequence(keys))
+                made.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            made.triggered.connect(lambda: does())  # type: ignore[operator]
+            self.addAction(made)
+            return made
+
+        self._actions = [
+            action("Train or resume", self._train_or_resume, "Ctrl+Return"),
+            action("Pause training, or go on", lambda: self._with_view("toggle_pause"), "Ctrl+Shift+P"),
+            action("Stop training and keep what it learnt", lambda: self._with_view("stop")),
+            action("New training", lambda: self.show_run(None), "Ctrl+Shift+T"),
+            action("Advanced training settings", self._toggle_advanced),
+            action("Reset the curves' view", lambda: self._with_curves("reset_view"), "Ctrl+Shift+R"),
+            action("Save the curves…", lambda: self._with_curves("ask_where_to_save")),
+        ]
+
+    def _train_or_resume(self) -> None:
+        if self._shown is None:
+            self.setup.ask_to_train()
+        elif self.view is not None and self.view.can_resume:
+            self.resume()
+
+    def _toggle_advanced(self) -> None:
+        self.show_run(None)
+        self.setup.disclosure.toggle()
+
+    def _with_view(self, method: str) -> None:
+        if self.view is not None and self._shown is not None:
+            getattr(self.view, method)()
+
+    def _with_curves(self, method: str) -> None:
+        if self.view is not None and self._shown is not None:
+            getattr(self.view.curves, method)()

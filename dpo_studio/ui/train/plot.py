@@ -1,0 +1,298 @@
+"""One curve card: its title, a sentence that explains it, a legend, the plot, and the values under the pointer.
+
+The only modules that import pyqtgraph are this one and `curves`; they are imported when a run is first shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QPointF, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QWheelEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from dpo_studio.ui import theme
+
+from .record import RunRecord, Series
+from .smoothing import smoothed
+from .wording import number
+
+Source = Literal["train", "held_out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a plot. `colour` is an index into the theme's series colours."""
+
+    metric: str
+    source: Source
+    label: str
+    colour: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlotSpec:
+    """What a plot shows. `level` is a value worth a hairline: no preference, or guessing."""
+
+    key: str
+    title: str
+    sentence: str
+    lines: tuple[Line, ...]
+    level: float | None = None
+    limits: tuple[float, float] | None = None
+
+
+PLOTS: tuple[PlotSpec, ...] = (
+    PlotSpec(
+        "loss",
+        "Loss",
+        "How far the model is from ranking as you did; lower is better.",
+        (Line("loss", "train", "training", 0), Line("loss", "held_out", "held out", 1)),
+    ),
+    PlotSpec(
+        "rewards",
+        "Implicit reward",
+        "How much more likely than at the start the model finds the best and the worst answers.",
+        (
+            Line("reward_best", "train", "best", 0),
+            Line("reward_best", "held_out", "best, held out", 1),
+            Line("reward_worst", "train", "worst", 3),
+            Line("reward_worst", "held_out", "worst, held out", 4),
+        ),
+        level=0.0,
+    ),
+    PlotSpec(
+        "margin",
+        "Margin",
+        "How much more the model likes the best answer than the worst.",
+        (Line("margin", "train", "training", 0), Line("margin", "held_out", "held out", 1)),
+        level=0.0,
+    ),
+    PlotSpec(
+        "accuracy",
+        "Accuracy",
+        "The share of better/worse pairs that the model orders as you did; 0.5 is guessing.",
+        (Line("accuracy", "train", "training", 0), Line("accuracy", "held_out", "held out", 1)),
+        level=0.5,
+        limits=(-0.03, 1.03),
+    ),
+)
+
+
+def points(series: Series | None) -> tuple[np.ndarray, np.ndarray]:
+    """A series as steps (n,) and values (n,) for drawing."""
+    if series is None:
+        return np.empty(0), np.empty(0)
+    return np.array(series.steps, dtype=float), np.array(series.values, dtype=float)
+
+
+class _PlotWidget(pg.PlotWidget):
+    """A plot that leaves the wheel to the page around it while that has something to scroll."""
+
+    def __init__(self, wheel_zooms: Callable[[], bool]) -> None:
+        super().__init__()
+        self._wheel_zooms = wheel_zooms
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self._wheel_zooms() or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+
+class PlotCard(QFrame):
+    """A plot with its words.
+
+    Signals:
+        hovered: (step) the pointer is at this step; a negative number when it left.
+    """
+
+    hovered = Signal(float)
+
+    def __init__(
+        self, spec: PlotSpec, *, wheel_zooms: Callable[[], bool] = lambda: True, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.spec = spec
+        self.setProperty("role", "card")
+        self.setAccessibleName(f"{spec.title} curve. {spec.sentence}")
+        self._title = QLabel(spec.title)
+        self._title.setProperty("role", "subheading")
+        self._sentence = QLabel(spec.sentence)
+        self._sentence.setProperty("role", "muted")
+        self._sentence.setWordWrap(True)
+        self._legend = QLabel()
+        self._legend.setTextFormat(Qt.TextFormat.RichText)
+        self._legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._legend.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self._note = QLabel()
+        self._note.setProperty("role", "warning")
+        self._note.setWordWrap(True)
+        self._note.hide()
+        self.widget = _PlotWidget(wheel_zooms)
+        self.widget.setMinimumHeight(130)
+        self._lines: dict[Line, pg.PlotDataItem] = {}
+        self._faint: dict[Line, pg.PlotDataItem] = {}
+        self._overlays: list[pg.PlotDataItem] = []
+        self._set_up_plot()
+        top = QHBoxLayout()
+        top.setSpacing(theme.SPACE_M)
+        top.addWidget(self._title)
+        top.addWidget(self._legend, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_M, theme.SPACE_S)
+        layout.setSpacing(4)
+        layout.addLayout(top)
+        layout.addWidget(self._sentence)
+        layout.addWidget(self._note)
+        layout.addWidget(self.widget, 1)
+        self.apply_theme()
+
+    # -- what is shown ---------------------------------------------------------------------------
+
+    def show_record(self, record: RunRecord, smoothing: float) -> None:
+        """Draw a run's lines as they are now."""
+        for line in self.spec.lines:
+            steps, values = points(getattr(record, line.source).get(line.metric))
+            smooth = smoothing if line.source == "train" else 0.0
+            self._lines[line].setData(steps, smoothed(values, smooth))
+            faint = self._faint.get(line)
+            if faint is not None:
+                faint.setData(steps if smooth else [], values if smooth else [])
+
+    def show_overlays(self, records: Sequence[tuple[RunRecord, str]], smoothing: float) -> None:
+        """Draw other runs behind, dashed, each in its colour ("#rrggbb")."""
+        for item in self._overlays:
+            self.widget.removeItem(item)
+        self._overlays = []
+        for record, colour in records:
+            for line in self.spec.lines:
+                steps, values = points(getattr(record, line.source).get(line.metric))
+                if not len(steps):
+                    continue
+                train = line.source == "train"
+                style = Qt.PenStyle.DashLine if train else Qt.PenStyle.DotLine
+                item = self._new_item(pen=pg.mkPen(colour, width=1 if train else 2, style=style))
+                item.setZValue(-5)
+                item.setData(steps, smoothed(values, smoothing if train else 0.0))
+                self._overlays.append(item)
+
+    def show_note(self, text: str, step: int | None = None) -> None:
+        """A reading beside the curve, and where on it."""
+        self._note.setText(text)
+        self._note.setVisible(bool(text))
+        self._mark.setVisible(bool(text) and step is not None)
+        if step is not None:
+            self._mark.setPos(step)
+
+    def show_step(self, step: float, record: RunRecord) -> None:
+        """The values at a step in place of the legend; the legend again when it is negative."""
+        self._cross.setVisible(step >= 0)
+        if step < 0:
+            self._legend.setText(self._legend_text())
+            return
+        self._cross.setPos(step)
+        texts = [self._value_at(record, line, step) for line in self.spec.lines]
+        self._legend.setText(f"step {step:.0f}: " + " &nbsp; ".join(text for text in texts if text))
+
+    def set_span(self, steps: int) -> None:
+        """Show this many steps across, and all values."""
+        box = self.widget.getViewBox()
+        box.setXRange(0, max(steps, 1), padding=0.02)
+        if self.spec.limits:
+            box.setYRange(*self.spec.limits, padding=0)
+        else:
+            box.enableAutoRange(y=True)
+
+    def apply_theme(self) -> None:
+        """Take the colours and the text size from the theme."""
+        look = theme.current()
+        self.widget.setBackground(look.card)
+        font = QFont(self.font())
+        font.setPointSizeF(font.pointSizeF() * 0.85)
+        for name in ("left", "bottom"):
+            axis = self.widget.getAxis(name)
+            axis.setPen(look.border)
+            axis.setTextPen(look.muted)
+            axis.setTickFont(font)
+            axis.label.setFont(font)
+        self.widget.setLabel("bottom", "step", color=look.muted)
+        self.widget.showGrid(x=False, y=True, alpha=0.25)
+        if self._level is not None:
+            self._level.setPen(pg.mkPen(look.outline, width=1))
+        self._cross.setPen(pg.mkPen(look.muted, width=1))
+        self._mark.setPen(pg.mkPen(look.warn, width=1, style=Qt.PenStyle.DotLine))
+        for line, item in self._lines.items():
+            colour = QColor(look.series[line.colour])
+            item.setPen(pg.mkPen(colour, width=1 if line.source == "train" else 2))
+            if line.source == "held_out":
+                item.setSymbol("o")
+                item.setSymbolSize(6)
+                item.setSymbolBrush(pg.mkBrush(colour))
+                item.setSymbolPen(pg.mkPen(colour))
+            else:
+                faint = QColor(colour)
+                faint.setAlpha(90)
+                self._faint[line].setPen(pg.mkPen(faint, width=1))
+        self._legend.setText(self._legend_text())
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _set_up_plot(self) -> None:
+        plot = self.widget.getPlotItem()
+        plot.setMenuEnabled(False)
+        plot.hideButtons()
+        plot.setDownsampling(auto=True, mode="peak")
+        plot.setClipToView(True)
+        for name in ("left", "bottom"):
+            plot.getAxis(name).enableAutoSIPrefix(False)
+        plot.getAxis("left").setWidth(46)
+        self.widget.setFrameShape(QFrame.Shape.NoFrame)
+        self._level = None
+        if self.spec.level is not None:
+            self._level = pg.InfiniteLine(self.spec.level, angle=0)
+            self._level.setZValue(-10)
+            self.widget.addItem(self._level, ignoreBounds=True)
+        self._cross, self._mark = pg.InfiniteLine(0, angle=90), pg.InfiniteLine(0, angle=90)
+        for item in (self._cross, self._mark):
+            item.hide()
+            self.widget.addItem(item, ignoreBounds=True)
+        for line in self.spec.lines:
+            if line.source == "train":
+                self._faint[line] = self._new_item()
+            self._lines[line] = self._new_item()
+        self.widget.scene().sigMouseMoved.connect(self._on_mouse_moved)
+
+    def _new_item(self, **style: object) -> pg.PlotDataItem:
+        item = pg.PlotDataItem(connect="finite", antialias=True, **style)
+        self.widget.addItem(item)
+        return item
+
+    def _on_mouse_moved(self, position: QPointF) -> None:
+        box = self.widget.getViewBox()
+        if box.sceneBoundingRect().contains(position):
+            self.hovered.emit(max(0.0, float(round(box.mapSceneToView(position).x()))))
+        else:
+            self.hovered.emit(-1.0)
+
+    def leaveEvent(self, event: object) -> None:
+        self.hovered.emit(-1.0)
+        super().leaveEvent(event)
+
+    def _legend_text(self) -> str:
+        return " &nbsp; ".join(_coloured(line, line.label) for line in self.spec.lines)
+
+    def _value_at(self, record: RunRecord, line: Line, step: float) -> str:
+        series = getattr(record, line.source).get(line.metric)
+        value = None if series is None else series.at(int(step))
+        return "" if value is None else _coloured(line, f"{line.label} {number(value)}")
+
+
+def _coloured(line: Line, text: str) -> str:
+    colour = theme.current().series[line.colour]
+    sign = "─" if line.source == "train" else "─●"
+    return f'<span style="color:{colour}">{sign}</span> {text}'

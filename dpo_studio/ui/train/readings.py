@@ -1,0 +1,171 @@
+"""What the curves mean, in plain words, with what to do about it. Pure functions of the series.
+
+Each reading belongs to a curve and a step, so that it can be shown beside what triggers it. They are rules of
+thumb, not tests: they say what to look at, and never stop a run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from .record import Series
+
+#: A change of a completion's summed log-probability (nats) below this is not worth a word.
+SMALL_CHANGE_NATS = 0.5
+DISPLACED_NATS = 1.0
+FAR_NATS = 60.0
+ALL_RIGHT = 0.995
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One finding.
+
+    Attributes:
+        code: its name, for tests and for hiding it. curve: the key of the curve it belongs to.
+        step: where on the curve. sentence: what is seen. offer: what to try.
+    """
+
+    code: str
+    curve: str
+    step: int
+    sentence: str
+    offer: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    train: Mapping[str, Series]
+    held_out: Mapping[str, Series]
+    steps: int
+    beta: float
+
+
+def read(train: Mapping[str, Series], held_out: Mapping[str, Series], *, steps: int, beta: float) -> list[Reading]:
+    """All findings on a run as it stands, the gravest first.
+
+    Args:
+        train, held_out: series by metric name.
+        steps: optimiser steps of the whole run; 0 when unknown.
+        beta: the run's β, which turns rewards back into nats.
+    """
+    run = _Run(train, held_out, steps, beta)
+    rules: tuple[Callable[[_Run], Reading | None], ...] = (
+        _not_finite,
+        _displacement,
+        _memorising,
+        _far_from_the_start,
+        _nothing_moves,
+    )
+    return [reading for rule in rules if (reading := rule(run)) is not None]
+
+
+def _not_finite(run: _Run) -> Reading | None:
+    for name in ("loss", "grad_norm"):
+        series = run.train.get(name)
+        if series is None:
+            continue
+        for step, value in zip(series.steps, series.values, strict=True):
+            if not math.isfinite(value):
+                what = "loss" if name == "loss" else "gradient"
+                return Reading(
+                    "not_finite",
+                    "loss",
+                    step,
+                    f"At step {step} the {what} was not a number, so that step could not be used.",
+                    "Try a lower learning rate, or float32 weights.",
+                )
+    return None
+
+
+def _displacement(run: _Run) -> Reading | None:
+    """The best answers get less likely while the margin grows (arXiv 2410.08847)."""
+    for series in (run.held_out, run.train):
+        best, margin = _finite(series.get("logratio_best")), _finite(series.get("margin"))
+        if len(best) < 3 or len(margin) < 3:
+            continue
+        fall, rise = _end(best) - _start(best), _end(margin) - _start(margin)
+        if fall < -DISPLACED_NATS and rise > SMALL_CHANGE_NATS * run.beta and _end(best) < -DISPLACED_NATS:
+            return Reading(
+                "displacement",
+                "rewards",
+                best[-1][0],
+                f"The best answers are becoming less likely too (by {-_end(best):.1f} nats): the model learns what to "
+                "avoid faster than what to say.",
+                "Try fewer passes or a higher beta, and read the answers before and after.",
+            )
+        return None
+    return None
+
+
+def _memorising(run: _Run) -> Reading | None:
+    train, held_out = _finite(run.train.get("accuracy")), _finite(run.held_out.get("accuracy"))
+    if len(train) < 6 or len(held_out) < 3:
+        return None
+    newest = train[-max(3, len(train) // 4) :]
+    if sum(value for _, value in newest) / len(newest) < ALL_RIGHT:
+        return None
+    middle = held_out[len(held_out) // 2][1]
+    last_step, last = held_out[-1]
+    if last > middle or last >= ALL_RIGHT:
+        return None
+    return Reading(
+        "memorising",
+        "accuracy",
+        last_step,
+        f"It gets every training ranking right, and {last:.0%} of the held-out ones, which no longer rises: it is "
+        "learning these answers by heart.",
+        "Try fewer passes, a higher beta, or more labels.",
+    )
+
+
+def _far_from_the_start(run: _Run) -> Reading | None:
+    for series in (run.held_out, run.train):
+        worst = _finite(series.get("logratio_worst"))
+        if worst and _end(worst) < -FAR_NATS:
+            return Reading(
+                "far",
+                "rewards",
+                worst[-1][0],
+                f"The worst answers are {-_end(worst):.0f} nats less likely than before: the model has moved far from "
+                "where it began.",
+                "Read the answers before and after; if they have suffered, try a lower learning rate or a higher beta.",
+            )
+    return None
+
+
+def _nothing_moves(run: _Run) -> Reading | None:
+    margin = _finite(run.train.get("margin"))
+    if not run.steps or not margin or margin[-1][0] < run.steps / 2:
+        return None
+    newest = margin[-max(3, len(margin) // 4) :]
+    mean = sum(value for _, value in newest) / len(newest)
+    if abs(mean) >= SMALL_CHANGE_NATS * run.beta:
+        return None
+    return Reading(
+        "nothing_moves",
+        "margin",
+        margin[-1][0],
+        f"After {margin[-1][0]} of {run.steps} steps the model likes the best answers hardly more than the worst.",
+        "Try a learning rate three times as high, more passes, or more labels.",
+    )
+
+
+def _finite(series: Series | None) -> list[tuple[int, float]]:
+    if series is None:
+        return []
+    return [(s, v) for s, v in zip(series.steps, series.values, strict=True) if math.isfinite(v)]
+
+
+def _start(points: list[tuple[int, float]]) -> float:
+    """The mean of the first fifth."""
+    head = points[: max(1, len(points) // 5)]
+    return sum(value for _, value in head) / len(head)
+
+
+def _end(points: list[tuple[int, float]]) -> float:
+    """The mean of the last fifth."""
+    tail = points[-max(1, len(points) // 5) :]
+    return sum(value for _, value in tail) / len(tail)

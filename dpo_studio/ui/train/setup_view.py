@@ -1,0 +1,349 @@
+"""Before a run: what will be trained, by which method, from which policy, with what settings, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QRadioButton,
+    QScrollArea,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from dpo_studio.core.settings import METHODS, Recommendation, SettingsError, TrainingSettings, recommend
+from dpo_studio.core.types import Policy, PolicyId
+from dpo_studio.store.runs import TrainingData
+from dpo_studio.ui import theme
+
+from . import wording
+from .advanced_form import FIELDS, AdvancedForm
+from .estimates import Measured, parameters_of, time_sentence
+
+COLUMN_WIDTH = 760
+STARTER_NAME = "SmolLM2-135M (starter)"
+
+
+class SetupView(QScrollArea):
+    """The form of a new run. It knows no project: the page gives it the data and takes the settings.
+
+    Signals:
+        train_asked: the button was pressed and the settings are good (`settings()` and `policy_id()`).
+        page_wanted: (name) the way out of an empty state.
+    """
+
+    train_asked = Signal()
+    page_wanted = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._data: TrainingData | None = None
+        self._measured: Sequence[Measured] = ()
+        self._policies: dict[int, Policy] = {}
+        self._recommendation: Recommendation = recommend(1)
+        self._method_chosen = False
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self._build()
+        self.show_data(None)
+
+    # -- what it is given ------------------------------------------------------------------------
+
+    def show_data(self, data: TrainingData | None, measured: Sequence[Measured] = ()) -> None:
+        """Show what there is to train on (None without a project) and recommend settings for it."""
+        self._data, self._measured = data, measured
+        empty = wording.empty_state(data)
+        self.form_frame.setVisible(empty is None)
+        self.empty_frame.setVisible(empty is not None)
+        if empty is not None:
+            sentence, button, page = empty
+            self.empty_label.setText(sentence)
+            self.empty_button.setText(button)
+            self.empty_button.setVisible(bool(button))
+            self.empty_button.setProperty("page", page)
+            return
+        assert data is not None
+        self.data_label.setText(wording.data_sentence(data))
+        self._recommend()
+
+    def show_policies(self, policies: Sequence[Policy], chosen: PolicyId | None = None) -> None:
+        """The policies a run can start from; the chosen one is kept, or else the newest base."""
+        keep = chosen if chosen is not None else self.policy_id()
+        self._policies = {policy.id: policy for policy in policies}
+        self.policy_box.blockSignals(True)
+        self.policy_box.clear()
+        for policy in policies:
+            self.policy_box.addItem(policy_title(policy), policy.id)
+        index = self.policy_box.findData(keep)
+        self.policy_box.setCurrentIndex(max(0, index))
+        self.policy_box.blockSignals(False)
+        self._on_policy_changed()
+
+    def policy_id(self) -> PolicyId | None:
+        return self.policy_box.currentData()
+
+    @property
+    def method(self) -> str:
+        return next((name for name, button in self.method_buttons.items() if button.isChecked()), "pl_dpo")
+
+    def settings(self) -> TrainingSettings:
+        """The settings as they stand. Raises SettingsError."""
+        return self.advanced.settings(self.method)
+
+    def ask_to_train(self) -> None:
+        """What the button does: say what is wrong at the fields, or ask the page to train."""
+        if self._data is None or not self._data.train:
+            return
+        try:
+            self.settings()
+        except SettingsError as error:
+            self.disclosure.setChecked(True)
+            self.advanced.show_problems(error.problems)
+            first = self.advanced.fields.get(error.problems[0].field)
+            if first is not None:
+                first.setFocus()
+                self.ensureWidgetVisible(first)
+            return
+        self.train_asked.emit()
+
+    # -- building --------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        column = QWidget()
+        column.setMaximumWidth(COLUMN_WIDTH)
+        layout = QVBoxLayout(column)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE_L)
+        heading = QLabel("Train")
+        heading.setProperty("role", "heading")
+        layout.addWidget(heading)
+        layout.addWidget(self._build_empty())
+        layout.addWidget(self._build_form())
+        layout.addStretch(1)
+        outer = QWidget()
+        centred = QHBoxLayout(outer)
+        centred.setContentsMargins(theme.SPACE_XL, theme.SPACE_XL, theme.SPACE_XL, theme.SPACE_XL)
+        centred.addWidget(column, 1)
+        centred.addStretch(0)
+        self.setWidget(outer)
+
+    def _build_empty(self) -> QFrame:
+        self.empty_frame = _card()
+        self.empty_label = _wrapped("")
+        self.empty_button = QPushButton()
+        self.empty_button.setProperty("role", "primary")
+        self.empty_button.clicked.connect(lambda: self.page_wanted.emit(self.empty_button.property("page")))
+        layout = self.empty_frame.layout()
+        layout.addWidget(self.empty_label)
+        layout.addWidget(self.empty_button, 0, Qt.AlignmentFlag.AlignLeft)
+        return self.empty_frame
+
+    def _build_form(self) -> QWidget:
+        self.form_frame = QWidget()
+        layout = QVBoxLayout(self.form_frame)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE_L)
+        layout.addWidget(self._build_start())
+        layout.addWidget(self._build_method())
+        layout.addWidget(self._build_reasons())
+        self.disclosure = QToolButton()
+        self.disclosure.setText("Advanced settings")
+        self.disclosure.setCheckable(True)
+        self.disclosure.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.disclosure.setArrowType(Qt.ArrowType.RightArrow)
+        self.disclosure.toggled.connect(self._on_disclosed)
+        layout.addWidget(self.disclosure, 0, Qt.AlignmentFlag.AlignLeft)
+        self.advanced_card = _card()
+        self.advanced = AdvancedForm()
+        self.advanced.edited.connect(self._on_edited)
+        self.advanced_card.layout().addWidget(self.advanced)
+        self.advanced_card.hide()
+        layout.addWidget(self.advanced_card)
+        return self.form_frame
+
+    def _build_start(self) -> QFrame:
+        card = _card()
+        self.data_label = _wrapped("", "subheading")
+        self.policy_box = QComboBox()
+        self.policy_box.setAccessibleName("Start from")
+        self.policy_box.setMinimumWidth(260)
+        self.policy_box.currentIndexChanged.connect(self._on_policy_changed)
+        label = QLabel("Start &from")
+        label.setBuddy(self.policy_box)
+        self.policy_note = _wrapped("", "muted")
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE_M)
+        row.addWidget(label)
+        row.addWidget(self.policy_box)
+        row.addStretch(1)
+        self.train_button = QPushButton("Train")
+        self.train_button.setProperty("role", "primary")
+        self.train_button.setMinimumWidth(120)
+        self.train_button.setAccessibleDescription("Starts training with the settings shown")
+        self.train_button.clicked.connect(self.ask_to_train)
+        self.estimate = _wrapped("", "muted")
+        start = QHBoxLayout()
+        start.setSpacing(theme.SPACE_L)
+        start.addWidget(self.train_button)
+        start.addWidget(self.estimate, 1)
+        layout = card.layout()
+        layout.addWidget(self.data_label)
+        layout.addLayout(row)
+        layout.addWidget(self.policy_note)
+        layout.addLayout(start)
+        return card
+
+    def _build_method(self) -> QFrame:
+        card = _card()
+        title = QLabel("Method")
+        title.setProperty("role", "subheading")
+        card.layout().addWidget(title)
+        self.method_buttons: dict[str, QRadioButton] = {}
+        group = QButtonGroup(self)
+        for method in METHODS:
+            name, sentence = wording.METHOD_SENTENCES[method]
+            button = QRadioButton(name)
+            button.setAccessibleDescription(sentence)
+            button.clicked.connect(self._on_method_chosen)
+            group.addButton(button)
+            self.method_buttons[method] = button
+            note = _wrapped(sentence, "muted")
+            note.setContentsMargins(31, 0, 0, 0)
+            box = QVBoxLayout()
+            box.setSpacing(0)
+            box.addWidget(button)
+            box.addWidget(note)
+            card.layout().addLayout(box)
+        self.method_buttons["pl_dpo"].setChecked(True)
+        return card
+
+    def _build_reasons(self) -> QFrame:
+        card = _card()
+        top = QHBoxLayout()
+        self.reasons_title = QLabel("Recommended for your labels")
+        self.reasons_title.setProperty("role", "subheading")
+        self.reset_button = QPushButton("Reset to recommended")
+        self.reset_button.setProperty("role", "ghost")
+        self.reset_button.clicked.connect(self.reset)
+        top.addWidget(self.reasons_title)
+        top.addStretch(1)
+        top.addWidget(self.reset_button)
+        self.reasons = _wrapped("")
+        self.reasons.setTextFormat(Qt.TextFormat.RichText)
+        self.changes = _wrapped("", "warning")
+        card.layout().addLayout(top)
+        card.layout().addWidget(self.reasons)
+        card.layout().addWidget(self.changes)
+        return card
+
+    # -- what follows what -----------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Take the recommended method and settings again."""
+        self._method_chosen = False
+        self._recommend(keep_edits=False)
+
+    def _recommend(self, *, keep_edits: bool = True) -> None:
+        if self._data is None or not self._data.train:
+            return
+        base = self._base()
+        self._recommendation = recommend(
+            len(self._data.train),
+            parameters=parameters_of(base, self._measured),
+            ranked=self._data.largest_k > 2,
+        )
+        if not self._method_chosen:
+            self.method_buttons[self._recommendation.settings.method].setChecked(True)
+        self.advanced.fill(self._recommendation.settings, keep_edits=keep_edits)
+        self.advanced.set_method(self.method)
+        self.reasons.setText(_reasons_text(self._recommendation))
+
+    def _base(self) -> str:
+        policy = self._policies.get(self.policy_id() or 0)
+        return policy.base if policy else "starter"
+
+    def _on_policy_changed(self) -> None:
+        policy = self._policies.get(self.policy_id() or 0)
+        trained = policy is not None and policy.adapter is not None
+        self.policy_note.setText(
+            "Another round: the adapter goes on learning, measured against a frozen copy of itself." if trained else ""
+        )
+        self.policy_note.setVisible(trained)
+        self.train_button.setEnabled(policy is not None)
+        self._recommend()
+
+    def _on_method_chosen(self) -> None:
+        self._method_chosen = True
+        self.advanced.set_method(self.method)
+        self._on_edited()
+
+    def _on_disclosed(self, shown: bool) -> None:
+        self.disclosure.setArrowType(Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow)
+        self.advanced_card.setVisible(shown)
+
+    def _on_edited(self) -> None:
+        recommended = self._recommendation.settings
+        names = {field.name: field.label.lower() for field in FIELDS}
+        changed = [names[name] for name in self.advanced.changed()]
+        if self.method != recommended.method:
+            changed.insert(0, "method")
+        self.changes.setText(f"You changed: {', '.join(changed)}." if changed else "")
+        self.changes.setVisible(bool(changed))
+        self.reset_button.setVisible(bool(changed))
+        if self._data is None or not self._data.train:
+            return
+        try:
+            settings = self.settings()
+        except SettingsError as error:
+            self.advanced.show_problems(error.problems)
+            self.estimate.setText("Some settings below cannot be used yet.")
+            return
+        self.advanced.show_problems(())
+        groups = len(self._data.train)
+        time = time_sentence(settings, groups, self._base(), self._measured)
+        self.estimate.setText(f"{wording.steps_sentence(settings, groups)}; {time}.")
+
+
+def policy_title(policy: Policy) -> str:
+    """A policy's name for a list."""
+    name = STARTER_NAME if policy.name == "starter" else policy.name
+    name = name.replace("starter + ", f"{STARTER_NAME} + ")
+    return f"{name} · round {policy.round}" if policy.round else name
+
+
+def _reasons_text(recommendation: Recommendation) -> str:
+    settings = recommendation.settings
+    labels = {field.name: field.label for field in FIELDS}
+    rows = []
+    for name, reason in recommendation.reasons.items():
+        value = getattr(settings, name)
+        shown = wording.METHOD_SENTENCES[value][0] if name == "method" else f"{labels[name]} {value:g}"
+        rows.append(
+            f'<tr><td style="padding:2px 16px 2px 0"><b>{shown}</b></td><td style="padding:2px">{reason}</td></tr>'
+        )
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _card() -> QFrame:
+    card = QFrame()
+    card.setProperty("role", "card")
+    layout = QVBoxLayout(card)
+    layout.setContentsMargins(theme.SPACE_L, theme.SPACE_L, theme.SPACE_L, theme.SPACE_L)
+    layout.setSpacing(theme.SPACE_M)
+    return card
+
+
+def _wrapped(text: str, role: str = "") -> QLabel:
+    label = QLabel(text)
+    label.setWordWrap(True)
+    if role:
+        label.setProperty("role", role)
+    return label

@@ -1,0 +1,129 @@
+"""The sentences of the Train page: what will be trained, how long, how it ended. No Qt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dpo_studio.core.settings import TrainingSettings
+from dpo_studio.jobs.training import Outcome
+
+from .record import RunRecord
+
+if TYPE_CHECKING:
+    from dpo_studio.store.runs import TrainingData
+
+#: What an empty page says, and the text and the page of its button.
+EMPTY_NO_PROJECT = ("Open a project to train on its labels.", "", "")
+EMPTY_NO_LABELS = ("There is nothing to train on yet: rank some answers first.", "Go to Label", "label")
+EMPTY_ALL_HELD_OUT = (
+    "Every ranking so far is on a held-out prompt, which is kept for measuring: label a few more groups.",
+    "Go to Label",
+    "label",
+)
+
+METHOD_SENTENCES = {
+    "pl_dpo": ("PL-DPO", "Learns from each ranking as a whole, ties included. Best where you ranked three or more."),
+    "dpo": ("DPO", "Takes each ranking apart into better/worse pairs. The same as PL-DPO where you compared two."),
+}
+
+
+def data_sentence(data: TrainingData) -> str:
+    """What trains, what is held out, and what teaches nothing."""
+    text = f"{_count(len(data.train), 'ranking')} {'trains' if len(data.train) == 1 else 'train'} it"
+    if data.held_out:
+        text += f", {len(data.held_out)} {'is' if len(data.held_out) == 1 else 'are'} held out to measure it"
+    else:
+        text += ", none is held out, so the curves show training only"
+    if data.all_tied:
+        text += f"; {_count(data.all_tied, 'complete tie')} {'teaches' if data.all_tied == 1 else 'teach'} nothing"
+    return text + "."
+
+
+def empty_state(data: TrainingData | None) -> tuple[str, str, str] | None:
+    """The sentence, the button's text and its page where there is nothing to train on; else None."""
+    if data is None:
+        return EMPTY_NO_PROJECT
+    if data.train:
+        return None
+    if data.held_out:
+        return EMPTY_ALL_HELD_OUT
+    if data.all_tied:
+        every = "The only ranking is a complete tie" if data.all_tied == 1 else f"All {data.all_tied} rankings are ties"
+        return f"{every}, and a tie alone teaches nothing: rank one answer above another.", "Go to Label", "label"
+    return EMPTY_NO_LABELS
+
+
+def steps_sentence(settings: TrainingSettings, groups: int) -> str:
+    """How many optimiser steps these settings make of this many groups."""
+    steps = planned_steps(settings, groups)
+    return f"{_count(settings.epochs, 'pass', 'passes')} over {_count(groups, 'ranking')}: {_count(steps, 'step')}"
+
+
+def planned_steps(settings: TrainingSettings, groups: int) -> int:
+    """Optimiser steps of a run, the last partial batch included."""
+    steps = settings.epochs * -(-groups // settings.batch_groups)
+    return min(steps, settings.max_steps) if settings.max_steps else steps
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it: "40 s", "3 min", "1 h 5 min"."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
+def ending(name: str, outcome: Outcome, record: RunRecord) -> str:
+    """How a run stands, in a sentence."""
+    done = record.done
+    took = f" It took {duration(done.seconds)}." if done and done.seconds >= 1 else ""
+    match outcome.state:
+        case "finished":
+            steps = done.steps if done else record.step
+            return f"{name} is trained: {_count(steps, 'step')}.{took}{_measured(record)}"
+        case "stopped":
+            steps = done.steps if done else record.step
+            return f"{name} was stopped after {_count(steps, 'step')}; what it had learnt is kept.{_measured(record)}"
+        case "new":
+            return f"{name} is ready and was not started yet."
+        case "running":
+            return f"{name} is training."
+        case "interrupted":
+            return outcome.reason
+        case _:
+            return f"{name} could not go on. {outcome.reason}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A measured value for the eye; a dash where there is none."""
+    if value is None:
+        return "–"
+    if value and abs(value) < 10 ** -(digits - 1):
+        return f"{value:.1e}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
+
+
+def _measured(record: RunRecord) -> str:
+    """The held-out accuracy at the start and at the end, where both are known."""
+    series = record.held_out.get("accuracy")
+    if series is None or len(series) < 2 or series.last() is None:
+        return ""
+    first, groups = series.at(series.steps[0]), record.started.held_out_groups if record.started else 0
+    if first is None or not groups:
+        return ""
+    few = " (few, so read the answers rather than the number)" if groups < 20 else ""
+    return (
+        f" On {_count(groups, 'held-out ranking')}{few} it now orders {percent(series.last())} of the pairs as you did;"
+        f" {percent(first)} at the start."
+    )
+
+
+def _count(count: int, noun: str, plural: str = "") -> str:
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
