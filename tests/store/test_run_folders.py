@@ -1,0 +1,150 @@
+"""A run's frozen snapshot, what is left out of it, and the policy it becomes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.settings import SettingsError, TrainingSettings
+from dpo_studio.core.types import Message
+from dpo_studio.store import completions, policies, prompts, rankings, runs
+
+
+@pytest.fixture
+def policy(project):
+    return policies.add(project, "starter", name="SmolLM2")
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def test_the_folder_holds_the_settings_the_data_and_the_prompts(project, policy, make_group):
+    train = make_group(project, "Train on me", answers=("a", "b\u2028c", "c", "d"))
+    held_out = make_group(project, "Measure me", held_out=True)
+    rankings.add(project, train, ranks=[2, 1, None, 2], annotator="ann", strength=2)
+    rankings.add(project, held_out, ranks=[1, 2, 3, 4])
+    unlabelled = prompts.add(project, [Message("user", "Answer me")])
+    run = runs.create(project, policy, TrainingSettings(beta=0.2))
+    folder = project.folder / run.folder
+    assert run.name == "Run 1" and Path(run.folder).parent == Path("runs")
+    settings = json.loads((folder / "settings.json").read_text())
+    assert settings["run"] == run.uuid and settings["base"] == "starter" and settings["adapter"] is None
+    assert TrainingSettings.from_json(settings["training"]) == TrainingSettings(beta=0.2)
+    first, second = lines(folder / "data.jsonl")
+    assert (first["group"], first["held_out"], first["ranks"]) == (train.uuid, False, [2, 1, None, 2])
+    assert first["prompt"] == [{"role": "user", "content": "Train on me"}]
+    assert [c["text"] for c in first["completions"]] == ["a", "b\u2028c", "c", "d"]
+    assert (first["annotator"], first["strength"]) == ("ann", 2)
+    assert (second["group"], second["held_out"]) == (held_out.uuid, True)
+    asked = lines(folder / "sample_prompts.jsonl")
+    assert [p["prompt"] for p in asked] == [unlabelled.id, held_out.prompt.id, train.prompt.id]
+    assert runs.all_runs(project) == [run] == [runs.find(project, "Run 1")] == [runs.find(project, run.uuid[:36])]
+
+
+def test_the_snapshot_does_not_change_with_later_labels(project, policy, make_group):
+    group = make_group(project)
+    rankings.add(project, group, ranks=[1, 2, 3, 4])
+    run = runs.create(project, policy, TrainingSettings())
+    before = (project.folder / run.folder / "data.jsonl").read_bytes()
+    rankings.add(project, group, ranks=[4, 3, 2, 1])
+    assert (project.folder / run.folder / "data.jsonl").read_bytes() == before
+
+
+def test_a_later_round_starts_from_the_adapter(project, policy, make_group):
+    rankings.add(project, make_group(project), ranks=[1, 2, 3, 4])
+    run = runs.create(project, policy, TrainingSettings())
+    tuned = runs.adopt(project, run, "adapter")
+    second = runs.create(project, tuned, TrainingSettings())
+    settings = json.loads((project.folder / second.folder / "settings.json").read_text())
+    assert settings["adapter"] == str(project.folder / run.folder / "adapter")
+    assert (tuned.name, tuned.round, tuned.parent_id) == ("SmolLM2 + Run 1", 1, policy.id)
+    assert runs.adopt(project, second, "adapter").name == "SmolLM2 + Run 2"
+
+
+def test_adopting_twice_makes_one_policy(project, policy, make_group):
+    rankings.add(project, make_group(project), ranks=[1, 2, 3, 4])
+    run = runs.create(project, policy, TrainingSettings())
+    assert runs.adopt(project, run, "adapter") == runs.adopt(project, run, "adapter")
+    assert len(policies.all_policies(project)) == 2
+    assert runs.get(project, run.id).result_policy_id == policies.all_policies(project)[1].id
+
+
+def test_only_what_orders_something_is_trained_on(project, make_group):
+    groups = [make_group(project, f"prompt {n}", answers=("a", "b")) for n in range(6)]
+    rankings.add(project, groups[0], ranks=[1, 2])
+    rankings.add(project, groups[1], ranks=[1, 1])
+    rankings.add(project, groups[2], ranks=[1, None])
+    rankings.add(project, groups[3], kind="skip")
+    rankings.add(project, groups[4], kind="all_bad")
+    rankings.add(project, groups[5], ranks=[2, 1])
+    rankings.undo(project)
+    data = runs.training_data(project)
+    assert [group.id for group, _ in data.train] == [groups[0].id, groups[2].id]
+    assert (data.held_out, data.all_tied, data.largest_k) == ((), 1, 2)
+
+
+def no_run_was_made(project):
+    return runs.all_runs(project) == [] and list((project.folder / "runs").iterdir()) == []
+
+
+def test_no_labels_yet(project, policy, make_group):
+    rankings.add(project, make_group(project), kind="skip")
+    with pytest.raises(UserError, match="no rankings yet") as caught:
+        runs.create(project, policy, TrainingSettings())
+    assert caught.value.hint == "Rank some answers in Label first."
+    assert no_run_was_made(project)
+
+
+def test_all_ties(project, policy, make_group):
+    for number in range(3):
+        rankings.add(project, make_group(project, str(number)), ranks=[1, 1, 1, 1])
+    with pytest.raises(UserError, match="All 3 rankings are complete ties"):
+        runs.create(project, policy, TrainingSettings())
+    assert no_run_was_made(project)
+
+
+def test_everything_held_out(project, policy, make_group):
+    rankings.add(project, make_group(project, held_out=True), ranks=[1, 2, 3, 4])
+    with pytest.raises(UserError, match="on a held-out prompt"):
+        runs.create(project, policy, TrainingSettings())
+
+
+def test_settings_out_of_range_are_refused_first(project, policy):
+    with pytest.raises(SettingsError, match="Beta is 0"):
+        runs.create(project, policy, TrainingSettings(beta=0.0))
+
+
+def test_a_folder_that_cannot_be_written_leaves_no_run(project, policy, make_group, monkeypatch):
+    rankings.add(project, make_group(project), ranks=[1, 2, 3, 4])
+    written = []
+
+    def disk_full(path, text):
+        if written:
+            raise OSError(28, "No space left on device")
+        written.append(path.write_text(text))
+
+    monkeypatch.setattr(runs, "_write", disk_full)
+    with pytest.raises(UserError, match="could not be written: No space left on device"):
+        runs.create(project, policy, TrainingSettings())
+    assert written and no_run_was_made(project)
+
+
+def test_an_unknown_run_names_those_there_are(project, policy, make_group):
+    with pytest.raises(UserError, match="The runs are: none yet"):
+        runs.find(project, "Run 1")
+    rankings.add(project, make_group(project), ranks=[1, 2, 3, 4])
+    runs.create(project, policy, TrainingSettings(), name="first")
+    with pytest.raises(UserError, match="The runs are: first"):
+        runs.find(project, "Run 1")
+
+
+def test_an_answer_written_after_the_ranking_is_unranked(project, make_group):
+    group = make_group(project, answers=("a", "b"))
+    rankings.add(project, group, ranks=[2, 1])
+    completions.add(project, group.id, "c")
+    ((group, ranking),) = rankings.labelled(project)
+    assert rankings.ranks_of(group, ranking.ranks) == (2, 1, None)
