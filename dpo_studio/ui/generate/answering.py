@@ -1,0 +1,246 @@
+"""Generation as the window runs it: requests become groups and a job, finished answers go into the project.
+
+No widgets. Everything that is written is written in the window's thread.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from dpo_studio.core import commands, events
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.settings import SamplingSettings
+from dpo_studio.core.types import Group, Policy, Prompt, PromptId
+from dpo_studio.store import Project, completions, policies
+from dpo_studio.ui.context import Context
+
+from . import requests
+from .job import GenerationJob
+from .progress import Candidate
+from .thread import ModelProcess, TokenBurst
+
+ANNOUNCE_MS = 400
+
+
+class Answering(QObject):
+    """Runs one generation at a time.
+
+    Attributes:
+        job: the generation that runs or waits its turn, or None.
+        problem: (sentence, details) of what ended the last one early; empty when nothing did.
+        refused: by prompt, why it could not be answered; known while the project is open.
+
+    Signals:
+        changed: the job moved on.
+        active_changed: `job` is another one, or none.
+        text_added: a TokenBurst of an answer that is being written.
+        answer_kept: a CompletionFinished that is in the project now.
+        group_ended: a group's id; it is ready or was refused.
+    """
+
+    changed = Signal()
+    active_changed = Signal()
+    text_added = Signal(object)
+    answer_kept = Signal(object)
+    group_ended = Signal(int)
+
+    def __init__(self, context: Context, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._context = context
+        self._project: Project | None = None
+        self._loaded: str | None = None
+        self._prompt_of: dict[int, PromptId] = {}
+        self.job: GenerationJob | None = None
+        self.problem: tuple[str, str] = ("", "")
+        self.refused: dict[PromptId, str] = {}
+        self.process = ModelProcess(parent=self)
+        self.process.events_received.connect(self._on_events)
+        self.process.worker_ended.connect(self._on_worker_ended)
+        self._announce = QTimer(self)
+        self._announce.setSingleShot(True)
+        self._announce.setInterval(ANNOUNCE_MS)
+        self._announce.timeout.connect(context.groups_changed)
+        context.project_changed.connect(self._on_project_changed)
+
+    def generate(self, prompts: Sequence[Prompt], settings: SamplingSettings, policy: Policy) -> None:
+        """Ask for answers to these prompts; they are in the queue, durably, when this returns.
+
+        Raises:
+            UserError: the project cannot be written.
+        """
+        project = self._opened()
+        made = requests.make_groups(project, prompts, policy, settings)
+        self._start(self._commands(project, completions.get_groups(project, made)))
+
+    def generate_with(
+        self,
+        prompts: Sequence[Prompt],
+        settings: SamplingSettings,
+        base: str,
+        on_known: Callable[[Policy], None] = lambda policy: None,
+    ) -> None:
+        """As `generate`, with a model that a person named: it joins the project once it could be loaded."""
+        project = self._opened()
+        known = requests.find_base(project, base)
+        if known is not None:
+            on_known(known)
+            self.generate(prompts, settings, known)
+            return
+
+        def make_work() -> Sequence[commands.Generate]:
+            policy = requests.policy_for(project, base)
+            made = requests.make_groups(project, prompts, policy, settings)
+            self._context.policies_changed.emit()
+            on_known(policy)
+            self._announce.start()
+            return self._commands(project, completions.get_groups(project, made))
+
+        if self._loaded == base:
+            self._start(make_work())
+        else:
+            self._start([], load=commands.Load(base), make_work=make_work)
+
+    def go_on(self) -> None:
+        """Ask for what every unfinished group misses.
+
+        Raises:
+            UserError: none of them can be gone on with.
+        """
+        project = self._opened()
+        work = self._commands(project, completions.unfinished(project))
+        if not work:
+            raise UserError(
+                "None of the waiting prompts says which model is to answer it: they were imported.",
+                "Label what is there, or stop waiting for them.",
+            )
+        self._start(work)
+
+    def cancel(self) -> None:
+        """End the job; finished answers are kept."""
+        if self.job is not None:
+            self._context.jobs.cancel(self.job)
+        self.changed.emit()
+
+    def prompt_of(self, group: int) -> PromptId | None:
+        """The prompt of a group of this job."""
+        return self._prompt_of.get(group)
+
+    def live(self, group: int) -> dict[int, Candidate]:
+        """The answers of a group that are being written, by candidate."""
+        if self.job is None:
+            return {}
+        found = self.job.progress_of.live
+        return {candidate: known for (of, candidate), known in found.items() if of == group}
+
+    @property
+    def current_group(self) -> int | None:
+        """The group that is written now."""
+        return self.job.progress_of.current if self.job is not None else None
+
+    def _opened(self) -> Project:
+        project = self._context.project
+        if project is None:
+            raise UserError("No project is open.", "Open one first.")
+        if self.job is not None:
+            raise UserError("Answers are being written already.", "Wait for them, or cancel first.")
+        return project
+
+    def _commands(self, project: Project, groups: Sequence[Group]) -> list[commands.Generate]:
+        self._prompt_of.update({group.id: group.prompt.id for group in groups})
+        return requests.commands_for(project, groups)
+
+    def _start(
+        self,
+        work: Sequence[commands.Generate],
+        *,
+        load: commands.Load | None = None,
+        make_work: Callable[[], Sequence[commands.Generate]] | None = None,
+    ) -> None:
+        self._project = self._context.project
+        self.problem = ("", "")
+        self.refused.clear()
+        self.process.log_folder = self._log_folder()
+        job = GenerationJob(work, send=self.process.send, kill=self.process.kill, load=load, make_work=make_work)
+        self.job = job
+        job.changed.connect(self.changed)
+        job.ended.connect(self._on_job_ended)
+        self._context.jobs.submit(job)
+        self._announce.start()
+        self.active_changed.emit()
+
+    def _log_folder(self) -> Path:
+        assert self._project is not None
+        folder = self._project.folder / "runs"
+        return folder if folder.is_dir() else Path(tempfile.gettempdir())
+
+    def _on_events(self, batch: list[events.Event]) -> None:
+        for event in batch:
+            self.on_event(event)
+
+    def on_event(self, event: events.Event) -> None:
+        """Take in what the model process says."""
+        if isinstance(event, events.ModelLoaded):
+            self._loaded = event.base if event.adapter is None else None
+        elif isinstance(event, events.Failed):
+            self._loaded = None
+        job = self.job
+        if job is None or not job.owns(event):
+            return
+        if self._project is None or self._project is not self._context.project:
+            job.handle(event)
+            return
+        try:
+            if isinstance(event, events.CompletionFinished):
+                requests.keep(self._project, event)
+            job.handle(event)
+        except UserError as error:
+            job.problem = (str(error), "")
+            job.cancel()
+            return
+        if isinstance(event, events.CompletionFinished):
+            self.answer_kept.emit(event)
+        elif isinstance(event, TokenBurst):
+            self.text_added.emit(event)
+        elif isinstance(event, events.GroupFinished):
+            self._end_group(event.group)
+        elif isinstance(event, events.GroupRefused):
+            prompt = self._prompt_of.get(event.group)
+            if prompt is not None:
+                self.refused[prompt] = f"{event.message} {event.hint}".strip()
+            self._end_group(event.group)
+        elif isinstance(event, events.Notice):
+            self._context.say(event.message)
+
+    def _end_group(self, group: int) -> None:
+        self.group_ended.emit(group)
+        if not self._announce.isActive():
+            self._announce.start()
+
+    def _on_worker_ended(self, sentence: str, details: str) -> None:
+        self._loaded = None
+        if self.job is not None:
+            self.job.worker_ended(f"{sentence} Finished answers are kept; Continue goes on.", details)
+
+    def _on_job_ended(self) -> None:
+        job, self.job = self.job, None
+        if job is not None and self._project is self._context.project:
+            self.problem = job.problem
+        self._announce.stop()
+        self._context.groups_changed.emit()
+        self.active_changed.emit()
+
+    def _on_project_changed(self) -> None:
+        self.refused.clear()
+        self.problem = ("", "")
+        if self.job is not None:
+            self._context.jobs.cancel(self.job)
+        self._prompt_of = {}
+
+
+def policy_name(project: Project, group: Group) -> str:
+    """The name of the model that answers a group."""
+    return policies.get(project, group.policy_id).name if group.policy_id is not None else "imported"

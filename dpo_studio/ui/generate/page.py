@@ -1,0 +1,416 @@
+"""Generate: prompts in, answers streaming out, nothing finished ever lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QKeySequence, QShowEvent
+from PySide6.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
+
+from dpo_studio.core import events
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.prompt_files import Conversation
+from dpo_studio.core.types import Group, Policy, Prompt, PromptId
+from dpo_studio.store import completions, policies, prompt_states, prompts
+from dpo_studio.store.prompt_states import PromptState
+from dpo_studio.ui import theme
+from dpo_studio.ui.context import Context
+from dpo_studio.ui.page import KeyHelp, Page
+
+from . import requests
+from .answering import Answering, policy_name
+from .progress import candidates_of
+from .prompt_panels import ImportPanel, TypePanel
+from .thread import TokenBurst
+from .work_view import EmptyView, WorkView
+
+SETTINGS_FACT = "generate_settings"
+
+
+class GeneratePage(Page):
+    """The page of the rail. What it starts goes on while another page is shown."""
+
+    name = "generate"
+    title = "Generate"
+
+    def __init__(self, context: Context, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self.answering = Answering(context, self)
+        self._states: dict[PromptId, PromptState] = {}
+        self._shown: PromptId | None = None
+        self._shown_group: int | None = None
+        self._follows = True
+        self._stale = True
+        self._refresh_later = QTimer(self)
+        self._refresh_later.setSingleShot(True)
+        self._refresh_later.timeout.connect(self._refresh)
+        context.project_changed.connect(self._on_project_changed)
+        for signal in (context.prompts_changed, context.groups_changed, context.rankings_changed):
+            signal.connect(self._on_rows_changed)
+        context.policies_changed.connect(self._show_policies)
+        self.answering.changed.connect(self._show_job)
+        self.answering.active_changed.connect(self._on_active_changed)
+        self.answering.text_added.connect(self._on_text_added)
+        self.answering.answer_kept.connect(self._on_answer_kept)
+        self.answering.group_ended.connect(self._on_group_ended)
+
+    # What the window asks for
+
+    def badge(self) -> str:
+        """What waits for answers, with a dot while they are being written."""
+        project = self.context.project
+        waiting = completions.count_unfinished(project) if project is not None else 0
+        if self.answering.job is not None:
+            return f"● {waiting} waiting" if waiting else "● generating"
+        return f"{waiting} waiting" if waiting else ""
+
+    def key_help(self) -> list[KeyHelp]:
+        return [
+            KeyHelp("Ctrl+Enter", "generate answers"),
+            KeyHelp("Ctrl+T", "type prompts"),
+            KeyHelp("Ctrl+I", "import prompts from a file"),
+            KeyHelp("Ctrl+.", "cancel, keeping what is finished"),
+            KeyHelp("Ctrl+A", "in the list: select all prompts"),
+            KeyHelp("Esc", "clear the selection, follow what is being written"),
+        ]
+
+    def actions_for_palette(self) -> list[QAction]:
+        return self.actions()
+
+    def build(self) -> None:
+        self._empty, self.work = EmptyView(), WorkView()
+        self.form, self.table, self.view, self.queue = self.work.form, self.work.table, self.work.view, self.work.queue
+        self.type_panel, self.import_panel = TypePanel(), ImportPanel()
+        self._stack = QStackedWidget()
+        for widget in (self._empty, self.work, self.type_panel, self.import_panel):
+            self._stack.addWidget(widget)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(*[theme.SPACE_XL] * 4)
+        layout.addWidget(self._stack, 1)
+        self._make_actions()
+        self._connect()
+        self.setAcceptDrops(True)
+        self._on_project_changed()
+
+    def _make_actions(self) -> None:
+        for words, keys, does in (
+            ("Generate answers", "Ctrl+Return", self.generate),
+            ("Type prompts", "Ctrl+T", self.type_prompts),
+            ("Import prompts…", "Ctrl+I", self.choose_file),
+            ("Continue unfinished prompts", "", self.go_on),
+            ("Label what is there", "", self.accept_as_is),
+            ("Cancel generating", "Ctrl+.", self.answering.cancel),
+            ("Clear the selection", "Esc", self._clear_selection),
+        ):
+            action = QAction(words, self)
+            if keys:
+                action.setShortcut(QKeySequence(keys))
+            action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            action.triggered.connect(does)
+            self.addAction(action)
+
+    def _connect(self) -> None:
+        for view in (self._empty, self.work):
+            view.type_button.clicked.connect(self.type_prompts)
+            view.import_button.clicked.connect(self.choose_file)
+        for panel in (self.type_panel, self.import_panel):
+            panel.closed.connect(self._show_stack)
+            panel.accepted.connect(self._on_prompts_accepted)
+        self.work.generate_button.clicked.connect(self.generate)
+        self.work.clear_button.clicked.connect(self._clear_selection)
+        self.view.follow_button.clicked.connect(self._clear_selection)
+        self.form.changed.connect(self._show_request)
+        self.table.picked.connect(self._on_picked)
+        self.queue.cancel_wanted.connect(self.answering.cancel)
+        self.queue.continue_wanted.connect(self.go_on)
+        self.queue.accept_wanted.connect(self.accept_as_is)
+        self.queue.give_up_wanted.connect(self.stop_waiting)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self.built and self._stale:
+            self._refresh()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if self.context.project is not None and any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        path = next((url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()), "")
+        if path:
+            self.look_at_file(Path(path))
+
+    # What a person does
+
+    def look_at_file(self, path: Path) -> None:
+        """Show what a file holds, ready to be imported."""
+        try:
+            self.import_panel.show_file(path)
+        except UserError as error:
+            self.context.complain(error)
+            return
+        self._stack.setCurrentWidget(self.import_panel)
+        self.import_panel.accept_button.setFocus()
+
+    def choose_file(self) -> None:
+        kinds = "Prompts (*.txt *.md *.jsonl *.json *.ndjson);;All files (*)"
+        path, _ = QFileDialog.getOpenFileName(self, "Import prompts", "", kinds)
+        if path:
+            self.look_at_file(Path(path))
+
+    def type_prompts(self) -> None:
+        self._stack.setCurrentWidget(self.type_panel)
+        self.type_panel.focus_text()
+
+    def generate(self) -> None:
+        """Ask for answers to the selected prompts, or to all that have none."""
+        project, targets = self.context.project, self._targets()
+        if project is None or not targets or self.answering.job is not None or self.form.show_problems():
+            return
+        settings = self.form.settings()
+        try:
+            project.set_fact(SETTINGS_FACT, json.dumps(settings.to_json()))
+            other = self.form.other_model
+            self._follows = True
+            if other is not None:
+                base = requests.model_reference(other)
+                self.answering.generate_with(targets, settings, base, self._on_model_known)
+            else:
+                chosen = self.form.policy_id
+                known = policies.get(project, chosen) if chosen is not None else requests.starter_policy(project)
+                self.answering.generate(targets, settings, known)
+                if chosen is None:
+                    self.context.policies_changed.emit()
+        except UserError as error:
+            self.context.complain(error)
+            return
+        self.table.clearSelection()
+        self.table.setFocus()
+
+    def go_on(self) -> None:
+        """Ask for what the unfinished prompts miss."""
+        self._follows = True
+        try:
+            self.answering.go_on()
+        except UserError as error:
+            self.context.complain(error)
+
+    def accept_as_is(self) -> None:
+        """Send unfinished prompts with two or more answers to Label."""
+        self._leave_queue(lambda group: len(group.completions) >= 2)
+
+    def stop_waiting(self) -> None:
+        """Empty the queue; finished answers are kept."""
+        self._leave_queue(lambda group: True)
+
+    def _leave_queue(self, wanted: Callable[[Group], bool]) -> None:
+        project = self.context.project
+        if project is None or self.answering.job is not None:
+            return
+        try:
+            ids = [group.id for group in completions.unfinished(project) if wanted(group)]
+            prompt_states.take_out_of_queue(project, ids)
+        except UserError as error:
+            self.context.complain(error)
+        self.answering.problem = ("", "")
+        self.context.groups_changed.emit()
+
+    def _clear_selection(self) -> None:
+        if self._stack.currentWidget() is not self.work:
+            self._show_stack()
+            return
+        self.table.clearSelection()
+        self._follows = True
+        group = self.answering.current_group
+        if group is not None:
+            self._show_prompt(self.answering.prompt_of(group))
+
+    def _on_prompts_accepted(self, conversations: list[Conversation]) -> None:
+        project, panel = self.context.project, self._stack.currentWidget()
+        if project is None:
+            return
+        source = self.import_panel.source if panel is self.import_panel else "typed"
+        before = prompts.count(project)
+        try:
+            added = prompts.add_many(project, conversations, source=source)
+        except UserError as error:
+            self.context.complain(error)
+            return
+        new = prompts.count(project) - before
+        known = len(added) - new
+        words = f"{new} {'prompt' if new == 1 else 'prompts'} added"
+        self.context.say(f"{words}; {known} {'was' if known == 1 else 'were'} here already." if known else f"{words}.")
+        if panel is self.type_panel:
+            self.type_panel.clear()
+        self.context.prompts_changed.emit()
+        self._refresh()
+        self._show_stack()
+        self.work.generate_button.setFocus()
+
+    # What is shown
+
+    def _on_project_changed(self) -> None:
+        self._shown, self._shown_group, self._follows = None, None, True
+        self.badge_changed.emit()
+        if not self.built:
+            return
+        project = self.context.project
+        try:
+            kept = json.loads(project.fact(SETTINGS_FACT, "{}")) if project is not None else {}
+        except ValueError:
+            kept = {}
+        self.form.restore(kept if isinstance(kept, dict) else {})
+        self._show_policies()
+        self._refresh()
+        self._show_stack()
+
+    def _on_rows_changed(self) -> None:
+        self.badge_changed.emit()
+        self._stale = True
+        if self.built and self.isVisible() and not self._refresh_later.isActive():
+            self._refresh_later.start(50)
+
+    def _refresh(self) -> None:
+        """Read prompts and states again."""
+        project = self.context.project
+        self._stale = False
+        if not self.built:
+            return
+        everything = prompts.all_prompts(project) if project is not None else []
+        self._states = prompt_states.by_prompt(project) if project is not None else {}
+        self.table.fill(everything, self._states)
+        self.table.prompt_model.set_refused(self.answering.refused)
+        if self._stack.currentWidget() in (self._empty, self.work):
+            self._show_stack()
+        self._show_prompt(self._shown)
+        self._show_request()
+        self._show_job()
+
+    def _show_stack(self) -> None:
+        self._stack.setCurrentWidget(self.work if self.table.prompt_model.prompts else self._empty)
+
+    def _show_policies(self) -> None:
+        if self.built and self.context.project is not None:
+            self.form.show_policies(requests.known_policies(self.context.project))
+
+    def _on_model_known(self, policy: Policy) -> None:
+        self.form.select_policy(policy.id)
+
+    def _show_prompt(self, prompt_id: PromptId | None) -> None:
+        """Show a prompt's newest group as it stands."""
+        project = self.context.project
+        known = prompt_id is not None and self.table.prompt_model.row_of(prompt_id) is not None
+        if project is None or not known or prompt_id is None:
+            self._shown, self._shown_group = None, None
+            self.view.show_sentence("Answers appear here. Choose a prompt to read those it has.")
+            return
+        self._shown = prompt_id
+        prompt, group = prompts.get(project, prompt_id), prompt_states.latest_group(project, prompt_id)
+        refusal = self.answering.refused.get(prompt_id, "")
+        if group is None:
+            self._shown_group = None
+            self.view.show_answers(prompt, "", [], refusal)
+            return
+        self._shown_group = group.id
+        candidates = candidates_of(group)
+        for index, candidate in self.answering.live(group.id).items():
+            if index < len(candidates):
+                candidates[index] = candidate
+        seed = (group.sampling or {}).get("seed")
+        about = policy_name(project, group) + (f"  ·  seed {seed}" if seed is not None else "")
+        self.view.show_answers(prompt, about, [] if refusal and not group.completions else candidates, refusal)
+
+    def _targets(self) -> list[Prompt]:
+        """The selected prompts, or those without answers."""
+        model = self.table.prompt_model
+        chosen = set(self.table.selected_ids())
+        if chosen:
+            return [prompt for prompt in model.prompts if prompt.id in chosen]
+        return [prompt for prompt in model.prompts if prompt.id not in self._states]
+
+    def _on_active_changed(self) -> None:
+        self.badge_changed.emit()
+        if self.built:
+            self._show_request()
+            self._show_job()
+
+    def _show_request(self) -> None:
+        """What Generate would do now."""
+        selected, targets, active = self.table.selected_ids(), self._targets(), self.answering.job is not None
+        count = "1 prompt" if len(targets) == 1 else f"{len(targets)} prompts"
+        k = self.form.k.value()
+        button = self.work.generate_button
+        button.setText(f"Generate {k} answers for {count}" if targets else f"Generate {k} answers")
+        button.setEnabled(bool(targets) and not active)
+        hint = "" if targets or active else "Every prompt has answers. Select some in the list to draw others."
+        self.work.hint.setText(hint)
+        every = len(self.table.prompt_model.prompts)
+        self.work.count.setText(
+            f"{len(selected)} of {every} selected" if selected else "1 prompt" if every == 1 else f"{every} prompts"
+        )
+        self.work.clear_button.setVisible(bool(selected))
+
+    def _show_job(self) -> None:
+        """How the job stands, or what waits."""
+        if not self.built:
+            return
+        job, group = self.answering.job, self.answering.current_group
+        self.table.prompt_model.set_writing(None if group is None else self.answering.prompt_of(group))
+        self.view.follow_button.setVisible(group is not None and not self._follows)
+        if job is None:
+            self.queue.show_queue(self._states.values(), self.answering.problem)
+        else:
+            self.queue.show_job(job, self.context.jobs.running)
+
+    def _on_text_added(self, burst: TokenBurst) -> None:
+        if not self.built:
+            return
+        if burst.group == self._shown_group:
+            if burst.candidate < len(self.view.cards.cards):
+                live = self.answering.live(burst.group).get(burst.candidate)
+                if live is not None:
+                    self.view.cards.show_candidate(burst.candidate, live)
+        elif self._follows and self._shown_is_over():
+            prompt = self.answering.prompt_of(burst.group)
+            self._show_prompt(prompt)
+            if prompt is not None:
+                self.table.show_row(prompt)
+
+    def _shown_is_over(self) -> bool:
+        """Whether nothing is being written in the group that is shown."""
+        live = self.answering.live(self._shown_group) if self._shown_group is not None else {}
+        return not any(candidate.state == "writing" for candidate in live.values())
+
+    def _on_answer_kept(self, event: events.CompletionFinished) -> None:
+        prompt = self.answering.prompt_of(event.group)
+        self._update_state(prompt)
+        if self.built and event.group == self._shown_group:
+            live = self.answering.live(event.group).get(event.candidate)
+            if live is not None:
+                self.view.cards.show_candidate(event.candidate, live)
+
+    def _on_group_ended(self, group: int) -> None:
+        prompt = self.answering.prompt_of(group)
+        self._update_state(prompt)
+        if self.built:
+            self.table.prompt_model.set_refused(self.answering.refused)
+            if prompt is not None and prompt == self._shown:
+                self._show_prompt(prompt)
+
+    def _update_state(self, prompt: PromptId | None) -> None:
+        project = self.context.project
+        if prompt is None or project is None or not self.built:
+            return
+        state = prompt_states.by_prompt(project, prompt).get(prompt, PromptState())
+        self._states[prompt] = state
+        self.table.prompt_model.set_state(prompt, state)
+
+    def _on_picked(self, _selected: list[PromptId], current: PromptId | None) -> None:
+        if current is not None:
+            self._follows = self.answering.job is None
+            self._show_prompt(current)
+        self._show_request()
+        self._show_job()

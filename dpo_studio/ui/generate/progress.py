@@ -1,0 +1,136 @@
+"""What is known of a running generation: texts so far, states, speed, time left. No Qt, no store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from dpo_studio.core import commands, events
+from dpo_studio.core.types import Completion, Group
+
+from .thread import TokenBurst
+
+CandidateState = Literal["waiting", "writing", "finished", "cut", "refused"]
+
+#: Tokens an answer is taken to have before the first one is finished, as a share of the limit.
+_FIRST_GUESS = 0.6
+
+
+@dataclass(slots=True)
+class Candidate:
+    """One answer of a group as it stands."""
+
+    state: CandidateState = "waiting"
+    text: str = ""
+    tokens: int = 0
+
+    @classmethod
+    def of(cls, completion: Completion) -> Candidate:
+        """A stored completion."""
+        state: CandidateState = "cut" if completion.finish_reason == "length" else "finished"
+        return cls(state, completion.text, len(completion.token_ids or ()))
+
+
+def candidates_of(group: Group) -> list[Candidate]:
+    """The candidates of a stored group by index, those it waits for included."""
+    taken = {completion.candidate: completion for completion in group.completions}
+    count = max(group.size, max(taken, default=-1) + 1)
+    return [Candidate.of(taken[index]) if index in taken else Candidate() for index in range(count)]
+
+
+@dataclass(slots=True)
+class Progress:
+    """Follows the events of a generation job.
+
+    Attributes:
+        total, done: answers asked for and finished.
+        live: by group and candidate, the answers being written now.
+        refused: by group, why it could not be answered.
+        current: the group that is written now.
+    """
+
+    max_new_tokens: int
+    total: int = 0
+    done: int = 0
+    current: int | None = None
+    live: dict[tuple[int, int], Candidate] = field(default_factory=dict)
+    refused: dict[int, str] = field(default_factory=dict)
+    _left: dict[int, set[int]] = field(default_factory=dict)
+    _finished_tokens: int = 0
+    _started_s: float | None = None
+    _last_s: float = 0.0
+
+    def expect(self, items: Iterable[commands.GenerationItem]) -> None:
+        """Take up what a command asks for."""
+        for item in items:
+            self._left.setdefault(item.group, set()).update(item.candidates)
+            self.total += len(item.candidates)
+
+    def apply(self, event: events.Event, now_s: float) -> None:
+        """Take in what the worker says; `now_s` is a monotonic clock's."""
+        if isinstance(event, events.ModelLoaded) and not self._finished_tokens:
+            self._started_s = now_s
+        elif isinstance(event, TokenBurst):
+            self._tick(now_s)
+            self.current = event.group
+            candidate = self.live.setdefault((event.group, event.candidate), Candidate())
+            candidate.state = "writing"
+            candidate.text += event.text
+            candidate.tokens += event.tokens
+        elif isinstance(event, events.CompletionFinished):
+            self._tick(now_s)
+            self.done += 1
+            self._finished_tokens += len(event.token_ids)
+            state: CandidateState = "cut" if event.finish_reason == "length" else "finished"
+            self.live[event.group, event.candidate] = Candidate(state, event.text, len(event.token_ids))
+            self._left.get(event.group, set()).discard(event.candidate)
+        elif isinstance(event, events.GroupFinished):
+            self._forget(event.group)
+        elif isinstance(event, events.GroupRefused):
+            self.refused[event.group] = f"{event.message} {event.hint}".strip()
+            self.total -= len(self._left.get(event.group, ()))
+            self._forget(event.group)
+
+    @property
+    def fraction(self) -> float:
+        """From 0 to 1, answers that are being written counted in part."""
+        if not self.total:
+            return 0.0
+        part = sum(min(c.tokens / self._mean_tokens, 0.95) for c in self._writing())
+        return min((self.done + part) / self.total, 1.0)
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """Tokens a second since the first, or None while that cannot be told."""
+        if self._started_s is None or self._last_s - self._started_s < 0.5:
+            return None
+        return (self._finished_tokens + sum(c.tokens for c in self._writing())) / (self._last_s - self._started_s)
+
+    @property
+    def time_left_s(self) -> float | None:
+        """Seconds left by measured speed, or None while it cannot be told."""
+        speed = self.tokens_per_s
+        if not speed:
+            return None
+        writing = sum(min(c.tokens, self._mean_tokens * 0.95) for c in self._writing())
+        return max((self.total - self.done) * self._mean_tokens - writing, 0.0) / speed
+
+    @property
+    def _mean_tokens(self) -> float:
+        if self.done and self._finished_tokens:
+            return self._finished_tokens / self.done
+        return max(1.0, self.max_new_tokens * _FIRST_GUESS)
+
+    def _writing(self) -> list[Candidate]:
+        return [candidate for candidate in self.live.values() if candidate.state == "writing"]
+
+    def _tick(self, now_s: float) -> None:
+        if self._started_s is None:
+            self._started_s = now_s
+        self._last_s = now_s
+
+    def _forget(self, group: int) -> None:
+        self._left.pop(group, None)
+        for key in [key for key in self.live if key[0] == group]:
+            del self.live[key]

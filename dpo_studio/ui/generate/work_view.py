@@ -1,0 +1,128 @@
+"""The widgets of Generate and their places; what they do is the page's."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSplitter, QVBoxLayout, QWidget
+
+from dpo_studio.ui import theme
+
+from .answer_view import AnswerView
+from .prompt_list import PromptTable
+from .queue_bar import QueueBar
+from .settings_form import SettingsForm
+
+
+class WorkView(QWidget):
+    """Settings above, the queue's strip, the prompts at the left and the answers beside them."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.form = SettingsForm()
+        self.generate_button = _button("Generate", "primary")
+        self.hint = QLabel()
+        self.hint.setProperty("role", "muted")
+        self.hint.setWordWrap(True)
+        self.hint.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.queue = QueueBar()
+        self.table = PromptTable()
+        self.count = QLabel()
+        self.count.setProperty("role", "muted")
+        self.clear_button = _button("Clear", "ghost")
+        self.clear_button.setAccessibleName("Clear the selection")
+        self.clear_button.setToolTip("Select none (Esc)")
+        self.import_button = _button("Import…")
+        self.import_button.setToolTip("Prompts from a text or JSONL file (Ctrl+I)")
+        self.type_button = _button("Type prompts")
+        self.type_button.setToolTip("Type or paste prompts (Ctrl+T)")
+        self.view = AnswerView()
+
+        splitter = QSplitter(Qt.Orientation.Horizontal)
+        splitter.setChildrenCollapsible(False)
+        splitter.addWidget(self._prompts_side())
+        splitter.addWidget(self.view)
+        splitter.setStretchFactor(0, 2)
+        splitter.setStretchFactor(1, 3)
+        splitter.setSizes([420, 640])
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE_M)
+        layout.addLayout(self._head())
+        layout.addWidget(self._settings_card())
+        layout.addWidget(self.queue)
+        layout.addWidget(splitter, 1)
+
+    def _head(self) -> QHBoxLayout:
+        heading = QLabel("Generate")
+        heading.setProperty("role", "heading")
+        head = QHBoxLayout()
+        head.setSpacing(theme.SPACE_M)
+        head.addWidget(heading)
+        head.addWidget(self.hint, 1)
+        head.addWidget(self.generate_button)
+        return head
+
+    def _settings_card(self) -> QWidget:
+        card = QFrame()
+        card.setProperty("role", "card")
+        layout = QVBoxLayout(card)
+        layout.setContentsMargins(theme.SPACE_L, theme.SPACE_M, theme.SPACE_L, theme.SPACE_L)
+        layout.setSpacing(theme.SPACE_M)
+        layout.addWidget(self.form)
+        return card
+
+    def _prompts_side(self) -> QWidget:
+        side = QWidget()
+        top = QHBoxLayout()
+        top.setSpacing(theme.SPACE_S)
+        top.addWidget(self.count)
+        top.addWidget(self.clear_button)
+        top.addStretch()
+        bottom = QHBoxLayout()
+        bottom.setSpacing(theme.SPACE_S)
+        bottom.addWidget(self.import_button)
+        bottom.addWidget(self.type_button)
+        bottom.addStretch()
+        layout = QVBoxLayout(side)
+        layout.setContentsMargins(0, 0, theme.SPACE_S, 0)
+        layout.setSpacing(theme.SPACE_S)
+        layout.addLayout(top)
+        layout.addWidget(self.table, 1)
+        layout.addLayout(bottom)
+        return side
+
+
+class EmptyView(QWidget):
+    """What is shown while the project has no prompts."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        sentence = QLabel("Add prompts to begin")
+        sentence.setProperty("role", "subheading")
+        more = QLabel("A prompt is what the model is asked: a question, a task, or a conversation it is to go on with.")
+        more.setProperty("role", "muted")
+        more.setWordWrap(True)
+        self.type_button = _button("Type prompts", "primary")
+        self.import_button = _button("Import…")
+        self.import_button.setToolTip("A text file with one prompt a line, or JSONL (Ctrl+I)")
+        buttons = QHBoxLayout()
+        buttons.setSpacing(theme.SPACE_S)
+        buttons.addStretch()
+        buttons.addWidget(self.type_button)
+        buttons.addWidget(self.import_button)
+        buttons.addStretch()
+        layout = QVBoxLayout(self)
+        layout.setSpacing(theme.SPACE_L)
+        layout.addStretch()
+        for label in (sentence, more):
+            label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            layout.addWidget(label)
+        layout.addLayout(buttons)
+        layout.addStretch()
+
+
+def _button(words: str, role: str = "") -> QPushButton:
+    button = QPushButton(words)
+    if role:
+        button.setProperty("role", role)
+    return button
