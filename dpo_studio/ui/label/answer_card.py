@@ -12,7 +12,7 @@ from dpo_studio.ui import theme
 from . import markdown, word_diff
 from .reader import Reader
 
-_MARGIN, _GAP = 12, 8
+_MARGIN, _GAP, _BORDER = 12, 8, 2
 
 
 class AnswerCard(QFrame):
@@ -72,7 +72,7 @@ class AnswerCard(QFrame):
             markdown.render(self.reader.document(), text, theme.current())
             if not text.strip():
                 self.reader.setPlainText("(an empty answer)")
-            self._to_top()
+            self.reader.to_top()
 
     def show_differences(self, other: Completion, other_number: int) -> None:
         """Show the plain text with the words marked that another answer does not have there."""
@@ -81,7 +81,7 @@ class AnswerCard(QFrame):
             markdown.render_differences(self.reader.document(), runs, theme.current())
             self._compared.setText(f"against {other_number}")
             self._compared.setVisible(True)
-            self._to_top()
+            self.reader.to_top()
 
     def show_rank(self, rank: int | None, *, tied: bool = False) -> None:
         """Show the place in the order so far; None takes it away."""
@@ -96,7 +96,7 @@ class AnswerCard(QFrame):
 
     def wanted_height(self, width: int) -> int:
         """The height in which the whole answer shows at this width."""
-        around = 2 * _MARGIN + 4
+        around = 2 * _MARGIN + 2 * _BORDER
         return self._head.sizeHint().height() + _GAP + self.reader.height_for(width - around) + around
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
@@ -106,9 +106,6 @@ class AnswerCard(QFrame):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         event.accept()
-
-    def _to_top(self) -> None:
-        self.reader.verticalScrollBar().setValue(0)
 
 
 def _label(role: str, text: str = "") -> QLabel:
@@ -123,5 +120,9 @@ def _ordinal(rank: int) -> str:
 
 def _length(completion: Completion) -> str:
     if completion.token_ids is not None:
-        return f"{len(completion.token_ids):,} tokens"
-    return f"{len(completion.text.split()):,} words"
+        return _counted(len(completion.token_ids), "token")
+    return _counted(len(completion.text.split()), "word")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -76,6 +76,8 @@ class CardGrid(QScrollArea):
         for row, row_height in zip(rows, heights, strict=True):
             for place, card in enumerate(row):
                 card.setGeometry(QRect(place * (column + GAP), y, column, row_height))
+                card.layout().activate()
+                card.reader.fit()
             y += row_height + GAP
         self._inside.resize(width, max(y - GAP, 0))
 

@@ -11,7 +11,7 @@ from dpo_studio.store import Project, completions, policies, rankings
 
 from .session import described
 
-_MOST, _BUTTON_WIDTH, _GAP = 14, 148, 8
+_MOST, _BUTTON_WIDTH, _GAP, _PADDING = 14, 160, 4, 4
 
 
 class HistoryStrip(QFrame):
@@ -32,7 +32,7 @@ class HistoryStrip(QFrame):
         self._none = QLabel("Your labels appear here; click one to see it again and change it.")
         self._none.setProperty("role", "muted")
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(12, 6, 6, 6)
+        layout.setContentsMargins(12, _PADDING, _PADDING, _PADDING)
         layout.setSpacing(_GAP)
         layout.addWidget(self._title)
         layout.addWidget(self._none)
@@ -76,6 +76,7 @@ class HistoryStrip(QFrame):
 
     def _show_what_fits(self) -> None:
         self._none.setVisible(not self.rankings)
+        self.setFixedHeight(2 * self.fontMetrics().lineSpacing() + 2 * _PADDING + 22)
         room = self.width() - self._title.sizeHint().width() - 18
         fits = min(len(self.rankings), max(1, room // (_BUTTON_WIDTH + _GAP)))
         for number, button in enumerate(self.buttons):

@@ -16,6 +16,7 @@ from .session import Item
 
 _PROMPT_SHARE = 0.34
 _PADDING = 12
+_TURN_GAP = 8
 _SPEAKERS = {"system": "Instructions", "user": "Person", "assistant": "Model"}
 
 
@@ -34,6 +35,7 @@ class ItemView(QWidget):
         super().__init__(parent)
         self.item: Item | None = None
         self._compares_with: int | None = None
+        self._turns = 0
         self._frame = QFrame()
         self._frame.setProperty("role", "strip")
         self.prompt = Reader()
@@ -95,6 +97,16 @@ class ItemView(QWidget):
                 card.show_differences(answer, other + 1)
         self.grid.arrange()
 
+    def next_difference(self) -> None:
+        """Compare with the best so far, then with each answer in turn, then not at all."""
+        if self.item is None:
+            return
+        order = [position for bucket in self.item.entry.buckets for position in bucket]
+        order += self.item.entry.unplaced
+        self._turns = self._turns + 1 if self.compares else 0
+        turns = 1 if len(order) == 2 else len(order)
+        self.compare(order[self._turns] if self._turns < turns else None)
+
     def restyle(self) -> None:
         """Show everything again in the colours of now."""
         if self.item is not None:
@@ -107,12 +119,13 @@ class ItemView(QWidget):
         self._fit_prompt()
 
     def _fit_prompt(self) -> None:
-        wanted = self.prompt.height_for(self.width() - 2 * _PADDING - 2) + _PADDING + 2
+        wanted = self.prompt.height_for(self.width() - 2 * _PADDING - 2) + _PADDING
         most = max(64, round(self.height() * _PROMPT_SHARE))
         self._frame.setFixedHeight(min(wanted, most))
         full = wanted <= most
         policy = Qt.ScrollBarPolicy.ScrollBarAlwaysOff if full else Qt.ScrollBarPolicy.ScrollBarAsNeeded
         self.prompt.setVerticalScrollBarPolicy(policy)
+        self.prompt.fit()
         self._show_last_turn()
 
     def _fill_prompt(self, messages: tuple[Message, ...]) -> None:
@@ -123,7 +136,9 @@ class ItemView(QWidget):
         last = len(messages) - 1
         for number, message in enumerate(messages):
             if number:
-                cursor.insertBlock(QTextBlockFormat(), QTextCharFormat())
+                apart = QTextBlockFormat()
+                apart.setTopMargin(_TURN_GAP)
+                cursor.insertBlock(apart, QTextCharFormat())
             if len(messages) > 1:
                 speaker = QTextCharFormat()
                 speaker.setForeground(QColor(colours.muted))

@@ -74,7 +74,7 @@ class GuidelinePanel(QFrame):
         super().__init__(parent)
         self.setProperty("role", "card")
         self.setFixedWidth(self.WIDTH)
-        self._text = ""
+        self._text: str | None = None
         self._reader = Reader()
         self._reader.setAccessibleName("Guideline")
         layout = QVBoxLayout(self)
@@ -85,11 +85,17 @@ class GuidelinePanel(QFrame):
 
     def show_text(self, text: str) -> None:
         """Show a guideline; an empty one says that there is none."""
+        if text == self._text:
+            return
         self._text = text
-        markdown.render(self._reader.document(), text or "This project has no written guideline yet.", theme.current())
+        self._render()
 
     def restyle(self) -> None:
-        self.show_text(self._text)
+        self._render()
+
+    def _render(self) -> None:
+        text = self._text
+        markdown.render(self._reader.document(), text or "This project has no written guideline yet.", theme.current())
 
 
 class LinkBanner(QFrame):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from PySide6.QtCore import QPoint, Qt, QUrl, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QTextOption
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QTextCursor, QTextOption
 from PySide6.QtWidgets import QApplication, QFrame, QTextBrowser, QWidget
 
 from . import keys
+
+_FRAME = 1
 
 
 class Reader(QTextBrowser):
@@ -26,6 +30,8 @@ class Reader(QTextBrowser):
         self.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.LinksAccessibleByMouse
         )
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.document().setDocumentMargin(2)
         self.setMinimumSize(0, 0)
         self._pressed_at: QPoint | None = None
 
@@ -34,11 +40,20 @@ class Reader(QTextBrowser):
         return None
 
     def height_for(self, width: int) -> int:
-        """The height in which the whole text shows at this width."""
+        """The height in which the whole text shows at this width. Call `fit` once the size is set."""
         document = self.document()
-        around = self.width() - self.viewport().width() if not self.verticalScrollBar().isVisible() else 4
-        document.setTextWidth(max(width - max(around, 2), 40))
-        return int(document.size().height()) + 4
+        document.setTextWidth(max(width - 2 * _FRAME, 40))
+        return math.ceil(document.size().height()) + 2 * _FRAME
+
+    def fit(self) -> None:
+        """Lay the text out for the width that shows."""
+        if self.document().textWidth() != self.viewport().width():
+            self.document().setTextWidth(self.viewport().width())
+
+    def to_top(self) -> None:
+        """Show the beginning, also after later changes of size."""
+        self.moveCursor(QTextCursor.MoveOperation.Start)
+        self.verticalScrollBar().setValue(0)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if keys.read(event) is not None:

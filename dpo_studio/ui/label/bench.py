@@ -1,0 +1,121 @@
+"""The widgets of the Label page in their places, and what they show of an item and of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from dpo_studio.store import Project
+from dpo_studio.ui import theme
+
+from . import statistics
+from .flags import FlagMenu
+from .head import Head
+from .history_strip import HistoryStrip
+from .item_stack import ItemStack
+from .panels import GuidelinePanel, LinkBanner, OrderBar
+from .session import Item
+from .writing import NoteRow, WritingPanel
+
+GUIDED_LABELS = 3
+_WARNINGS_EVERY = 10
+_MARGIN, _TOP, _GAP = 24, 16, 12
+
+
+class Bench(QWidget):
+    """Everything that is seen on the Label page. It decides nothing and writes nothing.
+
+    Args:
+        run: does an action of `head.ACTIONS` by its name.
+
+    Attributes:
+        guideline_wanted: whether the person asked for the guideline; None leaves it to the first labels.
+    """
+
+    def __init__(self, run: Callable[[str], None], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.head = Head(run)
+        self.stack = ItemStack()
+        self.guideline = GuidelinePanel()
+        self.link = LinkBanner()
+        self.writing = WritingPanel()
+        self.note = NoteRow()
+        self.order_bar = OrderBar()
+        self.history = HistoryStrip()
+        self.flags = FlagMenu(self)
+        self.guideline_wanted: bool | None = None
+        self._warned_at = -1
+        body = QHBoxLayout()
+        body.setSpacing(_GAP)
+        body.addWidget(self.stack, 1)
+        body.addWidget(self.guideline)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(_MARGIN, _TOP, _MARGIN, _TOP)
+        layout.setSpacing(_GAP)
+        layout.addWidget(self.head)
+        layout.addLayout(body, 1)
+        for widget in (self.link, self.writing, self.note, self.order_bar, self.history):
+            layout.addWidget(widget)
+        self.stack.link_clicked.connect(self.link.ask)
+        theme.notifier().changed.connect(self._on_theme_changed)
+
+    def forget(self) -> None:
+        """Let go of what belongs to a project, for another one."""
+        self.stack.forget()
+        self.guideline_wanted, self._warned_at = None, -1
+
+    def show_item(self, item: Item) -> None:
+        """Put an item on screen, at once when it was prepared."""
+        self.stack.show_item(item)
+        self.head.buttons["differences"].setChecked(self.stack.view.compares)
+        self._show_around(item)
+        self.note.show_note(item.note)
+
+    def show_empty(self, project: Project | None) -> None:
+        """Show why there is nothing to label."""
+        numbers = statistics.summary(project) if project is not None else None
+        self.stack.show_empty(
+            has_project=project is not None,
+            ready=numbers.ready if numbers else 0,
+            skipped=numbers.skipped if numbers else 0,
+        )
+        self._show_around(None)
+        self.note.hide()
+        self.guideline.hide()
+
+    def show_order(self, item: Item | None) -> None:
+        """Show how far the order of the item on screen has come."""
+        self.stack.view.show_order()
+        self.order_bar.show_item(item)
+
+    def show_numbers(self, project: Project | None, item: Item | None) -> None:
+        """Read the numbers and the last labels from the store."""
+        self.history.refresh(project)
+        self.history.mark(item.earlier if item is not None else None)
+        if project is None:
+            self.head.show_numbers("")
+            self.head.show_warnings([])
+            return
+        numbers = statistics.summary(project)
+        self.head.show_numbers(numbers.text() if numbers.ready else "")
+        if self._warned_at < 0 or abs(numbers.done - self._warned_at) >= _WARNINGS_EVERY:
+            self._warned_at = numbers.done
+            self.head.show_warnings(statistics.warnings(project))
+        shown = self.guideline_wanted
+        if shown is None:
+            shown = numbers.done < GUIDED_LABELS and bool(project.guideline)
+        self.guideline.show_text(project.guideline)
+        self.guideline.setVisible(shown and item is not None)
+        self.head.buttons["guideline"].setChecked(shown and item is not None)
+
+    def _show_around(self, item: Item | None) -> None:
+        self.writing.hide()
+        self.link.hide()
+        self.head.set_item_there(item is not None)
+        self.history.mark(item.earlier if item is not None else None)
+        self.order_bar.show_item(item)
+
+    def _on_theme_changed(self) -> None:
+        self.stack.restyle()
+        self.guideline.restyle()

@@ -1,0 +1,111 @@
+"""The head of the Label page: its numbers, warnings about the labels so far, and a button for each action."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from dpo_studio.ui.page import KeyHelp
+
+from .panels import button, label
+
+#: Name, words on the button ("" for none), words in the palette, key.
+ACTIONS = (
+    ("undo", "Undo", "Undo the last label", "Z"),
+    ("skip", "Skip", "Skip this one", "Space"),
+    ("all_bad", "All bad", "All answers are bad", "X"),
+    ("differences", "Differences", "Show word differences", "D"),
+    ("lengths", "Lengths", "Show how long the answers are", "T"),
+    ("write", "Write", "Write the answer it should have given", "E"),
+    ("note", "Note", "Write a note on this item", "N"),
+    ("flags", "Flags", "Flag this item", "F"),
+    ("guideline", "Guideline", "Show what better means here", "G"),
+)
+
+KEY_HELP = (
+    KeyHelp("1 … 9", "place answers from best to worst; the last is implied"),
+    KeyHelp("1 or ←, 2 or →", "of two answers, choose the better: one key, saved"),
+    KeyHelp("Shift + number", "the same, and much better"),
+    KeyHelp("=", "of two: equal. Of more: the next number ties with the one before; first of all: nothing is implied"),
+    KeyHelp("Enter", "done: those unplaced are worse, order unknown"),
+    KeyHelp("Backspace", "take the last number back"),
+    KeyHelp("X", "all of them are bad"),
+    KeyHelp("Space", "skip"),
+    KeyHelp("Z or Ctrl+Z", "undo the last label, also an earlier day's"),
+    KeyHelp("E", "write the answer it should have given; it ranks first"),
+    KeyHelp("D", "mark the words that differ; again for the next answer, then off"),
+    KeyHelp("T", "show how long the answers are"),
+    KeyHelp("N", "write a note"),
+    KeyHelp("F", "flag the item"),
+    KeyHelp("G", "show or hide the guideline"),
+    KeyHelp("↑ ↓ PgUp PgDn", "scroll the answers together"),
+    KeyHelp("Esc", "leave an older label as it was and go back to the queue"),
+)
+
+
+class Head(QWidget):
+    """Title, numbers, warnings and buttons.
+
+    Attributes:
+        buttons: the buttons by the name of their action.
+    """
+
+    def __init__(self, run: Callable[[str], None], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.numbers = label("muted")
+        self.numbers.setAccessibleName("Numbers")
+        self.numbers.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.warning = label("warning")
+        self.warning.setWordWrap(True)
+        self.warning.hide()
+        self.buttons: dict[str, QPushButton] = {}
+        row = QHBoxLayout()
+        row.setSpacing(2)
+        row.addWidget(label("heading", "Label"))
+        row.addSpacing(14)
+        row.addWidget(self.numbers, 1)
+        for name, words, tip, key in ACTIONS:
+            made = button(words, role="ghost", tip=f"{tip} ({key})")
+            made.setAccessibleName(tip)
+            made.clicked.connect(lambda _checked, what=name: run(what))
+            self.buttons[name] = made
+            row.addWidget(made)
+        for name in ("differences", "lengths", "guideline"):
+            self.buttons[name].setCheckable(True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(row)
+        layout.addWidget(self.warning)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, super().minimumSizeHint().height())
+
+    def show_numbers(self, text: str) -> None:
+        self.numbers.setText(text)
+        self.numbers.setToolTip(text)
+
+    def show_warnings(self, warnings: list[str]) -> None:
+        """Show plain sentences about what the labels lean towards; none hides the line."""
+        self.warning.setText("\n".join(warnings))
+        self.warning.setVisible(bool(warnings))
+
+    def set_item_there(self, there: bool) -> None:
+        """Without an item only undo makes sense."""
+        for name, one in self.buttons.items():
+            one.setVisible(there or name == "undo")
+
+
+def palette_actions(run: Callable[[str], None], parent: QWidget) -> list[QAction]:
+    """The actions for the palette. Their keys are told, not grabbed: the page reads its keys itself."""
+    made = []
+    for name, _words, tip, key in ACTIONS:
+        action = QAction(tip, parent)
+        action.setShortcut(QKeySequence(key))
+        action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        action.triggered.connect(lambda _checked=False, what=name: run(what))
+        made.append(action)
+    return made

@@ -1,0 +1,382 @@
+"""The Label page: one item at a time, answered by keys, saved before the next one shows.
+
+What a key means is in `keys` and `order_entry`, what is saved in `session`; here they meet the widgets.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, Qt, QTimer
+from PySide6.QtGui import QAction, QHideEvent, QKeyEvent, QKeySequence, QShowEvent
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QPlainTextEdit,
+    QTextEdit,
+    QVBoxLayout,
+    QWidget,
+)
+
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.types import Ranking
+from dpo_studio.store import rankings
+from dpo_studio.ui.context import Context
+from dpo_studio.ui.page import KeyHelp, Page
+
+from . import keys
+from .bench import Bench
+from .head import ACTIONS, KEY_HELP, palette_actions
+from .order_entry import Response
+from .session import Item, Session, described
+from .stopwatch import Stopwatch
+
+_SCROLL_PAGES = {"up": -0.2, "down": 0.2, "page_up": -0.9, "page_down": 0.9}
+_ACTION_OF_KEY = {key.lower(): name for name, _words, _tip, key in ACTIONS}
+
+
+class LabelPage(Page):
+    """Where answers are compared."""
+
+    name = "label"
+    title = "Label"
+
+    def __init__(self, context: Context, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self.session: Session | None = None
+        self._announcing = False
+        self._unannounced = False
+        self.stopwatch = Stopwatch()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._after = QTimer(self, singleShot=True, interval=0)
+        self._after.timeout.connect(self._catch_up)
+        context.project_changed.connect(self._on_project_changed)
+        context.groups_changed.connect(self._on_groups_changed)
+        context.rankings_changed.connect(self._on_rankings_changed)
+
+    def build(self) -> None:
+        bench = self.bench = Bench(self.run)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(bench)
+        self._palette = palette_actions(self.run, self)
+        bench.stack.chosen.connect(self._on_chosen)
+        bench.stack.empty.wanted.connect(self.context.page_wanted)
+        bench.flags.changed.connect(self._on_flags)
+        bench.link.closed.connect(self.setFocus)
+        bench.writing.used.connect(self._on_written)
+        bench.writing.cancelled.connect(self._close_writing)
+        bench.note.changed.connect(self._on_note)
+        bench.note.finished.connect(self.setFocus)
+        bench.history.wanted.connect(self._on_history)
+        self._start()
+
+    # What the window asks.
+
+    def badge(self) -> str:
+        if self.context.project is None:
+            return ""
+        left = rankings.counts(self.context.project).left
+        return f"{left:,} left" if left else ""
+
+    def key_help(self) -> list[KeyHelp]:
+        return list(KEY_HELP)
+
+    def actions_for_palette(self) -> list[QAction]:
+        return list(self._palette) if self.built else []
+
+    def leave(self) -> None:
+        self.stopwatch.pause()
+        if self.session is not None and self.context.project is not None:
+            try:
+                self.session.stash()
+            except UserError as error:
+                self.context.complain(error)
+
+    def undo(self) -> None:
+        """Take back the last label and show its item again."""
+        if self.session is None:
+            return
+        aside = self.item
+        try:
+            undone = self.session.undo()
+        except UserError as error:
+            self.context.complain(error)
+            return
+        if undone is None:
+            self.context.say("There is no label to undo.")
+            return
+        if aside is not None:
+            aside.seconds += self.stopwatch.seconds
+        self._unannounced = True
+        self._show(self.session.item)
+        self.bench.order_bar.say(f"Undid: {described(undone)}. Label it again.")
+        self._after.start()
+
+    def run(self, action: str) -> None:
+        """Do one of the actions of `head.ACTIONS`."""
+        if action == "undo":
+            self.undo()
+        elif self.item is not None:
+            {
+                "skip": lambda: self._save("skip"),
+                "all_bad": lambda: self._save("all_bad"),
+                "differences": self._show_difference,
+                "lengths": self._toggle_lengths,
+                "write": self._begin_writing,
+                "note": self.bench.note.begin,
+                "flags": self._show_flags,
+                "guideline": self._toggle_guideline,
+            }[action]()
+
+    @property
+    def item(self) -> Item | None:
+        return self.session.item if self.session is not None else None
+
+    # Keys.
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        focus = QApplication.focusWidget()
+        if not self.built or _is_typing(focus):
+            event.ignore()
+            return
+        if event.matches(QKeySequence.StandardKey.Undo):
+            self.undo()
+            return
+        pressed = keys.read(event)
+        if pressed is None:
+            event.ignore()
+        elif pressed.name in ("enter", "space") and isinstance(focus, QAbstractButton):
+            focus.click()
+        elif not (event.isAutoRepeat() and pressed.name not in _SCROLL_PAGES):
+            if not self._on_pressed(pressed):
+                event.ignore()
+
+    def _on_pressed(self, pressed: keys.Pressed) -> bool:
+        """Do what a key says; False when it says nothing here."""
+        if pressed.name in _ACTION_OF_KEY and (self.item is not None or pressed.name == "z"):
+            self.run(_ACTION_OF_KEY[pressed.name])
+            return True
+        if pressed.name == "escape":
+            return self._on_escape()
+        if self.item is None:
+            return False
+        entry = self.item.entry
+        if pressed.name == "number":
+            self._on_response(entry.press(pressed.number - 1, strong=pressed.shift))
+        elif pressed.name in ("left", "right"):
+            if not entry.is_pair:
+                return False
+            self._on_response(entry.press(int(pressed.name == "right"), strong=pressed.shift))
+        elif pressed.name == "=":
+            self._on_response(entry.tie())
+        elif pressed.name == "enter":
+            self._on_enter()
+        elif pressed.name == "backspace":
+            self._on_response(entry.take_back())
+        elif pressed.name in _SCROLL_PAGES:
+            self.bench.stack.view.grid.scroll_all(_SCROLL_PAGES[pressed.name])
+        else:
+            return False
+        return True
+
+    def _on_enter(self) -> None:
+        assert self.item is not None
+        if self.item.changed:
+            kept = self.item.earlier is not None and self.item.entry.is_earlier and not self.item.written
+            if kept and self.item.earlier.kind != "ranking":
+                self._save(self.item.earlier.kind)
+            else:
+                self._on_response(self.item.entry.finish())
+        else:
+            self._back_to_queue()
+
+    def _on_escape(self) -> bool:
+        if self.bench.link.isVisible():
+            self.bench.link.close_banner()
+        elif self.item is not None and self.item.earlier is not None:
+            self._back_to_queue()
+        else:
+            return False
+        return True
+
+    def _on_chosen(self, position: int) -> None:
+        if self.item is not None:
+            self.setFocus()
+            self._on_response(self.item.entry.press(position))
+
+    def _on_response(self, response: Response) -> None:
+        self.bench.show_order(self.item)
+        if response.done:
+            self._save("ranking")
+        else:
+            self.bench.order_bar.say(response.hint or self._what_now(), warning=bool(response.hint))
+
+    # Saving and moving on.
+
+    def _save(self, kind: str) -> None:
+        assert self.session is not None
+        try:
+            saved = self.session.save(kind, seconds=self.stopwatch.seconds)
+        except UserError as error:
+            self.bench.order_bar.say(
+                "Not saved. Backspace takes the last number back, Enter tries again.", warning=True
+            )
+            self.context.complain(error)
+            return
+        self._unannounced = True
+        self._show(self.session.item)
+        self.bench.order_bar.say("   ·   ".join(filter(None, (f"Saved {described(saved)}", self._what_now()))))
+        self._after.start()
+
+    def _back_to_queue(self) -> None:
+        assert self.session is not None
+        self._show(self.session.back_to_queue())
+
+    def _show(self, item: Item | None) -> None:
+        if item is None:
+            self.bench.show_empty(self.context.project)
+        else:
+            self.bench.show_item(item)
+        self.bench.order_bar.say(self._what_now())
+        self.stopwatch.restart()
+        self._time_while_looked_at()
+        if self.isVisible():
+            self.setFocus()
+
+    def _catch_up(self) -> None:
+        """What can wait until the next item is on screen: the item after it, numbers, history, other pages."""
+        if self.session is None:
+            return
+        upcoming = self.session.upcoming() if self.item is not None else None
+        if upcoming is not None:
+            self.bench.stack.prepare(upcoming)
+        self.bench.show_numbers(self.context.project, self.item)
+        if self._unannounced:
+            self._unannounced, self._announcing = False, True
+            try:
+                self.context.rankings_changed.emit()
+            finally:
+                self._announcing = False
+        self.badge_changed.emit()
+
+    def _what_now(self) -> str:
+        """The keys that matter now, for the order bar."""
+        item = self.item
+        if item is None:
+            return ""
+        if item.earlier is not None and item.entry.is_earlier:
+            return "An earlier label. A number begins a new order, Esc goes back to the queue."
+        if item.entry.is_pair and not item.written:
+            return "1 or 2 is better  ·  = tie  ·  X both bad  ·  Space skips"
+        if item.entry.buckets or item.written:
+            return "Enter: the rest are worse  ·  = ties the next  ·  Backspace takes back"
+        return f"1 to {item.entry.size} from best to worst  ·  X all bad  ·  Space skips"
+
+    # The rest of the actions.
+
+    def _show_difference(self) -> None:
+        self.bench.stack.view.next_difference()
+        self.bench.head.buttons["differences"].setChecked(self.bench.stack.view.compares)
+
+    def _toggle_lengths(self) -> None:
+        self.bench.head.buttons["lengths"].setChecked(self.bench.stack.toggle_tokens())
+
+    def _toggle_guideline(self) -> None:
+        self.bench.guideline_wanted = not self.bench.guideline.isVisibleTo(self)
+        self.bench.show_numbers(self.context.project, self.item)
+
+    def _begin_writing(self) -> None:
+        assert self.item is not None
+        buckets = self.item.entry.buckets
+        best = self.item.shown[buckets[0][0]].text if buckets else ""
+        self.bench.writing.begin(self.item.written or best)
+
+    def _on_written(self, text: str) -> None:
+        if self.item is not None:
+            self.item.write(text)
+            self.bench.show_order(self.item)
+        self._close_writing()
+        if self.item is not None and self.item.written:
+            self.bench.order_bar.say("Yours is first. Place the others too, or press Enter to save.")
+
+    def _close_writing(self) -> None:
+        self.bench.writing.hide()
+        self.setFocus()
+
+    def _on_note(self, text: str) -> None:
+        if self.item is not None:
+            self.item.note = text
+
+    def _show_flags(self) -> None:
+        assert self.item is not None
+        self.bench.flags.ask(self.item.flags, self.bench.head.buttons["flags"])
+
+    def _on_flags(self, flags: tuple[str, ...]) -> None:
+        if self.item is not None:
+            self.item.flags = flags
+            self.bench.order_bar.show_item(self.item)
+
+    def _on_history(self, ranking: Ranking) -> None:
+        assert self.session is not None
+        if self.item is not None:
+            self.item.seconds += self.stopwatch.seconds
+        self._show(self.session.revisit(ranking))
+
+    # News.
+
+    def _start(self) -> None:
+        """Begin with the open project, or with none."""
+        project = self.context.project
+        self.session = Session(project) if project is not None else None
+        self.bench.forget()
+        self._show(self.session.begin() if self.session is not None else None)
+        self.bench.show_numbers(self.context.project, self.item)
+        if self.session is not None:
+            self._after.start()
+
+    def _on_project_changed(self) -> None:
+        if self.built:
+            self._start()
+        self.badge_changed.emit()
+
+    def _on_groups_changed(self) -> None:
+        if self.built and self.session is not None:
+            if self.item is None:
+                self.session.refresh()
+                self._show(self.item)
+            self.bench.show_numbers(self.context.project, self.item)
+        self.badge_changed.emit()
+
+    def _on_rankings_changed(self) -> None:
+        if not self._announcing:
+            self._on_groups_changed()
+
+    # Focus and time.
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.setFocus()
+        self._time_while_looked_at()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self.stopwatch.pause()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ActivationChange:
+            self._time_while_looked_at()
+
+    def _time_while_looked_at(self) -> None:
+        if self.isVisible() and self.isActiveWindow():
+            self.stopwatch.resume()
+        else:
+            self.stopwatch.pause()
+
+
+def _is_typing(widget: QWidget | None) -> bool:
+    """Whether keys are text for this widget."""
+    if isinstance(widget, (QTextEdit, QPlainTextEdit)):
+        return not widget.isReadOnly()
+    return isinstance(widget, (QLineEdit, QComboBox))
