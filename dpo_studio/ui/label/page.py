@@ -220,7 +220,7 @@ class LabelPage(Page):
             saved = self.session.save(kind, seconds=self.stopwatch.seconds)
         except UserError as error:
             self.bench.order_bar.say(
-                "Not saved. Backspace takes the last number back, Enter tries again.", warning=True
+                "Not saved. Enter tries again, Backspace takes the last number back.", warning=True
             )
             self.context.complain(error)
             return

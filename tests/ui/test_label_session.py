@@ -1,0 +1,213 @@
+"""The way through the queue, without widgets: what is saved, what comes next, what comes back."""
+
+import random
+
+import pytest
+
+from dpo_studio.core.types import Message
+from dpo_studio.store import Project, completions, prompts, rankings
+from dpo_studio.ui.label.session import Session, described
+
+
+def add_group(project, answers, name):
+    prompt = prompts.add(project, [Message("user", name)])
+    group = completions.add_group(project, prompt.id, size=len(answers))
+    for answer in answers:
+        completions.add(project, group.id, answer)
+    return group.id
+
+
+@pytest.fixture
+def project(tmp_path):
+    made = Project.create(tmp_path / "p")
+    for number in range(4):
+        add_group(made, [f"{number}{letter}" for letter in "abcd"], f"prompt {number}")
+    yield made
+    made.close()
+
+
+def session_of(project, seed=1):
+    session = Session(project, shuffler=random.Random(seed))
+    session.begin()
+    return session
+
+
+def rank(session, *texts):
+    """Press the numbers of these answers, best first, and save."""
+    for text in texts:
+        position = [c.text for c in session.item.shown].index(text)
+        response = session.item.entry.press(position)
+    assert response.done
+    return session.save(seconds=1.5)
+
+
+def texts_by_rank(project, group_id):
+    ranking = rankings.current(project, group_id)
+    group = completions.get_group(project, group_id)
+    return sorted((rank, c.text) for c in group.completions if (rank := ranking.ranks[c.id]) is not None)
+
+
+def test_shown_numbers_become_the_groups_own_order(project):
+    for seed in range(12):
+        session = session_of(project, seed)
+        assert session.item.group.id == 1
+        saved = rank(session, "0c", "0a", "0d")
+        assert texts_by_rank(project, saved.group_id) == [(1, "0c"), (2, "0a"), (3, "0d"), (4, "0b")]
+        assert saved.seconds == 1.5
+        rankings.undo(project)
+
+
+def test_the_order_shown_is_random_and_recorded(project):
+    orders = set()
+    for seed in range(30):
+        session = session_of(project, seed)
+        shown = tuple(c.id for c in session.item.shown)
+        saved = session.save("skip")
+        assert saved.presented == shown
+        orders.add(shown)
+        rankings.undo(project)
+    assert len(orders) > 10
+
+
+def test_the_queue_goes_on_in_order_and_ends(project):
+    session = session_of(project)
+    seen = []
+    while session.item is not None:
+        upcoming = session.upcoming()
+        seen.append(session.item.group.id)
+        session.save("skip")
+        assert session.item is upcoming
+    assert seen == [1, 2, 3, 4]
+    assert rankings.counts(project).left == 0
+
+
+def test_undo_shows_the_same_places_and_comes_back_to_where_it_was(project):
+    session = session_of(project)
+    first = [c.id for c in session.item.shown]
+    rank(session, "0a", "0b", "0c")
+    second = session.item
+    second.entry.press(2)
+    undone = session.undo()
+    assert undone.group_id == 1
+    assert [c.id for c in session.item.shown] == first
+    assert session.item.entry.buckets == ()
+    assert rankings.counts(project).left == 4
+    rank(session, "0d", "0b", "0c")
+    assert session.item is second
+    assert second.entry.buckets == ((2,),), "what was begun is still there"
+
+
+def test_undo_twice_walks_back_and_forward_again(project):
+    session = session_of(project)
+    for _ in range(3):
+        session.save("skip")
+    session.undo()
+    session.undo()
+    assert session.item.group.id == 2
+    session.save("skip")
+    assert session.item.group.id == 3
+    session.save("skip")
+    assert session.item.group.id == 4
+
+
+def test_undo_of_an_earlier_day(project, tmp_path):
+    session = session_of(project)
+    saved = rank(session, "0a", "0b", "0c")
+    project.close()
+    again = Project.open(tmp_path / "p")
+    session = session_of(again, seed=99)
+    assert session.item.group.id == 2
+    assert session.undo().id == saved.id
+    assert session.item.group.id == 1
+    assert tuple(c.id for c in session.item.shown) == saved.presented
+    assert rankings.current(again, 1) is None
+    again.close()
+
+
+def test_undo_of_a_correction_shows_the_label_before_it(project):
+    session = session_of(project)
+    first = rank(session, "0a", "0b", "0c")
+    session.revisit(first)
+    rank(session, "0d", "0b", "0c")
+    session.undo()
+    assert session.item.earlier is not None
+    assert texts_by_rank(project, 1)[0] == (1, "0a")
+    assert session.item.entry.text() == described(first)
+
+
+def test_correcting_an_older_label_supersedes_it(project):
+    session = session_of(project)
+    first = rank(session, "0a", "0b", "0c")
+    waiting = session.item
+    session.revisit(first)
+    assert not session.item.changed
+    second = rank(session, "0d", "0c", "0b")
+    assert second.supersedes == first.id
+    assert rankings.get(project, first.id).ranks == first.ranks, "the old row stays"
+    assert session.item is waiting
+
+
+def test_leaving_an_older_label_changes_nothing(project):
+    session = session_of(project)
+    first = rank(session, "0a", "0b", "0c")
+    waiting = session.item
+    session.revisit(first)
+    assert session.back_to_queue() is waiting
+    assert rankings.current(project, 1).id == first.id
+
+
+def test_own_answer_is_first_and_of_the_same_transaction(project, monkeypatch):
+    session = session_of(project)
+    session.item.write("  my answer ")
+    position = [c.text for c in session.item.shown].index("0b")
+    session.item.entry.press(position)
+    saved = session.save()
+    assert texts_by_rank(project, 1) == [(1, "my answer"), (2, "0b")]
+    group = completions.get_group(project, 1)
+    assert group.completions[-1].finish_reason == "written"
+    assert described(saved).startswith("✎ ≻ ") and described(saved).endswith("…")
+
+    session.item.write("lost")
+
+    def fail(*_args, **_kwargs):
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(rankings, "add", fail)
+    with pytest.raises(RuntimeError):
+        session.save()
+    assert [c.text for c in completions.get_group(project, 2).completions] == ["1a", "1b", "1c", "1d"]
+    assert session.item.group.id == 2, "the item stays"
+
+
+def test_an_unsaved_note_survives_leaving(project, tmp_path):
+    session = session_of(project)
+    session.item.note, session.item.flags = "look again", ("unsafe",)
+    session.item.write("mine")
+    session.stash()
+    project.close()
+    again = Project.open(tmp_path / "p")
+    item = session_of(again, seed=5).item
+    assert (item.note, item.flags, item.written) == ("look again", ("unsafe",), "mine")
+    again.close()
+
+
+def test_groups_that_come_later_are_found(project):
+    session = session_of(project)
+    while session.item is not None:
+        session.save("skip")
+    session.refresh()
+    assert session.item is None
+    new = add_group(project, ["x", "y"], "late")
+    session.refresh()
+    assert session.item.group.id == new
+
+
+def test_labels_in_words(project):
+    session = session_of(project)
+    item = session.item
+    for key in (1, None, 0):
+        item.entry.tie() if key is None else item.entry.press(key)
+    item.entry.finish()
+    assert described(session.save()) == "1 = 2 ≻ …"
+    assert described(session.save("skip")) == "skipped"
+    assert described(session.save("all_bad")) == "all bad"
