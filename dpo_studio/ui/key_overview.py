@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from . import theme
@@ -66,12 +65,6 @@ class KeyOverview(Overlay):
         self._scroll.setMinimumHeight(min(content.sizeHint().height() + 4, 520))
         self.open(self.close_button)
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_F1 or event.text() == "?":
-            self.close_overlay()
-        else:
-            super().keyPressEvent(event)
-
     def _add_line(self, grid: QGridLayout, line: KeyHelp) -> None:
         row = grid.rowCount()
         caps = QHBoxLayout()
@@ -79,9 +72,10 @@ class KeyOverview(Overlay):
         for part in _BETWEEN_KEYS.split(line.keys):
             label = QLabel(part.strip())
             label.setProperty("role", "muted" if _BETWEEN_KEYS.fullmatch(part) else "key")
-            caps.addWidget(label)
+            caps.addWidget(label, 0, Qt.AlignmentFlag.AlignVCenter)
         caps.addStretch(1)
-        grid.addLayout(caps, row, 0)
+        grid.addLayout(caps, row, 0, Qt.AlignmentFlag.AlignTop)
         does = QLabel(line.does)
         does.setWordWrap(True)
-        grid.addWidget(does, row, 1)
+        does.setContentsMargins(0, 2, 0, 0)
+        grid.addWidget(does, row, 1, Qt.AlignmentFlag.AlignTop)

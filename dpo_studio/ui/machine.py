@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 from pathlib import Path
 
@@ -16,7 +15,7 @@ def device_guess() -> str:
     graphics = sorted(_PROC.glob("driver/nvidia/gpus/*/information"))
     if graphics and not _torch_is_cpu_only():
         return _model_of(graphics[0]) or "CUDA"
-    if sys.platform == "darwin" and platform.machine() == "arm64":
+    if sys.platform == "darwin" and os.uname().machine == "arm64":
         return "Apple GPU"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return f"CPU, {cores} core{'s' if cores != 1 else ''}"

@@ -143,12 +143,19 @@ class MainWindow(QMainWindow):
         self._apply_look()
 
     def show_palette(self) -> None:
-        """Ctrl+K: the page's own actions first, then the window's."""
+        """Ctrl+K: the page's own actions first, then the window's. Once more closes it."""
+        if self.palette_overlay.isVisible():
+            self.palette_overlay.close_overlay()
+            return
         page = self.current_page
         own = page.actions_for_palette() if page is not None and page.built else []
         self.palette_overlay.open_with([*own, *(a for a in self.menus.all_actions() if a is not self.menus.actions)])
 
     def show_keys(self) -> None:
+        """F1 or ?: the keys of the page that is shown. Once more closes it."""
+        if self.key_overview.isVisible():
+            self.key_overview.close_overlay()
+            return
         page = self.current_page
         self.key_overview.open_with(page.title if page else "", page.key_help() if page else [])
 

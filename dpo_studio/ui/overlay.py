@@ -56,7 +56,7 @@ class Overlay(QFrame):
     def _place(self) -> None:
         room = self.parentWidget().size()
         wanted = self.sizeHint()
-        width = min(max(wanted.width(), self.fontMetrics().averageCharWidth() * 84), room.width() - 2 * theme.SPACE_XL)
+        width = min(max(wanted.width(), self.fontMetrics().averageCharWidth() * 96), room.width() - 2 * theme.SPACE_XL)
         height = min(max(wanted.height(), self.heightForWidth(width)), room.height() - 4 * theme.SPACE_XL)
         self.setGeometry((room.width() - width) // 2, 2 * theme.SPACE_XL, width, height)
 

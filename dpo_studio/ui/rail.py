@@ -125,6 +125,7 @@ class Rail(QFrame):
 def _icon(name: str) -> QIcon:
     look = "dark" if theme.current().dark else "light"
     try:
-        return QIcon(str(bundled.folder("resources") / "icons" / f"{name}-{look}.svg"))
+        path = bundled.folder("resources") / "icons" / f"{name}-{look}.svg"
     except FileNotFoundError:
         return QIcon()
+    return QIcon(str(path)) if path.is_file() else QIcon()

@@ -123,7 +123,7 @@ QCheckBox::indicator:disabled, QRadioButton::indicator:disabled { border-color: 
 _FIELDS = """
 QLineEdit, QPlainTextEdit, QTextEdit, QTextBrowser, QSpinBox, QDoubleSpinBox, QComboBox {
     color: $text; background: $surface; border: 1px solid $outline; border-radius: 6px;
-    selection-background-color: $accent; selection-color: $accent_text;
+    selection-background-color: $accent; selection-color: $accent_text; placeholder-text-color: $muted;
 }
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox { padding: 5px 8px; min-height: 1.2em; }
 QPlainTextEdit, QTextEdit { padding: 5px; }

@@ -100,7 +100,7 @@ class NewProjectForm(QWidget):
         self.create_button.clicked.connect(self.submit)
         back = QPushButton("Back")
         back.clicked.connect(self.cancelled)
-        hint = QLabel("Written down once, shown beside every comparison. You can change it later.")
+        hint = QLabel("Written down once, shown beside every comparison.")
         hint.setProperty("role", "muted")
         hint.setWordWrap(True)
 
