@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from dpo_studio.core.settings import Problem, SettingsError, TrainingSettings
 from dpo_studio.ui import theme
+
+CHOICE_WIDTH, NUMBER_WIDTH = 200, 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,8 @@ SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
             Field(
                 "stage_reduction",
                 "Long rankings",
-                "whether a ranking of many counts as much as a pair",
-                (("mean", "count as much as short ones"), ("sum", "count more than short ones")),
+                "what a ranking of many counts beside a pair",
+                (("mean", "weigh as short ones"), ("sum", "weigh more")),
                 "pl_dpo",
             ),
             Field("label_smoothing", "Label smoothing", "the share of your labels that may be wrong", (), "dpo"),
@@ -86,6 +89,16 @@ SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
     ),
 )
 FIELDS: tuple[Field, ...] = tuple(field for _, fields in SECTIONS for field in fields)
+
+
+class _Choice(QComboBox):
+    """A choice that the wheel changes only where the person is: a form is scrolled past."""
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
 
 
 class AdvancedForm(QWidget):
@@ -159,7 +172,7 @@ class AdvancedForm(QWidget):
 
     def show_problems(self, problems: Sequence[Problem]) -> None:
         """Put each problem under its field; fields without one are well."""
-        by_name: Mapping[str, str] = {problem.field: problem.message for problem in problems}
+        by_name: Mapping[str, str] = {problem.field: _with_label(problem) for problem in problems}
         for name, label in self.problems.items():
             message = by_name.get(name, "")
             label.setText(message)
@@ -176,6 +189,7 @@ class AdvancedForm(QWidget):
         grid = QGridLayout()
         grid.setHorizontalSpacing(theme.SPACE_L)
         grid.setVerticalSpacing(4)
+        grid.setColumnMinimumWidth(1, CHOICE_WIDTH)
         grid.setColumnStretch(2, 1)
         for row, field in enumerate(fields):
             widget = self._field(field)
@@ -190,7 +204,7 @@ class AdvancedForm(QWidget):
             problem.setWordWrap(True)
             problem.hide()
             grid.addWidget(label, 2 * row, 0)
-            grid.addWidget(widget, 2 * row, 1)
+            grid.addWidget(widget, 2 * row, 1, Qt.AlignmentFlag.AlignLeft)
             grid.addWidget(help_label, 2 * row, 2)
             grid.addWidget(problem, 2 * row + 1, 1, 1, 2)
             self.fields[field.name] = widget
@@ -201,7 +215,7 @@ class AdvancedForm(QWidget):
     def _field(self, field: Field) -> QLineEdit | QComboBox:
         widget: QLineEdit | QComboBox
         if field.choices:
-            widget = QComboBox()
+            widget = _Choice()
             for value, words in field.choices:
                 widget.addItem(words, value)
             widget.currentIndexChanged.connect(self._on_edited)
@@ -209,7 +223,7 @@ class AdvancedForm(QWidget):
             widget = QLineEdit()
             widget.setAlignment(Qt.AlignmentFlag.AlignRight)
             widget.textChanged.connect(self._on_edited)
-        widget.setFixedWidth(240 if field.choices else 120)
+        widget.setFixedWidth(CHOICE_WIDTH if field.choices else NUMBER_WIDTH)
         widget.setAccessibleName(field.label)
         widget.setAccessibleDescription(field.help)
         widget.setObjectName(f"train-{field.name}")
@@ -238,6 +252,13 @@ class AdvancedForm(QWidget):
     def _on_edited(self) -> None:
         if not self._filling:
             self.edited.emit()
+
+
+def _with_label(problem: Problem) -> str:
+    """The problem's sentence with the name that the form gives its field."""
+    name = problem.field.replace("_", " ").capitalize()
+    label = next((field.label for field in FIELDS if field.name == problem.field), name)
+    return label + problem.message.removeprefix(name) if problem.message.startswith(name) else problem.message
 
 
 def _as_text(value: object) -> str:

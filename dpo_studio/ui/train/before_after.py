@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QUrl, Signal
-from PySide6.QtGui import QResizeEvent, QTextDocument
+from PySide6.QtCore import QByteArray, Qt, QUrl, Signal
+from PySide6.QtGui import QImage, QResizeEvent, QTextDocument, QWheelEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -24,6 +25,7 @@ from dpo_studio.core.types import Message, messages_from_json
 from dpo_studio.ui import theme
 
 PROMPTS_FILE = "sample_prompts.jsonl"
+_PICTURE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
 PHASES = (("before", "Before"), ("after", "After"))
 
 
@@ -61,14 +63,21 @@ class AnswerView(QTextBrowser):
             return
         self._answer = text
         features = QTextDocument.MarkdownFeature
-        self.document().setMarkdown(text, features.MarkdownDialectGitHub | features.MarkdownNoHTML)
+        self.document().setMarkdown(
+            _PICTURE.sub(r"\[picture: \1\]", text), features.MarkdownDialectGitHub | features.MarkdownNoHTML
+        )
         self._fit()
 
     def loadResource(self, kind: int, name: QUrl) -> object:
-        """Nothing that an answer names is loaded, be it a picture or a file."""
-        return None
+        """Nothing that an answer names is loaded, be it on the web or on this disk.
 
-    def wheelEvent(self, event: object) -> None:
+        Something empty is given instead: for "nothing", Qt would look for the file itself.
+        """
+        if kind == QTextDocument.ResourceType.ImageResource.value:
+            return QImage(1, 1, QImage.Format.Format_ARGB32)
+        return QByteArray(b" ")
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()
 
     def resizeEvent(self, event: QResizeEvent) -> None:

@@ -21,10 +21,10 @@ from .record import RunRecord
 if TYPE_CHECKING:
     from .plot import PlotSpec
 
-PICTURE_SIZE = QSize(1280, 860)
+PICTURE_WIDTH = 1280
 PNG_SCALE = 2
 SUFFIXES = (".png", ".svg", ".csv")
-_GAP, _TITLE_HEIGHT = 24, 44
+_GAP, _HEAD, _TITLE_HEIGHT = 24, 48, 44
 
 
 def csv_text(record: RunRecord) -> str:
@@ -70,7 +70,7 @@ def save(path: Path, record: RunRecord, title: str, plots: Sequence[tuple[PlotSp
 
 
 def _save_png(path: Path, title: str, plots: Sequence[tuple[PlotSpec, QWidget]]) -> None:
-    image = QImage(PICTURE_SIZE * PNG_SCALE, QImage.Format.Format_ARGB32)
+    image = QImage(_size(plots) * PNG_SCALE, QImage.Format.Format_ARGB32)
     image.setDevicePixelRatio(PNG_SCALE)
     painter = QPainter(image)
     _paint(painter, title, plots)
@@ -84,8 +84,9 @@ def _save_svg(path: Path, title: str, plots: Sequence[tuple[PlotSpec, QWidget]])
 
     generator = QSvgGenerator()
     generator.setFileName(str(path))
-    generator.setSize(PICTURE_SIZE)
-    generator.setViewBox(QRectF(0, 0, PICTURE_SIZE.width(), PICTURE_SIZE.height()))
+    size = _size(plots)
+    generator.setSize(size)
+    generator.setViewBox(QRectF(0, 0, size.width(), size.height()))
     generator.setTitle(title)
     painter = QPainter()
     if not painter.begin(generator):
@@ -94,18 +95,27 @@ def _save_svg(path: Path, title: str, plots: Sequence[tuple[PlotSpec, QWidget]])
     painter.end()
 
 
+def _size(plots: Sequence[tuple[PlotSpec, QWidget]]) -> QSize:
+    """The picture's size: as wide as always, and as high as keeps the plots' own proportions."""
+    plot_width = (PICTURE_WIDTH - 3 * _GAP) / 2
+    shape = max(widget.viewport().height() / max(widget.viewport().width(), 1) for _, widget in plots)
+    rows = -(-len(plots) // 2)
+    return QSize(PICTURE_WIDTH, round(_HEAD + rows * (plot_width * min(shape, 1.0) + _TITLE_HEIGHT + _GAP)))
+
+
 def _paint(painter: QPainter, title: str, plots: Sequence[tuple[PlotSpec, QWidget]]) -> None:
-    """The title and the plots, two in a row, on PICTURE_SIZE."""
+    """The title and the plots, two in a row, on the picture's whole size."""
     look = theme.current()
-    width, height = PICTURE_SIZE.width(), PICTURE_SIZE.height()
+    size = _size(plots)
+    width, height = size.width(), size.height()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.fillRect(0, 0, width, height, QColor(look.card))
     _text(painter, QRectF(_GAP, _GAP / 2, width - 2 * _GAP, 30), title, look.text, pixels=20, bold=True)
     rows = -(-len(plots) // 2)
-    cell_width, cell_height = (width - 3 * _GAP) / 2, (height - 48 - _GAP * rows) / rows
+    cell_width, cell_height = (width - 3 * _GAP) / 2, (height - _HEAD - _GAP * rows) / rows
     for index, (spec, widget) in enumerate(plots):
         left = _GAP + (index % 2) * (cell_width + _GAP)
-        top = 48 + (index // 2) * (cell_height + _GAP)
+        top = _HEAD + (index // 2) * (cell_height + _GAP)
         _text(painter, QRectF(left, top, cell_width, 22), spec.title, look.text, pixels=15, bold=True)
         _legend(painter, QRectF(left, top, cell_width, 22), spec)
         _text(painter, QRectF(left, top + 22, cell_width, 20), spec.sentence, look.muted, pixels=12)

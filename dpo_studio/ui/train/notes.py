@@ -51,14 +51,17 @@ def _facts(run: Run, record: RunRecord) -> list[str]:
     lines = []
     started = record.started
     if started is not None:
+        trained, all_of_it = started.trainable_parameters / 1e6, started.parameters / 1e6
         lines.append(
-            f"{started.groups:,} rankings trained it, {started.held_out_groups:,} measured it; "
-            f"{started.trainable_parameters / 1e6:,.1f} M parameters beside the model's {started.parameters / 1e6:,.0f} M"
-            f" were trained, on {started.device} in {started.dtype}."
+            f"{started.groups:,} rankings trained it, {started.held_out_groups:,} measured it; {trained:,.1f} M of "
+            f"{all_of_it:,.0f} M parameters were trained, on {started.device} in {started.dtype}."
         )
     method = METHOD_SENTENCES.get(str(run.settings.get("method")))
     values = [method[0]] if method else []
-    values += [f"{field.label} {run.settings[field.name]}" for field in FIELDS if field.name in run.settings]
+    for field in FIELDS:
+        value = run.settings.get(field.name)
+        if value is not None:
+            values.append(f"{field.label} {value:g}" if isinstance(value, float) else f"{field.label} {value}")
     return [*lines, " · ".join(values)]
 
 

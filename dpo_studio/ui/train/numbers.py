@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from dpo_studio.ui import theme
@@ -10,16 +11,18 @@ from dpo_studio.ui import theme
 from .record import RunRecord
 from .wording import number, percent
 
-#: Metric, its title, how it is written, and whether the held-out value is shown beside it.
+#: Metric, its title, how it is written, and whether the held-out value is shown beside it; the dearest first,
+#: since a narrow window shows only as many as fit.
 TILES = (
     ("loss", "Loss", number, True),
     ("margin", "Margin", number, True),
     ("accuracy", "Accuracy", percent, True),
-    ("learning_rate", "Learning rate", number, False),
-    ("grad_norm", "Gradient", number, False),
     ("tokens_per_s", "Tokens/s", lambda value: "–" if value is None else f"{value:,.0f}", False),
     ("memory_gb", "Memory", lambda value: "–" if value is None else f"{value:.1f} GB", False),
+    ("learning_rate", "Learning rate", number, False),
+    ("grad_norm", "Gradient", number, False),
 )
+WIDEST = "held out 0.0000"
 
 
 class NumbersStrip(QFrame):
@@ -32,9 +35,12 @@ class NumbersStrip(QFrame):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_L, theme.SPACE_S, theme.SPACE_L, theme.SPACE_S)
         layout.setSpacing(theme.SPACE_L)
+        self._tiles: list[QWidget] = []
         self._values: dict[str, tuple[QLabel, QLabel]] = {}
         for name, title, _, _ in TILES:
-            column = QVBoxLayout()
+            tile = QWidget()
+            column = QVBoxLayout(tile)
+            column.setContentsMargins(0, 0, 0, 0)
             column.setSpacing(0)
             labels = []
             for text, role in ((title, "muted"), ("–", "subheading"), ("", "muted")):
@@ -43,8 +49,16 @@ class NumbersStrip(QFrame):
                 label.setMinimumWidth(1)
                 column.addWidget(label, 0, Qt.AlignmentFlag.AlignTop)
                 labels.append(label)
-            layout.addLayout(column, 1)
+            layout.addWidget(tile, 1)
+            self._tiles.append(tile)
             self._values[name] = (labels[1], labels[2])
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        room = self.width() - theme.SPACE_L
+        fitting = room // (self.fontMetrics().horizontalAdvance(WIDEST) + theme.SPACE_L)
+        for index, tile in enumerate(self._tiles):
+            tile.setVisible(index < max(3, fitting))
 
     def show_record(self, record: RunRecord) -> None:
         """Show the newest values; a dash where there is none."""

@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QPointF, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QWheelEvent
+from PySide6.QtCore import QEvent, QPointF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QWheelEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from dpo_studio.ui import theme
@@ -56,12 +56,12 @@ PLOTS: tuple[PlotSpec, ...] = (
     PlotSpec(
         "rewards",
         "Implicit reward",
-        "How much more likely than at the start the model finds the best and the worst answers.",
+        "How much likelier the best and the worst answers became.",
         (
             Line("reward_best", "train", "best", 0),
-            Line("reward_best", "held_out", "best, held out", 1),
+            Line("reward_best", "held_out", "held out", 1),
             Line("reward_worst", "train", "worst", 3),
-            Line("reward_worst", "held_out", "worst, held out", 4),
+            Line("reward_worst", "held_out", "held out", 4),
         ),
         level=0.0,
     ),
@@ -75,10 +75,10 @@ PLOTS: tuple[PlotSpec, ...] = (
     PlotSpec(
         "accuracy",
         "Accuracy",
-        "The share of better/worse pairs that the model orders as you did; 0.5 is guessing.",
+        "The share of pairs it orders as you did; 0.5 is guessing.",
         (Line("accuracy", "train", "training", 0), Line("accuracy", "held_out", "held out", 1)),
         level=0.5,
-        limits=(-0.03, 1.03),
+        limits=(-0.06, 1.1),
     ),
 )
 
@@ -96,6 +96,9 @@ class _PlotWidget(pg.PlotWidget):
     def __init__(self, wheel_zooms: Callable[[], bool]) -> None:
         super().__init__()
         self._wheel_zooms = wheel_zooms
+
+    def sizeHint(self) -> QSize:
+        return QSize(320, 150)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         if self._wheel_zooms() or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
@@ -124,10 +127,12 @@ class PlotCard(QFrame):
         self._title.setProperty("role", "subheading")
         self._sentence = QLabel(spec.sentence)
         self._sentence.setProperty("role", "muted")
-        self._sentence.setWordWrap(True)
+        self._sentence.setTextFormat(Qt.TextFormat.RichText)
+        self._sentence.setToolTip(spec.sentence)
         self._legend = QLabel()
         self._legend.setTextFormat(Qt.TextFormat.RichText)
         self._legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._sentence.setMinimumWidth(1)
         self._legend.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._note = QLabel()
         self._note.setProperty("role", "warning")
@@ -190,14 +195,14 @@ class PlotCard(QFrame):
             self._mark.setPos(step)
 
     def show_step(self, step: float, record: RunRecord) -> None:
-        """The values at a step in place of the legend; the legend again when it is negative."""
+        """The values at a step in place of the sentence; the sentence again when it is negative."""
         self._cross.setVisible(step >= 0)
         if step < 0:
-            self._legend.setText(self._legend_text())
+            self._sentence.setText(self.spec.sentence)
             return
         self._cross.setPos(step)
-        texts = [self._value_at(record, line, step) for line in self.spec.lines]
-        self._legend.setText(f"step {step:.0f}: " + " &nbsp; ".join(text for text in texts if text))
+        texts = [_value_at(record, line, int(step)) for line in self.spec.lines]
+        self._sentence.setText(f"Step {step:.0f}: " + " &nbsp; ".join(text for text in texts if text))
 
     def set_span(self, steps: int) -> None:
         """Show this many steps across, and all values."""
@@ -221,6 +226,7 @@ class PlotCard(QFrame):
             axis.setTickFont(font)
             axis.label.setFont(font)
         self.widget.setLabel("bottom", "step", color=look.muted)
+        self.widget.getAxis("bottom").setHeight(round(2.4 * QFontMetricsF(font).height()))
         self.widget.showGrid(x=False, y=True, alpha=0.25)
         if self._level is not None:
             self._level.setPen(pg.mkPen(look.outline, width=1))
@@ -279,17 +285,25 @@ class PlotCard(QFrame):
         else:
             self.hovered.emit(-1.0)
 
-    def leaveEvent(self, event: object) -> None:
+    def leaveEvent(self, event: QEvent) -> None:
         self.hovered.emit(-1.0)
         super().leaveEvent(event)
 
     def _legend_text(self) -> str:
         return " &nbsp; ".join(_coloured(line, line.label) for line in self.spec.lines)
 
-    def _value_at(self, record: RunRecord, line: Line, step: float) -> str:
-        series = getattr(record, line.source).get(line.metric)
-        value = None if series is None else series.at(int(step))
-        return "" if value is None else _coloured(line, f"{line.label} {number(value)}")
+
+def _value_at(record: RunRecord, line: Line, step: int) -> str:
+    """A line's value at a step; a held-out one is the last that was measured until then."""
+    series: Series | None = getattr(record, line.source).get(line.metric)
+    if series is None or not len(series):
+        return ""
+    at = step if line.source == "train" else max((s for s in series.steps if s <= step), default=step)
+    value = series.at(at)
+    if value is None:
+        return ""
+    when = "" if at == step else f" at {at}"
+    return _coloured(line, f"{number(value)}{when}")
 
 
 def _coloured(line: Line, text: str) -> str:

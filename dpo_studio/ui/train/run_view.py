@@ -174,6 +174,7 @@ class RunView(QWidget):
         self.notes = NotesPanel()
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
+        self.tabs.tabBar().setDrawBase(False)
         self.tabs.addTab(self.curves, "Curves")
         self.tabs.addTab(self.answers, "Before and after")
         self.tabs.addTab(self.notes, "Notes")

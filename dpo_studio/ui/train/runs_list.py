@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from dpo_studio.core.types import RunId
 from dpo_studio.ui import theme
 
-NEW = "＋ New training"
+NEW = "+ New training"
+
+PADDING = 7
 
 #: A sign and a word for each state; the word is for those who do not see the sign.
 STATE_WORDS = {
@@ -73,12 +75,14 @@ class RunsList(QWidget):
         if [None, *(entry.run_id for entry in self._entries)] != ids or self._list.count() == 0:
             self._list.clear()
             self._list.addItem(QListWidgetItem(NEW))
+            self._list.item(0).setSizeHint(QSize(0, self.fontMetrics().lineSpacing() + 2 * PADDING))
             for _ in entries:
                 self._list.addItem(QListWidgetItem())
         self._entries = list(entries)
         for row, entry in enumerate(entries, 1):
             sign, word = STATE_WORDS[entry.state]
             item = self._list.item(row)
+            item.setSizeHint(QSize(0, 2 * self.fontMetrics().lineSpacing() + 2 * PADDING))
             detail = entry.detail or word
             item.setText(f"{sign} {entry.name}\n    {detail}")
             item.setToolTip(f"{entry.name}: {word}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -110,7 +110,8 @@ class SetupView(QScrollArea):
             first = self.advanced.fields.get(error.problems[0].field)
             if first is not None:
                 first.setFocus()
-                self.ensureWidgetVisible(first)
+                # Once the form that was just opened has its place.
+                QTimer.singleShot(0, lambda: self.ensureWidgetVisible(first, 50, 80))
             return
         self.train_asked.emit()
 
@@ -233,6 +234,9 @@ class SetupView(QScrollArea):
         self.reset_button = QPushButton("Reset to recommended")
         self.reset_button.setProperty("role", "ghost")
         self.reset_button.clicked.connect(self.reset)
+        keeps_its_place = self.reset_button.sizePolicy()
+        keeps_its_place.setRetainSizeWhenHidden(True)
+        self.reset_button.setSizePolicy(keeps_its_place)
         top.addWidget(self.reasons_title)
         top.addStretch(1)
         top.addWidget(self.reset_button)
