@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 _HEARTBEAT_S = 20.0
 _FAILURE_LINES = 30
@@ -24,9 +25,9 @@ class SetupError(Exception):
 class Console:
     """Writes stages to stderr: on a terminal one changing line, elsewhere a line now and then."""
 
-    def __init__(self, stream=sys.stderr) -> None:
-        self._stream = stream
-        self._live = stream.isatty()
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
 
     def say(self, text: str) -> None:
         print(text, file=self._stream, flush=True)

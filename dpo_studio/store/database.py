@@ -13,11 +13,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from dpo_studio.core.errors import UserError
 
 from . import backup
+from .light_sqlite_utils import Database
 from .migrations import APPLICATION_ID, SCHEMA_VERSION, migrations
 
 DATABASE_NAME = "project.db"

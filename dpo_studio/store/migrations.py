@@ -6,8 +6,7 @@ before it in tests/store/released/.
 
 from __future__ import annotations
 
-from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
+from .light_sqlite_utils import Database, Migrations
 
 APPLICATION_ID = 0x44504F53  # "DPOS"
 
