@@ -56,9 +56,8 @@ class CardGrid(QScrollArea):
         self.arrange()
 
     def scroll_all(self, pages: float) -> None:
-        """Scroll every answer by this share of its visible height."""
-        for card in self.shown_cards:
-            bar = card.reader.verticalScrollBar()
+        """Scroll every answer, and the cards where not all fit, by this share of what is visible."""
+        for bar in (self.verticalScrollBar(), *(card.reader.verticalScrollBar() for card in self.shown_cards)):
             bar.setValue(bar.value() + round(bar.pageStep() * pages))
 
     def arrange(self) -> None:

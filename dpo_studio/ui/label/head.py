@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtGui import QAction, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from dpo_studio.ui.page import KeyHelp
@@ -46,6 +46,9 @@ KEY_HELP = (
 )
 
 
+_NUMBERS_GAP = 14
+
+
 class Head(QWidget):
     """Title, numbers, warnings and buttons.
 
@@ -58,14 +61,17 @@ class Head(QWidget):
         self.numbers = label("muted")
         self.numbers.setAccessibleName("Numbers")
         self.numbers.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.numbers_below = label("muted")
+        self.numbers_below.hide()
         self.warning = label("warning")
         self.warning.setWordWrap(True)
         self.warning.hide()
         self.buttons: dict[str, QPushButton] = {}
+        self._heading = label("heading", "Label")
         row = QHBoxLayout()
         row.setSpacing(2)
-        row.addWidget(label("heading", "Label"))
-        row.addSpacing(14)
+        row.addWidget(self._heading)
+        row.addSpacing(_NUMBERS_GAP)
         row.addWidget(self.numbers, 1)
         for name, words, tip, key in ACTIONS:
             made = button(words, role="ghost", tip=f"{tip} ({key})")
@@ -79,14 +85,20 @@ class Head(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(row)
+        layout.addWidget(self.numbers_below)
         layout.addWidget(self.warning)
 
     def minimumSizeHint(self) -> QSize:
         return QSize(0, super().minimumSizeHint().height())
 
     def show_numbers(self, text: str) -> None:
-        self.numbers.setText(text)
-        self.numbers.setToolTip(text)
+        for one in (self.numbers, self.numbers_below):
+            one.setText(text)
+        self._place_numbers()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_numbers()
 
     def show_warnings(self, warnings: list[str]) -> None:
         """Show plain sentences about what the labels lean towards; none hides the line."""
@@ -97,6 +109,14 @@ class Head(QWidget):
         """Without an item only undo makes sense."""
         for name, one in self.buttons.items():
             one.setVisible(there or name == "undo")
+
+    def _place_numbers(self) -> None:
+        """Beside the title where they fit, else in a line of their own."""
+        taken = self._heading.sizeHint().width() + _NUMBERS_GAP + 2 * len(self.buttons)
+        taken += sum(one.sizeHint().width() for one in self.buttons.values())
+        fits = self.numbers_below.sizeHint().width() <= self.width() - taken
+        self.numbers_below.setVisible(not fits and bool(self.numbers_below.text()))
+        self.numbers.setText(self.numbers_below.text() if fits else "")
 
 
 def palette_actions(run: Callable[[str], None], parent: QWidget) -> list[QAction]:
