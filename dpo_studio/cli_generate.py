@@ -12,6 +12,7 @@ from dpo_studio.core import commands, events
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Group, GroupId, Policy
+from dpo_studio.jobs.training import EventTail
 from dpo_studio.store import Project, completions, policies, prompts, runs
 
 DEFAULT_MODEL = "starter"
@@ -96,12 +97,17 @@ def policy_named(project: Project, *, model: str | None, run_name: str | None) -
     if not run_name:
         return policies.add(project, model or DEFAULT_MODEL)
     run = runs.find(project, run_name)
-    if run.result_policy_id is None:
-        raise UserError(
-            f"{run.name} has left no model yet.",
-            f'See how it stands, or go on with it: dpo-studio train PROJECT --resume "{run.name}".',
-        )
-    return policies.get(project, run.result_policy_id)
+    if run.result_policy_id is not None:
+        return policies.get(project, run.result_policy_id)
+    said = EventTail(project.folder / run.folder).read()
+    done = next((event for event in reversed(said) if isinstance(event, events.RunDone)), None)
+    if done is not None:
+        # Whoever started it was gone when it ended.
+        return runs.adopt(project, run, done.adapter)
+    raise UserError(
+        f"{run.name} has left no model yet.",
+        f'Wait for its end, or go on with it: dpo-studio train PROJECT --resume "{run.name}".',
+    )
 
 
 def answer(

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from dpo_studio.cli_output import STOPPED, Reporter, counted, interruptions, reports
+from dpo_studio.cli_output import STOPPED, Reporter, interruptions, reports
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import METHODS, SAMPLING_PRESETS, SamplingSettings
 
@@ -86,7 +86,7 @@ def _sampling(asked: dict[str, Any]) -> SamplingSettings:
 @click.option("--model", help="The model to train. Default: the one that gave the labelled answers.")
 @click.option("--run-from", help="Go on from the model that this run made: the next round.")
 @click.option("--name", default="", help="What to call the run.")
-@click.option("--resume", help="Go on with an interrupted or stopped run from its last checkpoint.")
+@click.option("--resume", help="Go on with an interrupted run from its last checkpoint.")
 @reports
 def train_command(out: Reporter, project: Path, resume: str | None, **asked: Any) -> int | None:
     """Train on the project's rankings, in a background process that this command follows.
@@ -136,12 +136,3 @@ def _settings_file(path: Path | None) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError(f"{path} holds no settings.", 'Write it as {"beta": 0.2, "epochs": 3}.')
     return values
-
-
-def describe_metrics(metrics: Any) -> str:
-    """The few numbers of a step that a person follows, on one line."""
-    shown = (("loss", "loss"), ("accuracy", "accuracy"), ("margin", "margin"))
-    return "  ".join(f"{word} {metrics[name]:.3f}" for name, word in shown if metrics.get(name) is not None)
-
-
-__all__ = ["counted", "describe_metrics", "generate_command", "train_command"]

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dpo_studio.cli_generate import policy_named
-from dpo_studio.cli_jobs import describe_metrics
 from dpo_studio.cli_output import counted, interruptions
 from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
@@ -104,12 +103,12 @@ def find_to_resume(project: Project, name: str) -> Run:
     """The run to go on with.
 
     Raises:
-        UserError: there is none of that name, or it is finished or running.
+        UserError: there is none of that name, or it is done or running.
     """
     run = runs.find(project, name)
     state = training.outcome(project.folder / run.folder).state
-    if state == "finished":
-        raise UserError(f"{run.name} is finished.", f'Train further from it with --run-from "{run.name}".')
+    if state in ("finished", "stopped"):
+        raise UserError(f"{run.name} is done ({state}).", f'Train further from it with --run-from "{run.name}".')
     if state == "running":
         raise UserError(f"{run.name} is training already.", "Wait for it, or stop it first.")
     return run
@@ -163,6 +162,12 @@ def follow(project: Project, run: Run, *, report: Callable[[str], None]) -> Ende
         held_out=tuple(event.metrics for event in said if isinstance(event, events.Evaluated)),
         interrupted=was_interrupted,
     )
+
+
+def describe_metrics(metrics: Mapping[str, float | None]) -> str:
+    """The few numbers of a step that a person follows, on one line."""
+    shown = (("loss", "loss"), ("accuracy", "accuracy"), ("margin", "margin"))
+    return "  ".join(f"{word} {metrics[name]:.3f}" for name, word in shown if metrics.get(name) is not None)
 
 
 def _policy_of_answers(project: Project, data: runs.TrainingData) -> Policy:
