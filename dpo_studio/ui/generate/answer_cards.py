@@ -70,6 +70,11 @@ class AnswerCard(QFrame):
         if at_end:
             bar.setValue(bar.maximum())
 
+    def clear(self) -> None:
+        """Ready for another group's answer."""
+        self.text.clear()
+        self._shown = ""
+
     def show_candidate(self, candidate: Candidate) -> None:
         """Show its state, and its text where that is another than what is shown."""
         if candidate.text != self._shown:
@@ -107,8 +112,8 @@ class AnswerCards(QScrollArea):
         self._across = 0
         self.setWidget(self._body)
 
-    def show_candidates(self, candidates: Sequence[Candidate]) -> None:
-        """Show these answers and no others."""
+    def show_candidates(self, candidates: Sequence[Candidate], *, fresh: bool = True) -> None:
+        """Show these answers and no others; `fresh` when they are of another group than those before."""
         if len(self.cards) != len(candidates):
             for card in self.cards:
                 self._grid.removeWidget(card)
@@ -116,6 +121,8 @@ class AnswerCards(QScrollArea):
             self.cards = [AnswerCard(number) for number in range(1, len(candidates) + 1)]
             self._across = 0
             self._arrange()
+        for card in self.cards if fresh else ():
+            card.clear()
         for card, candidate in zip(self.cards, candidates, strict=True):
             card.show_candidate(candidate)
 

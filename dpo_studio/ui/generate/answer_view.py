@@ -68,8 +68,10 @@ class AnswerView(QWidget):
             label.hide()
         self._say(sentence)
 
-    def show_answers(self, prompt: Prompt, about: str, candidates: Sequence[Candidate], refusal: str = "") -> None:
-        """Show a prompt with its answers; without any, a sentence says so."""
+    def show_answers(
+        self, prompt: Prompt, about: str, candidates: Sequence[Candidate], *, refusal: str = "", fresh: bool = True
+    ) -> None:
+        """Show a prompt with its answers; without any, a sentence says so. For `fresh` see AnswerCards."""
         turns = len(prompt.messages)
         self.title.setText(_shortened(prompt.messages[-1].content.strip()))
         self.title.setToolTip("\n\n".join(f"{m.role}: {m.content}" for m in prompt.messages)[:4000])
@@ -80,7 +82,7 @@ class AnswerView(QWidget):
         self.refusal.setText(refusal)
         self.refusal.setVisible(bool(refusal))
         if candidates:
-            self.cards.show_candidates(candidates)
+            self.cards.show_candidates(candidates, fresh=fresh)
             self._stack.setCurrentWidget(self.cards)
         else:
             self._say("" if refusal else "This prompt has no answers yet.")

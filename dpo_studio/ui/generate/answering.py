@@ -15,7 +15,7 @@ from dpo_studio.core import commands, events
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Group, Policy, Prompt, PromptId
-from dpo_studio.store import Project, completions, policies
+from dpo_studio.store import Project, completions, policies, prompt_states
 from dpo_studio.ui.context import Context
 
 from . import requests
@@ -118,6 +118,19 @@ class Answering(QObject):
                 "Label what is there, or stop waiting for them.",
             )
         self._start(work)
+
+    def take_out_of_queue(self, *, at_least: int) -> None:
+        """Stop waiting for unfinished groups with this many answers; see store.prompt_states.
+
+        Raises:
+            UserError: answers are being written, or the project cannot be written.
+        """
+        project = self._opened()
+        groups = [group.id for group in completions.unfinished(project) if len(group.completions) >= at_least]
+        prompt_states.take_out_of_queue(project, groups)
+        self.problem = ("", "")
+        self._context.groups_changed.emit()
+        self.active_changed.emit()
 
     def cancel(self) -> None:
         """End the job; finished answers are kept."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer
@@ -13,7 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
 from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.prompt_files import Conversation
-from dpo_studio.core.types import Group, Policy, Prompt, PromptId
+from dpo_studio.core.types import Policy, Prompt, PromptId
 from dpo_studio.store import completions, policies, prompt_states, prompts
 from dpo_studio.store.prompt_states import PromptState
 from dpo_studio.ui import theme
@@ -23,7 +22,7 @@ from dpo_studio.ui.page import KeyHelp, Page
 from . import requests
 from .answering import Answering, policy_name
 from .progress import candidates_of
-from .prompt_panels import ImportPanel, TypePanel
+from .prompt_panels import ImportPanel, Panel, TypePanel
 from .thread import TokenBurst
 from .work_view import EmptyView, WorkView
 
@@ -97,7 +96,7 @@ class GeneratePage(Page):
 
     def _make_actions(self) -> None:
         for words, keys, does in (
-            ("Generate answers", "Ctrl+Return", self.generate),
+            ("Generate answers", "Ctrl+Return", self._on_go),
             ("Type prompts", "Ctrl+T", self.type_prompts),
             ("Import prompts…", "Ctrl+I", self.choose_file),
             ("Continue unfinished prompts", "", self.go_on),
@@ -200,23 +199,25 @@ class GeneratePage(Page):
 
     def accept_as_is(self) -> None:
         """Send unfinished prompts with two or more answers to Label."""
-        self._leave_queue(lambda group: len(group.completions) >= 2)
+        self._leave_queue(at_least=2)
 
     def stop_waiting(self) -> None:
         """Empty the queue; finished answers are kept."""
-        self._leave_queue(lambda group: True)
+        self._leave_queue(at_least=0)
 
-    def _leave_queue(self, wanted: Callable[[Group], bool]) -> None:
-        project = self.context.project
-        if project is None or self.answering.job is not None:
-            return
+    def _leave_queue(self, *, at_least: int) -> None:
         try:
-            ids = [group.id for group in completions.unfinished(project) if wanted(group)]
-            prompt_states.take_out_of_queue(project, ids)
+            self.answering.take_out_of_queue(at_least=at_least)
         except UserError as error:
             self.context.complain(error)
-        self.answering.problem = ("", "")
-        self.context.groups_changed.emit()
+
+    def _on_go(self) -> None:
+        """Ctrl+Enter: what the primary button in sight does."""
+        panel = self._stack.currentWidget()
+        if isinstance(panel, Panel):
+            panel.accept()
+        else:
+            self.generate()
 
     def _clear_selection(self) -> None:
         if self._stack.currentWidget() is not self.work:
@@ -233,16 +234,11 @@ class GeneratePage(Page):
         if project is None:
             return
         source = self.import_panel.source if panel is self.import_panel else "typed"
-        before = prompts.count(project)
         try:
-            added = prompts.add_many(project, conversations, source=source)
+            self.context.say(requests.add_prompts(project, conversations, source=source))
         except UserError as error:
             self.context.complain(error)
             return
-        new = prompts.count(project) - before
-        known = len(added) - new
-        words = f"{new} {'prompt' if new == 1 else 'prompts'} added"
-        self.context.say(f"{words}; {known} {'was' if known == 1 else 'were'} here already." if known else f"{words}.")
         if panel is self.type_panel:
             self.type_panel.clear()
         self.context.prompts_changed.emit()
@@ -312,16 +308,17 @@ class GeneratePage(Page):
         refusal = self.answering.refused.get(prompt_id, "")
         if group is None:
             self._shown_group = None
-            self.view.show_answers(prompt, "", [], refusal)
+            self.view.show_answers(prompt, "", [], refusal=refusal)
             return
-        self._shown_group = group.id
+        fresh, self._shown_group = group.id != self._shown_group, group.id
         candidates = candidates_of(group)
         for index, candidate in self.answering.live(group.id).items():
             if index < len(candidates):
                 candidates[index] = candidate
         seed = (group.sampling or {}).get("seed")
         about = policy_name(project, group) + (f"  ·  seed {seed}" if seed is not None else "")
-        self.view.show_answers(prompt, about, [] if refusal and not group.completions else candidates, refusal)
+        none = bool(refusal) and not group.completions
+        self.view.show_answers(prompt, about, [] if none else candidates, refusal=refusal, fresh=fresh)
 
     def _targets(self) -> list[Prompt]:
         """The selected prompts, or those without answers."""

@@ -47,7 +47,7 @@ class Progress:
         total, done: answers asked for and finished.
         live: by group and candidate, the answers being written now.
         refused: by group, why it could not be answered.
-        current: the group that is written now.
+        current: the group that is written now, None between two.
     """
 
     max_new_tokens: int
@@ -132,5 +132,7 @@ class Progress:
 
     def _forget(self, group: int) -> None:
         self._left.pop(group, None)
+        if self.current == group:
+            self.current = None
         for key in [key for key in self.live if key[0] == group]:
             del self.live[key]

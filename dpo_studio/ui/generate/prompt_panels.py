@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -48,7 +47,7 @@ class Panel(QFrame):
         self.heading.setProperty("role", "subheading")
         self.accept_button = QPushButton()
         self.accept_button.setProperty("role", "primary")
-        self.accept_button.clicked.connect(self._on_accept)
+        self.accept_button.clicked.connect(self.accept)
         cancel = QPushButton("Cancel")
         cancel.clicked.connect(self.closed)
         self.body = QVBoxLayout()
@@ -76,21 +75,11 @@ class Panel(QFrame):
         self.accept_button.setText(f"{verb} {what}")
         self.accept_button.setEnabled(count > 0)
 
-    def _on_accept(self) -> None:
+    def accept(self) -> None:
+        """Add what there is."""
         found = self.conversations()
         if found:
             self.accepted.emit(found)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape:
-            self.closed.emit()
-        elif (
-            event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-            and event.modifiers() & Qt.KeyboardModifier.ControlModifier
-        ):
-            self._on_accept()
-        else:
-            super().keyPressEvent(event)
 
 
 class TypePanel(Panel):
@@ -231,6 +220,7 @@ class ImportPanel(Panel):
         self.refused.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         for widget in (self.split, self.notes, self.preview, self.refused):
             self.body.addWidget(widget, 1 if widget is self.preview else 0)
+        self.refresh("Import")
 
     @property
     def source(self) -> str:

@@ -53,14 +53,18 @@ class QueueBar(QFrame):
 
         words = QVBoxLayout()
         words.setSpacing(theme.SPACE_S)
-        for widget in (self.problem, self.words, self.bar):
-            words.addWidget(widget)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(theme.SPACE_L, theme.SPACE_M, theme.SPACE_L, theme.SPACE_M)
+        words.addWidget(self.words)
+        words.addWidget(self.bar)
+        row = QHBoxLayout()
         row.setSpacing(theme.SPACE_S)
         row.addLayout(words, 1)
         for button in self._buttons:
             row.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_L, theme.SPACE_M, theme.SPACE_L, theme.SPACE_M)
+        layout.setSpacing(theme.SPACE_S)
+        layout.addWidget(self.problem)
+        layout.addLayout(row)
         self.show_nothing()
 
     def show_job(self, job: GenerationJob, running: Job | None) -> None:

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from dpo_studio.core import commands, events
 from dpo_studio.core.errors import UserError
+from dpo_studio.core.prompt_files import Conversation
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Group, GroupId, Policy, Prompt
 from dpo_studio.store import Project, completions, policies, prompt_states
+from dpo_studio.store import prompts as prompt_rows
 
 STARTER = "starter"
 STARTER_NAME = "SmolLM2-135M (starter)"
@@ -64,6 +66,16 @@ def policy_for(project: Project, base: str) -> Policy:
 def adapter_path(project: Project, policy: Policy) -> str | None:
     """The absolute folder of the policy's adapter."""
     return None if policy.adapter is None else str(project.folder / policy.adapter)
+
+
+def add_prompts(project: Project, conversations: Sequence[Conversation], *, source: str) -> str:
+    """Add prompts, all or none, and say how many were new."""
+    before = prompt_rows.count(project)
+    added = prompt_rows.add_many(project, conversations, source=source)
+    new = prompt_rows.count(project) - before
+    known = len(added) - new
+    words = f"{new} {'prompt' if new == 1 else 'prompts'} added"
+    return f"{words}; {known} {'was' if known == 1 else 'were'} here already." if known else f"{words}."
 
 
 def make_groups(

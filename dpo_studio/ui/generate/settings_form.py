@@ -58,7 +58,7 @@ class SettingsForm(QWidget):
         self._filling = False
         self.model = QComboBox()
         self.model.setAccessibleName("Model that answers")
-        self.model.setMinimumContentsLength(18)
+        self.model.setMinimumContentsLength(12)
         self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.k = QSpinBox()
         self.k.setAccessibleName("Answers for each prompt")
@@ -70,24 +70,27 @@ class SettingsForm(QWidget):
         self.preset.addItem("Own numbers", CUSTOM)
         self._meaning = QLabel()
         self._meaning.setProperty("role", "muted")
-        self._meaning.setWordWrap(True)
         self.numbers_button = QPushButton("Numbers…")
         self.numbers_button.setProperty("role", "ghost")
         self.numbers_button.setCheckable(True)
         self.numbers_button.setAccessibleName("Show every sampling setting")
 
+        labels = [QLabel(words) for words in ("Model", "Answers", "Preset")]
         row = QGridLayout()
         row.setHorizontalSpacing(theme.SPACE_M)
         row.setVerticalSpacing(4)
-        for column, (words, widget) in enumerate((("Model", self.model), ("Answers", self.k), ("Preset", self.preset))):
-            label = QLabel(words)
+        for column, (label, widget) in enumerate(zip(labels, (self.model, self.k, self.preset), strict=True)):
             label.setBuddy(widget)
-            row.addWidget(label, 0, column)
             row.addWidget(widget, 1, column)
-        row.addWidget(self._meaning, 1, 3)
-        row.addWidget(self.numbers_button, 1, 4)
-        row.setColumnStretch(0, 3)
-        row.setColumnStretch(3, 2)
+        preset = QHBoxLayout()
+        preset.setSpacing(theme.SPACE_S)
+        preset.addWidget(labels[2])
+        preset.addWidget(self._meaning, 1)
+        row.addWidget(labels[0], 0, 0)
+        row.addWidget(labels[1], 0, 1)
+        row.addLayout(preset, 0, 2, 1, 2)
+        row.addWidget(self.numbers_button, 1, 3)
+        row.setColumnStretch(0, 1)
 
         self._fields: dict[str, QLineEdit] = {}
         self._errors: dict[str, QLabel] = {}
@@ -259,7 +262,7 @@ class SettingsForm(QWidget):
             label.setVisible(name in problems)
             _set_invalid(self._fields[name], name in problems)
         self.preset.setCurrentIndex(self.preset.findData(preset))
-        self._meaning.setText(SAMPLING_PRESETS[preset][0] if preset != CUSTOM else "as the numbers say")
+        self._meaning.setText("·  " + (SAMPLING_PRESETS[preset][0] if preset != CUSTOM else "as the numbers say"))
         self.changed.emit()
 
     def _on_model_changed(self) -> None:

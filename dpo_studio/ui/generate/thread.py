@@ -193,7 +193,9 @@ class ModelProcess(QObject):
         return self._threads[-1].worker_pid if self._threads else None
 
     def send(self, command: commands.Command) -> None:
-        """Tell the process a command, starting it where none runs. Never waits."""
+        """Tell the process a command, starting it where none runs and there is work. Never waits."""
+        if not self._threads and isinstance(command, commands.Cancel):
+            return
         if not self._threads:
             thread = GenerationThread(self.log_folder / LOG_NAME, interpreter=self._interpreter)
             thread.events_received.connect(self.events_received)

@@ -1,0 +1,169 @@
+"""The parts of Generate below its widgets: gathering tokens, progress, requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dpo_studio.core import commands, events
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.settings import SamplingSettings
+from dpo_studio.core.types import Message
+from dpo_studio.store import Project, completions, policies, prompts
+from dpo_studio.ui.generate import requests
+from dpo_studio.ui.generate.progress import Candidate, Progress, candidates_of
+from dpo_studio.ui.generate.queue_bar import in_words
+from dpo_studio.ui.generate.thread import Gatherer, TokenBurst
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    with Project.create(tmp_path / "project") as made:
+        yield made
+
+
+def token(text: str, candidate: int = 0) -> events.TokensDecoded:
+    return events.TokensDecoded("j", 1, candidate, text)
+
+
+def finished(candidate: int, tokens: int, group: int = 1, reason: str = "stop") -> events.CompletionFinished:
+    ids = tuple(range(tokens))
+    return events.CompletionFinished("j", group, candidate, f"text {candidate}", ids, "hash", -1.5, reason, 77)
+
+
+def test_tokens_are_passed_on_at_most_thirty_times_a_second() -> None:
+    gatherer, batches = Gatherer(), []
+    for step in range(1000):  # one second, a token of each of two answers a millisecond
+        for candidate in (0, 1):
+            due = gatherer.add(token("x", candidate), step / 1000)
+            if due:
+                batches.append(due)
+    assert 25 <= len(batches) <= 31
+    bursts = [burst for batch in batches for burst in batch] + gatherer.rest()
+    for candidate in (0, 1):
+        mine = [burst for burst in bursts if burst.candidate == candidate]
+        assert "".join(burst.text for burst in mine) == "x" * 1000
+        assert sum(burst.tokens for burst in mine) == 1000
+
+
+def test_what_is_finished_comes_at_once_and_after_its_tokens() -> None:
+    gatherer = Gatherer()
+    assert gatherer.add(token("a"), 0.0) == [TokenBurst("j", 1, 0, "a", 1)]
+    assert gatherer.add(token("b"), 0.001) == []
+    done = finished(0, 2)
+    assert gatherer.add(done, 0.002) == [TokenBurst("j", 1, 0, "b", 1), done]
+    assert gatherer.rest() == []
+
+
+def test_progress_and_time_left_from_measured_speed() -> None:
+    known = Progress(max_new_tokens=100)
+    known.expect([commands.GenerationItem(1, (), (0, 1)), commands.GenerationItem(2, (), (0, 1))])
+    assert (known.total, known.fraction, known.time_left_s) == (4, 0.0, None)
+    known.apply(events.ModelLoaded("b", None, "cpu", "float32", 1, 1, "h", 1.0), 10.0)
+    known.apply(TokenBurst("j", 1, 0, "x" * 20, 20), 11.0)
+    # 20 tokens in 1 s; an answer is taken to have 60 until one is known
+    assert known.tokens_per_s == pytest.approx(20.0)
+    assert known.fraction == pytest.approx(20 / 60 / 4)
+    assert known.time_left_s == pytest.approx((4 * 60 - 20) / 20)
+    known.apply(finished(0, 50), 12.0)
+    known.apply(finished(1, 30, reason="length"), 14.0)
+    # 80 tokens in 4 s, 40 an answer, two answers left
+    assert known.live[1, 1] == Candidate("cut", "text 1", 30)
+    assert known.fraction == 0.5
+    assert known.time_left_s == pytest.approx(2 * 40 / 20)
+    known.apply(events.GroupFinished("j", 1, 4.0, 80), 14.0)
+    assert known.live == {}
+    known.apply(events.GroupRefused("j", 2, "Too long.", "Shorten it."), 14.0)
+    assert (known.total, known.fraction, known.refused) == (2, 1.0, {2: "Too long. Shorten it."})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(3, "a few seconds"), (31, "30 s"), (58, "1 min"), (600, "10 min"), (5400, "1.5 h")],
+)
+def test_times_left_in_words(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words
+
+
+def test_a_group_is_written_with_all_it_needs_to_go_on(project: Project) -> None:
+    policy = policies.add(project, "base-model", name="Base", adapter="runs/one/adapter")
+    prompt = prompts.add(project, [Message("system", "Brief."), Message("user", "Hi")])
+    (group_id,) = requests.make_groups(project, [prompt], policy, SamplingSettings(k=3, temperature=0.5, seed=4))
+    group = completions.get_group(project, group_id)
+    (command,) = requests.commands_for(project, [group])
+    assert command.base == "base-model"
+    assert command.adapter == str(project.folder / "runs/one/adapter")
+    assert command.items == (commands.GenerationItem(group_id, prompt.messages, (0, 1, 2)),)
+    assert SamplingSettings.from_json(command.sampling) == SamplingSettings(k=3, temperature=0.5, seed=4)
+
+
+def test_only_what_is_missing_is_asked_for_with_the_groups_own_settings(project: Project) -> None:
+    one, other = policies.add(project, "one"), policies.add(project, "other")
+    first, second = (prompts.add(project, [Message("user", text)]) for text in ("a", "b"))
+    made = [
+        *requests.make_groups(project, [first, second], one, SamplingSettings(k=3)),
+        *requests.make_groups(project, [first], other, SamplingSettings(k=2, temperature=0.3)),
+    ]
+    completions.add(project, made[0], "there", candidate=1)
+    for candidate in range(3):
+        completions.add(project, made[1], "there", candidate=candidate)
+    asked = requests.commands_for(project, completions.unfinished(project))
+    assert [(c.base, [(i.group, i.candidates) for i in c.items]) for c in asked] == [
+        ("one", [(made[0], (0, 2))]),
+        ("other", [(made[2], (0, 1))]),
+    ]
+    assert asked[1].sampling["temperature"] == 0.3
+
+
+def test_groups_without_a_policy_cannot_be_gone_on_with(project: Project) -> None:
+    prompt = prompts.add(project, [Message("user", "a")])
+    completions.add_group(project, prompt.id, size=3)
+    assert requests.commands_for(project, completions.unfinished(project)) == []
+
+
+def test_a_prompt_answered_before_gets_a_seed_it_never_had(project: Project) -> None:
+    policy, other = policies.add(project, "one"), policies.add(project, "other")
+    prompt, fresh = (prompts.add(project, [Message("user", text)]) for text in ("a", "b"))
+
+    def seeds(settings_seed: int, policy=policy) -> list[int]:
+        made = requests.make_groups(project, [prompt, fresh], policy, SamplingSettings(seed=settings_seed))
+        return [group.sampling["seed"] for group in completions.get_groups(project, made)]
+
+    assert seeds(5) == [5, 5]
+    assert seeds(5) == [6, 6]
+    assert seeds(4) == [4, 4]
+    assert seeds(4) == [7, 7]
+    assert seeds(4, other) == [4, 4]
+    assert seeds(2**31 - 1) == [2**31 - 1] * 2
+    assert seeds(2**31 - 1) == [0, 0]
+
+
+def test_a_finished_answer_keeps_its_provenance(project: Project) -> None:
+    policy = policies.add(project, "one")
+    prompt = prompts.add(project, [Message("user", "a")])
+    (group_id,) = requests.make_groups(project, [prompt], policy, SamplingSettings(k=2, seed=3))
+    requests.keep(project, finished(1, 5, group=group_id, reason="length"))
+    group = completions.get_group(project, group_id)
+    (kept,) = group.completions
+    assert (kept.candidate, kept.text, kept.token_ids, kept.tokenizer_hash) == (1, "text 1", (0, 1, 2, 3, 4), "hash")
+    assert (kept.logp, kept.seed, kept.finish_reason, kept.policy_id) == (-1.5, 77, "length", policy.id)
+    assert kept.sampling["seed"] == 3
+    assert candidates_of(group) == [Candidate(), Candidate("cut", "text 1", 5)]
+
+
+def test_the_starter_is_offered_first_also_once_it_is_used(project: Project) -> None:
+    assert requests.known_policies(project) == [(requests.STARTER_NAME, None)]
+    other = policies.add(project, "other")
+    starter = requests.starter_policy(project)
+    assert requests.known_policies(project) == [(requests.STARTER_NAME, starter.id), ("other", other.id)]
+
+
+def test_model_references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert requests.model_reference(" model ") == str((tmp_path / "model").resolve())
+    assert requests.model_reference("owner/name") == "owner/name"
+    with pytest.raises(UserError):
+        requests.model_reference("  ")
