@@ -37,7 +37,19 @@ MAY_IMPORT = {
         "ui",
     },
 }
-HEAVY = {"torch", "transformers", "datasets", "peft", "pandas", "pyarrow", "accelerate", "trl", "safetensors", "gguf"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "datasets",
+    "peft",
+    "pandas",
+    "pyarrow",
+    "accelerate",
+    "trl",
+    "safetensors",
+    "gguf",
+    "matplotlib",
+}
 QT = {"PySide6", "shiboken6", "pyqtgraph"}
 
 #: What may lie at the top of the repository (hidden files of tools aside).
