@@ -62,7 +62,7 @@ class KeyOverview(Overlay):
             self._add_line(grid, line)
         grid.setRowStretch(grid.rowCount(), 1)
         self._scroll.setWidget(content)
-        self._scroll.setMinimumHeight(min(content.sizeHint().height() + 4, 520))
+        self.wanted_height = content.sizeHint().height() + self.close_button.sizeHint().height() + 3 * theme.SPACE_XL
         self.open(self.close_button)
 
     def _add_line(self, grid: QGridLayout, line: KeyHelp) -> None:

@@ -93,11 +93,12 @@ class MainWindow(QMainWindow):
 
     def create_project(self, folder: Path, guideline: str) -> bool:
         """Make a project and open it."""
-        return self._open(lambda: projects.create_project(folder, guideline))
+        return self._open(lambda: projects.create_project(folder, guideline), page="generate")
 
     def open_sample(self) -> bool:
         """Copy the sample into the person's documents and open it."""
-        return self._open(lambda: projects.copy_sample(self._documents or projects.documents_folder()))
+        parent = self._documents or projects.documents_folder()
+        return self._open(lambda: projects.copy_sample(parent), page="label")
 
     def open_last(self) -> None:
         """Open what was open when the window closed, if it is still there."""
@@ -249,7 +250,7 @@ class MainWindow(QMainWindow):
             action.setChecked(mode == self.settings.theme_mode)
             action.triggered.connect(lambda _checked=False, mode=mode: self.set_theme(mode))
 
-    def _open(self, make: Callable[[], Project]) -> bool:
+    def _open(self, make: Callable[[], Project], *, page: str = "") -> bool:
         if not self._may_leave_project():
             return False
         try:
@@ -262,6 +263,8 @@ class MainWindow(QMainWindow):
         self.settings.add_recent(project.folder)
         self.settings.last_project = project.folder
         self._make_pages()
+        if page:
+            self.settings.last_page = page
         self.context.open(project)
         return True
 

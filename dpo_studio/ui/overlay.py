@@ -10,11 +10,16 @@ from . import theme
 
 
 class Overlay(QFrame):
-    """Base of the palette and the key overview. Subclasses fill it and call `open` to show it."""
+    """Base of the palette and the key overview. Subclasses fill it and call `open` to show it.
+
+    Attributes:
+        wanted_height: how high it would like to be; it gets less where the window is small.
+    """
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setProperty("role", "overlay")
+        self.wanted_height = 0
         self._focus_before: QWidget | None = None
         self.hide()
         QApplication.instance().focusChanged.connect(self._on_focus_changed)  # type: ignore[union-attr]
@@ -57,8 +62,8 @@ class Overlay(QFrame):
         room = self.parentWidget().size()
         wanted = self.sizeHint()
         width = min(max(wanted.width(), self.fontMetrics().averageCharWidth() * 96), room.width() - 2 * theme.SPACE_XL)
-        height = min(max(wanted.height(), self.heightForWidth(width)), room.height() - 4 * theme.SPACE_XL)
-        self.setGeometry((room.width() - width) // 2, 2 * theme.SPACE_XL, width, height)
+        height = min(max(wanted.height(), self.wanted_height), room.height() - 3 * theme.SPACE_XL)
+        self.setGeometry((room.width() - width) // 2, theme.SPACE_XL + theme.SPACE_S, width, height)
 
     def _on_focus_changed(self, _before: QWidget | None, after: QWidget | None) -> None:
         if self.isVisible() and after is not None and after.window() is self.window() and not self.isAncestorOf(after):

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHeaderView, QLineEdit, QTreeWidget, QTreeWidgetIt
 from . import theme
 from .overlay import Overlay
 
+_LINES_SHOWN = 24
 _LIST_KEYS = (Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_PageDown, Qt.Key.Key_PageUp)
 
 
@@ -38,7 +39,6 @@ class Palette(Overlay):
         self.list.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.list.header().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         self.list.itemClicked.connect(lambda _item: self.run())
-        self.list.setMinimumHeight(18 * self.fontMetrics().lineSpacing())
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_M, theme.SPACE_M)
         column.setSpacing(theme.SPACE_S)
@@ -50,6 +50,7 @@ class Palette(Overlay):
         self._actions = [a for a in actions if a.isEnabled() and not a.isSeparator() and _name(a)]
         self.field.clear()
         self._fill("")
+        self.wanted_height = _LINES_SHOWN * self.fontMetrics().lineSpacing()
         self.open(self.field)
 
     def run(self) -> None:

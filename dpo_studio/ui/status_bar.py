@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QToolButton, QWidget
 
 from dpo_studio.core.types import Policy
@@ -13,7 +14,8 @@ from .job_board import Job
 
 MEMORY_EVERY_MS = 2000
 MOST_JOBS_SHOWN = 3
-_BAR_WIDTH = 110
+_BAR_WIDTH = 96
+_NARROWEST = 40
 
 
 def time_left_in_words(seconds: float) -> str:
@@ -24,6 +26,21 @@ def time_left_in_words(seconds: float) -> str:
     if whole < 3600:
         return f"{round(whole / 60)} min left"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} left"
+
+
+class ElidedLabel(QLabel):
+    """A label that ends in "…" where there is no room, rather than making the window wider."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setMinimumWidth(_NARROWEST)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        width = self.contentsRect().width()
+        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, width)
+        painter = QPainter(self)
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        painter.drawText(self.contentsRect(), self.alignment(), shown)
 
 
 class JobStrip(QWidget):
@@ -38,7 +55,7 @@ class JobStrip(QWidget):
     def __init__(self, job: Job, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.job: Job | None = job
-        self.label = QLabel()
+        self.label = ElidedLabel()
         self.bar = QProgressBar()
         self.bar.setFixedWidth(_BAR_WIDTH)
         self.bar.setTextVisible(False)
@@ -63,6 +80,7 @@ class JobStrip(QWidget):
         waiting = job.state == "waiting"
         words = f"{job.title}, waiting" if waiting else f"{job.title} {job.detail}".strip()
         self.label.setText(words)
+        self.label.setToolTip(words)
         self.bar.setVisible(not waiting)
         self.bar.setAccessibleName(f"Progress of {job.title}")
         if job.progress is None:
@@ -98,9 +116,9 @@ class StatusBar(QFrame):
         self._context = context
         self._strips: dict[int, JobStrip] = {}
         self._guess = ""
-        self.model = QLabel()
+        self.model = ElidedLabel()
         self.model.setAccessibleName("Model and round")
-        self.device = QLabel()
+        self.device = ElidedLabel()
         self.device.setProperty("role", "muted")
         self.device.setAccessibleName("Device")
         self.memory = QLabel()
@@ -110,10 +128,10 @@ class StatusBar(QFrame):
         self._more = QLabel()
         self._more.setProperty("role", "muted")
         self._jobs_row = QHBoxLayout()
-        self._jobs_row.setSpacing(theme.SPACE_XL)
+        self._jobs_row.setSpacing(theme.SPACE_L)
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.SPACE_L, 4, theme.SPACE_S, 4)
-        row.setSpacing(theme.SPACE_XL)
+        row.setSpacing(theme.SPACE_L)
         for widget in (self.model, self.device, self.memory):
             row.addWidget(widget)
         row.addStretch(1)
@@ -139,8 +157,9 @@ class StatusBar(QFrame):
         """Read the newest policy and the device again."""
         policy = self._newest_policy()
         self.model.setText("" if policy is None else f"{_short(policy.name)} · round {policy.round}")
-        self.model.setToolTip("" if policy is None else f"The newest model of this project: {policy.base}")
+        self.model.setToolTip("" if policy is None else f"The newest model of this project: {policy.name}")
         self.device.setText(self._context.device or self._guess)
+        self.device.setToolTip(f"Models run on: {self.device.text()}")
         for label in (self.model, self.device):
             label.setVisible(bool(label.text()))
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLabel
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.store import Project, policies
@@ -208,7 +208,7 @@ def test_question_mark_shows_the_keys_but_not_while_writing(qtbot, window):
     window.pages[0].button.setFocus()
     qtbot.keyClick(window.pages[0].button, "?")
     assert window.key_overview.isVisible()
-    words = {label.text() for label in window.key_overview.findChildren(type(window.status.model))}
+    words = {label.text() for label in window.key_overview.findChildren(QLabel)}
     assert {"Keys: First", "1", "←", "Chooses the left answer", "Ctrl+K"} <= words
     qtbot.keyClick(window.key_overview.close_button, "?")
     assert not window.key_overview.isVisible()
@@ -313,6 +313,17 @@ def test_another_project_is_not_opened_while_this_one_generates(window, folder, 
     assert not window.open_project(tmp_path / "Other")
     assert window.context.project.folder == folder
     assert window.messages.error.label.text() == "This project is still generating. Stop that first, or wait."
+
+
+def test_long_names_do_not_widen_the_window(qtbot, window):
+    policies.add(window.context.project, "someone/" + "a-very-long-model-name-" * 8)
+    window.context.policies_changed.emit()
+    for number in range(4):
+        window.context.jobs.submit(SlowJob(f"training the run with a long name {number}"))
+    assert window.minimumSizeHint().width() <= 720
+    window.resize(720, 480)
+    assert window.width() == 720
+    assert "and 1 more" in window.status._more.text()
 
 
 def test_free_folder_counts_up(tmp_path):
