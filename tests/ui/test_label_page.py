@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtCore import QEvent, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QKeyEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Message
@@ -384,17 +384,25 @@ def test_every_control_has_a_name_and_a_key_is_told(open_page):
     assert all(key in told for key in ("X", "Space", "Z", "E", "D", "T", "N", "F", "G", "Enter", "="))
 
 
-def test_time_away_does_not_count(open_page, qtbot):
+def test_time_away_does_not_count(open_page, context, monkeypatch):
     page = open_page(2)
     now = [100.0]
+
+    def be_active(active):
+        monkeypatch.setattr(page, "isActiveWindow", lambda: active)
+        QApplication.sendEvent(page, QEvent(QEvent.Type.ActivationChange))
+
     page.stopwatch._clock = lambda: now[0]
     page.stopwatch.restart()
     now[0] += 3
-    holder = QWidget()
-    qtbot.addWidget(holder)
-    QVBoxLayout(holder).addWidget(page)
     page.hide()
     now[0] += 1000
-    page.stopwatch.resume()
+    page.show()
     now[0] += 2
-    assert page.stopwatch.seconds == pytest.approx(5)
+    be_active(False)
+    now[0] += 1000
+    be_active(True)
+    now[0] += 0.5
+    page.setFocus()
+    press(page, KEY.Key_1)
+    assert rankings.recent(context.project)[0].seconds == pytest.approx(5.5)

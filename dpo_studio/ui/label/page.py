@@ -140,6 +140,7 @@ class LabelPage(Page):
         if not self.built or _is_typing(focus):
             event.ignore()
             return
+        self.stopwatch.resume()  # whoever presses keys is here, whatever the window manager says
         if event.matches(QKeySequence.StandardKey.Undo):
             self.undo()
             return
@@ -240,7 +241,8 @@ class LabelPage(Page):
             self.bench.show_item(item)
         self.bench.order_bar.say(self._what_now())
         self.stopwatch.restart()
-        self._time_while_looked_at()
+        if not self.isVisible():
+            self.stopwatch.pause()
         if self.isVisible():
             self.setFocus()
 
@@ -357,7 +359,7 @@ class LabelPage(Page):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self.setFocus()
-        self._time_while_looked_at()
+        self.stopwatch.resume()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
@@ -366,13 +368,10 @@ class LabelPage(Page):
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.ActivationChange:
-            self._time_while_looked_at()
-
-    def _time_while_looked_at(self) -> None:
-        if self.isVisible() and self.isActiveWindow():
-            self.stopwatch.resume()
-        else:
-            self.stopwatch.pause()
+            if self.isActiveWindow() and self.isVisible():
+                self.stopwatch.resume()
+            else:
+                self.stopwatch.pause()
 
 
 def _is_typing(widget: QWidget | None) -> bool:
