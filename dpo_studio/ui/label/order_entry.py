@@ -146,12 +146,6 @@ class OrderEntry:
             self._ties_meant = False
         return Response()
 
-    def place(self, buckets: Iterable[Iterable[int]]) -> None:
-        """Take a whole order at once, as dragging gives it. Nothing is implied after it."""
-        self._buckets = [list(bucket) for bucket in buckets if bucket]
-        self._strong &= {position for bucket in self._buckets for position in bucket}
-        self._earlier, self.waits_for_tie, self._ties_meant = False, False, True
-
     def text(self) -> str:
         """The order as a line: "2 ≻ 1 = 4 ≻ …"; empty while nothing was pressed."""
         words = order_text(self._buckets, written=self.written)
