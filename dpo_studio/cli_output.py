@@ -70,10 +70,10 @@ def run(group: click.Group, arguments: Sequence[str]) -> int:
         return MISTAKE
     except click.UsageError as error:
         hint = f"See: {error.ctx.command_path} --help" if error.ctx else ""
-        _complain(error.format_message(), hint, as_json=as_json)
+        _complain(_one_line(error), hint, as_json=as_json)
         return MISTAKE
     except click.ClickException as error:
-        _complain(error.format_message(), "", as_json=as_json)
+        _complain(_one_line(error), "", as_json=as_json)
         return MISTAKE
     except (click.Abort, KeyboardInterrupt):
         _complain("Stopped.", "", as_json=as_json)
@@ -117,6 +117,12 @@ def interruptions(on_first: Callable[[], None]) -> Iterator[Callable[[], bool]]:
 def counted(number: int, one: str, many: str = "") -> str:
     """A number with its noun: "1 prompt", "12 prompts"."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _one_line(error: click.ClickException) -> str:
+    """Click spreads a list of choices over several lines."""
+    message = " ".join(error.format_message().split())
+    return message if message.endswith((".", "?")) else f"{message}."
 
 
 def _complain(message: str, hint: str, *, as_json: bool, more: Mapping[str, Any] | None = None) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,44 +12,12 @@ from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import TrainingSettings
 from dpo_studio.exchange import adapter, dataset
 from dpo_studio.store import policies, runs
-
-_spec = importlib.util.spec_from_file_location("labelled_project", Path(__file__).with_name("labelled_project.py"))
-labelled_project = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(labelled_project)
-
-_TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
+from tests.exchange import labelled_project
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    """A folder with a random one-layer Llama and a byte-level tokenizer of its own."""
-    from tokenizers import ByteLevelBPETokenizer
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    folder = tmp_path_factory.mktemp("base")
-    bpe = ByteLevelBPETokenizer()
-    bpe.train_from_iterator(["a question and an answer"] * 4, special_tokens=["<|im_start|>", "<|im_end|>"])
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe._tokenizer, eos_token="<|im_end|>", pad_token="<|im_end|>", chat_template=_TEMPLATE
-    )
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=16,
-            intermediate_size=32,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    )
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+@pytest.fixture
+def base(tiny_llama):
+    return tiny_llama
 
 
 @pytest.fixture

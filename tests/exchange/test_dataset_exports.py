@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-from pathlib import Path
 
 import pytest
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.exchange import dataset, writing
 from dpo_studio.store import Project, completions, rankings
-
-_spec = importlib.util.spec_from_file_location("labelled_project", Path(__file__).with_name("labelled_project.py"))
-labelled_project = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(labelled_project)
+from tests.exchange import labelled_project
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
@@ -12,10 +10,7 @@ from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Message
 from dpo_studio.exchange import dataset, importing
 from dpo_studio.store import Project, completions, prompts, rankings
-
-_spec = importlib.util.spec_from_file_location("labelled_project", Path(__file__).with_name("labelled_project.py"))
-labelled_project = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(labelled_project)
+from tests.exchange import labelled_project
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
@@ -15,11 +13,7 @@ from dpo_studio.core.settings import TrainingSettings
 from dpo_studio.store import Project, policies, rankings, runs
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.exchange.page import ExportPage
-
-_HELPER = Path(__file__).parents[1] / "exchange" / "labelled_project.py"
-_spec = importlib.util.spec_from_file_location("labelled_project", _HELPER)
-labelled_project = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(labelled_project)
+from tests.exchange import labelled_project
 
 _WAIT_MS = 30_000
 
