@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QKeySequence, QShowEvent
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
 
 from dpo_studio.core import events
@@ -20,6 +20,7 @@ from dpo_studio.ui.context import Context
 from dpo_studio.ui.page import KeyHelp, Page
 
 from . import requests
+from .actions import KEY_HELP, add_actions
 from .answering import Answering, policy_name
 from .progress import candidates_of
 from .prompt_panels import ImportPanel, Panel, TypePanel
@@ -67,14 +68,7 @@ class GeneratePage(Page):
         return f"{waiting} waiting" if waiting else ""
 
     def key_help(self) -> list[KeyHelp]:
-        return [
-            KeyHelp("Ctrl+Enter", "generate answers"),
-            KeyHelp("Ctrl+T", "type prompts"),
-            KeyHelp("Ctrl+I", "import prompts from a file"),
-            KeyHelp("Ctrl+.", "cancel, keeping what is finished"),
-            KeyHelp("Ctrl+A", "in the list: select all prompts"),
-            KeyHelp("Esc", "clear the selection, follow what is being written"),
-        ]
+        return list(KEY_HELP)
 
     def actions_for_palette(self) -> list[QAction]:
         return self.actions()
@@ -95,21 +89,18 @@ class GeneratePage(Page):
         self._on_project_changed()
 
     def _make_actions(self) -> None:
-        for words, keys, does in (
-            ("Generate answers", "Ctrl+Return", self._on_go),
-            ("Type prompts", "Ctrl+T", self.type_prompts),
-            ("Import prompts…", "Ctrl+I", self.choose_file),
-            ("Continue unfinished prompts", "", self.go_on),
-            ("Label what is there", "", self.accept_as_is),
-            ("Cancel generating", "Ctrl+.", self.answering.cancel),
-            ("Clear the selection", "Esc", self._clear_selection),
-        ):
-            action = QAction(words, self)
-            if keys:
-                action.setShortcut(QKeySequence(keys))
-            action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            action.triggered.connect(does)
-            self.addAction(action)
+        add_actions(
+            self,
+            (
+                ("Generate answers", "Ctrl+Return", self._on_go),
+                ("Type prompts", "Ctrl+T", self.type_prompts),
+                ("Import prompts…", "Ctrl+I", self.choose_file),
+                ("Continue unfinished prompts", "", self.go_on),
+                ("Label what is there", "", self.accept_as_is),
+                ("Cancel generating", "Ctrl+.", self.answering.cancel),
+                ("Clear the selection", "Esc", self._clear_selection),
+            ),
+        )
 
     def _connect(self) -> None:
         for view in (self._empty, self.work):
@@ -273,6 +264,7 @@ class GeneratePage(Page):
         """Read prompts and states again."""
         project = self.context.project
         self._stale = False
+        self._refresh_later.stop()
         if not self.built:
             return
         everything = prompts.all_prompts(project) if project is not None else []
@@ -330,9 +322,7 @@ class GeneratePage(Page):
 
     def _on_active_changed(self) -> None:
         self.badge_changed.emit()
-        if self.built:
-            self._show_request()
-            self._show_job()
+        self._refresh()
 
     def _show_request(self) -> None:
         """What Generate would do now."""

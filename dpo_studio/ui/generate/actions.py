@@ -1,0 +1,31 @@
+"""The keys of Generate, and its actions for the palette."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QWidget
+
+from dpo_studio.ui.page import KeyHelp
+
+KEY_HELP = (
+    KeyHelp("Ctrl+Enter", "generate answers, or add the prompts that were typed"),
+    KeyHelp("Ctrl+T", "type prompts"),
+    KeyHelp("Ctrl+I", "import prompts from a file"),
+    KeyHelp("Ctrl+.", "cancel, keeping what is finished"),
+    KeyHelp("Ctrl+A", "in the list: select all prompts"),
+    KeyHelp("Esc", "clear the selection, follow what is being written"),
+)
+
+
+def add_actions(widget: QWidget, actions: Iterable[tuple[str, str, Callable[[], object]]]) -> None:
+    """Give a widget actions of (words, keys or "", what they do); the keys work within it."""
+    for words, keys, does in actions:
+        action = QAction(words, widget)
+        if keys:
+            action.setShortcut(QKeySequence(keys))
+        action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        action.triggered.connect(does)
+        widget.addAction(action)
