@@ -45,7 +45,10 @@ def prepare(console: Console, *, tests: bool = False, window: bool = True) -> Pa
     if is_ready(tests=tests):
         return PYTHON
     _refuse_what_cannot_work()
-    console.say("Setting up DPO Studio in .venv (once; some minutes, most of it PyTorch's download)")
+    if PYTHON.exists():
+        console.say("Bringing .venv up to date")
+    else:
+        console.say("Setting up DPO Studio in .venv (once; some minutes, most of it PyTorch's download)")
     _make_venv(console)
     mend = "Check the network and the free disk space, then start again; what is downloaded already is kept."
     extra = "[test]" if tests else ""
