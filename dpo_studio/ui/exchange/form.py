@@ -32,10 +32,10 @@ _KINDS = (
     ("adapter", "Adapter", "What a run learned, for PEFT and the Hub, with a model card."),
 )
 _NO_ADAPTER = "No run has left an adapter yet: train one first."
-_PAIRS = (("all", "Every ordered pair of a ranking"), ("best_worst", "Only best against worst"))
+_PAIRS = (("all", "Every ordered pair"), ("best_worst", "Best against worst"))
 _HELD_OUT = (
-    ("split", "A test split of their own"),
-    ("leave-out", "Leave them out"),
+    ("split", "As a test split"),
+    ("leave-out", "Left out"),
     ("together", "Among the others"),
 )
 _FORMATS = (("jsonl", "JSONL"), ("parquet", "Parquet"))

@@ -1,0 +1,241 @@
+"""`generate` and `train` on a tiny real model: what is kept, what is continued, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from dpo_studio import cli
+from dpo_studio.cli_output import run
+from dpo_studio.core.types import Message
+from dpo_studio.jobs import training
+from dpo_studio.store import Project, completions, policies, prompts, rankings, runs
+
+_QUICK = ("--set", "lora_rank=2", "--set", "device=cpu", "--set", "dtype=float32", "--set", "evaluate_every=0")
+
+
+@pytest.fixture
+def call(capfd):
+    def called(*arguments):
+        capfd.readouterr()
+        status = run(cli.cli, [*map(str, arguments), "--json"])
+        said = capfd.readouterr()
+        return status, json.loads(said.out), said.err
+
+    return called
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A project with three prompts."""
+    with Project.create(tmp_path / "project") as project:
+        for text in ("Name a colour.", "Say hello.", "Count to three."):
+            prompts.add(project, [Message("user", text)])
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def labelled(folder, tiny_llama):
+    """The project with a ranking of four answers on each prompt, none held out."""
+    with Project.open(folder) as project:
+        policy = policies.add(project, str(tiny_llama))
+        for prompt in prompts.all_prompts(project):
+            prompts.set_held_out(project, prompt.id, False)
+            group = completions.add_group(project, prompt.id, size=4, policy_id=policy.id)
+            for text in ("red", "green leaf", "blue sky", "no"):
+                completions.add(project, group.id, text, policy_id=policy.id, finish_reason="stop")
+            rankings.add(project, completions.get_group(project, group.id), ranks=[1, 2, 3, None])
+    return folder
+
+
+def _start(*arguments):
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "dpo_studio", *map(str, arguments), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+def test_generate_keeps_answers_with_their_provenance(call, folder, tiny_llama):
+    status, made, err = call(
+        "generate", folder, "--model", tiny_llama, "--k", 3, "--max-new-tokens", 5, "--limit", 2, "--seed", 9
+    )
+    assert status == 0 and (made["groups"], made["completions"], made["left"]) == (2, 6, 0)
+    assert "2/2" in err
+    with Project.open(folder) as project:
+        groups = completions.recent_groups(project)
+        assert len(groups) == 2 and len(prompts.without_group(project)) == 1
+        for completion in (c for group in groups for c in group.completions):
+            assert completion.token_ids and completion.tokenizer_hash and completion.logp < 0
+            assert completion.sampling["seed"] == 9 and completion.sampling["max_new_tokens"] == 5
+            assert policies.get(project, completion.policy_id).base == str(tiny_llama)
+
+
+def test_the_same_prompts_again_get_a_further_group_with_another_seed(call, folder, tiny_llama):
+    quick = ("--model", tiny_llama, "--k", 2, "--max-new-tokens", 4)
+    call("generate", folder, *quick)
+    status, answer, _ = call("generate", folder, *quick)
+    assert status == 2 and "Every prompt has its answers" in answer["error"]
+    status, made, _ = call("generate", folder, *quick, "--prompts", "all")
+    assert status == 0 and made["groups"] == 3
+    with Project.open(folder) as project:
+        seeds = sorted(group.sampling["seed"] for group in completions.recent_groups(project))
+        assert seeds == [0, 0, 0, 1, 1, 1]
+
+
+def test_continue_draws_only_what_is_missing(call, folder, tiny_llama):
+    with Project.open(folder) as project:
+        policy = policies.add(project, str(tiny_llama))
+        sampling = {"k": 4, "max_new_tokens": 4, "seed": 3}
+        group = completions.add_group(
+            project, prompts.all_prompts(project)[0].id, size=4, policy_id=policy.id, sampling=sampling
+        )
+        completions.add(project, group.id, "kept", candidate=1)
+    status, made, _ = call("generate", folder, "--continue")
+    assert status == 0 and (made["completions"], made["groups"], made["left"]) == (3, 1, 0)
+    with Project.open(folder) as project:
+        (group,) = completions.recent_groups(project)
+        assert [c.candidate for c in group.completions] == [0, 1, 2, 3] and group.completions[1].text == "kept"
+        assert all(c.sampling["seed"] == 3 for c in group.completions if c.text != "kept")
+    status, answer, _ = call("generate", folder, "--continue")
+    assert status == 2 and "No group waits" in answer["error"]
+
+
+def test_ctrl_c_keeps_what_is_finished(folder, tiny_llama):
+    # End tokens are forbidden by nothing, so answers may be short: many tokens for many answers leave time enough.
+    process = _start("generate", folder, "--model", tiny_llama, "--k", 9, "--max-new-tokens", 400, "--temperature", 5)
+    for line in process.stderr:
+        if line.startswith("1/3"):
+            process.send_signal(signal.SIGINT)
+            break
+    out, _ = process.communicate(timeout=120)
+    made = json.loads(out)
+    with Project.open(folder) as project:
+        kept = [len(group.completions) for group in completions.recent_groups(project)]
+        waiting = completions.unfinished(project)
+        assert kept and all(count == 9 for count in kept)
+        assert sum(kept) + sum(len(group.completions) for group in waiting) == made["completions"]
+        assert (len(waiting), made["left"]) == (3 - len(kept), 3 - len(kept))
+    if made["cancelled"]:
+        assert process.returncode == 130
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--k", "1"), "K is 1"),
+        (("--temperature", "9"), "Temperature is 9"),
+        (("--run", "Run 7"), "no run called 'Run 7'"),
+        (("--model", "/nowhere/at/all"), "/nowhere/at/all"),
+        (("--model", "a", "--run", "b"), "both name"),
+    ],
+)
+def test_generate_refuses_what_cannot_be_used(call, folder, arguments, sentence):
+    status, answer, err = call("generate", folder, *arguments)
+    assert status == 2 and sentence in answer["error"] and "Traceback" not in err
+
+
+def test_train_adopts_the_adapter_which_then_answers_and_is_exported(call, labelled, tiny_llama, tmp_path):
+    status, ended, err = call("train", labelled, *_QUICK, "--set", "max_steps=3", "--name", "Warm")
+    assert status == 0, err
+    assert (ended["run"], ended["state"], ended["steps"]) == ("Warm", "finished", 3)
+    assert "step    3" in err
+    with Project.open(labelled) as project:
+        (one,) = runs.all_runs(project)
+        policy = policies.get(project, one.result_policy_id)
+        assert policy.base == str(tiny_llama), "trained is the model that gave the labelled answers"
+        assert ended["adapter"] == str(project.folder / policy.adapter)
+    status, made, _ = call("generate", labelled, "--run", "Warm", "--prompts", "all", "--limit", 1, "--k", 2)
+    assert status == 0 and made["completions"] == 2
+    status, exported, _ = call("export", labelled, tmp_path / "out", "--as", "adapter")
+    assert status == 0 and exported["steps"] == 3 and "adapter_model.safetensors" in exported["files"]
+
+
+def test_train_takes_a_settings_file_and_the_options_above_it(call, labelled, tmp_path):
+    (tmp_path / "settings.json").write_text(json.dumps({"beta": 0.3, "epochs": 2, "max_steps": 9}))
+    status, _, err = call(
+        "train", labelled, "--settings", tmp_path / "settings.json", *_QUICK, "--set", "max_steps=1", "--method", "dpo"
+    )
+    assert status == 0, err
+    with Project.open(labelled) as project:
+        settings = runs.all_runs(project)[0].settings
+    assert [settings[n] for n in ("beta", "epochs", "max_steps", "method")] == [0.3, 2, 1, "dpo"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--set", "beta"), "'beta' is not a setting"),
+        (("--set", "betta=1"), "no setting called 'betta'"),
+        (("--set", "beta=-1"), "Beta is -1"),
+        (("--settings", "/nowhere.json"), "cannot be read"),
+        (("--run-from", "Run 7"), "no run called"),
+        (("--resume", "Run 7"), "no run called"),
+        (("--resume", "Run 7", "--method", "dpo"), "keeps its own settings"),
+    ],
+)
+def test_train_refuses_what_cannot_be_used_and_makes_no_run(call, labelled, arguments, sentence):
+    status, answer, _ = call("train", labelled, *arguments)
+    assert status == 2 and sentence in answer["error"]
+    with Project.open(labelled) as project:
+        assert runs.all_runs(project) == []
+
+
+def test_train_without_labels_is_a_sentence(call, folder):
+    status, answer, _ = call("train", folder)
+    assert status == 2 and "no rankings yet" in answer["error"]
+
+
+def test_ctrl_c_stops_the_training_and_keeps_the_adapter(labelled):
+    process = _start("train", labelled, *_QUICK, "--set", "max_steps=100000", "--set", "epochs=1000")
+    for line in process.stderr:
+        if line.startswith("step    2"):
+            process.send_signal(signal.SIGINT)
+            break
+    out, _ = process.communicate(timeout=120)
+    ended = json.loads(out)
+    assert process.returncode == 130 and ended["state"] == "stopped" and ended["steps"] < 1000
+    with Project.open(labelled) as project:
+        (one,) = runs.all_runs(project)
+        assert one.result_policy_id is not None
+        assert training.outcome(project.folder / one.folder).state == "stopped"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in /proc")
+def test_a_killed_worker_is_a_sentence_and_the_run_resumes(call, labelled):
+    process = _start("train", labelled, *_QUICK, "--set", "epochs=60", "--set", "checkpoint_every=2")
+    for line in process.stderr:
+        if line.startswith("step    5"):
+            break
+    with Project.open(labelled) as project:
+        (one,) = runs.all_runs(project)
+    _kill_worker(project.folder / one.folder)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "was killed" in json.loads(out)["error"] and "--resume" in json.loads(out)["hint"]
+    status, ended, err = call("train", labelled, "--resume", "Run 1")
+    assert status == 0 and (ended["state"], ended["steps"]) == ("finished", 60), err
+    assert "from step" in err
+
+
+def _kill_worker(run_folder):
+    """Kill the process whose command line names the run's folder, and nothing else."""
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/cmdline", "rb") as file:
+                    words = file.read().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+            if "worker" in words and str(run_folder) in words:
+                os.kill(int(entry), signal.SIGKILL)
+                return
+    raise AssertionError("the worker is not there")
