@@ -15,7 +15,7 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 _CHUNK = 256
 #: A product with one row takes another path in the CPU's libraries and rounds differently than with
-#: several, so a lone row is doubled: with that a row's numbers do not depend on how many are beside it.
+#: several, so a lone row is doubled: a row's numbers then hardly depend on how many are beside it.
 _FEWEST = 2
 
 

@@ -1,9 +1,10 @@
 """Answers to prompts: k candidates of one prompt as a stream, or many prompts at once.
 
 The same seed and settings give the same text: every candidate draws from a random stream of its own,
-and a row's numbers do not depend on how many rows are beside it. In float32 that holds throughout. In
-bfloat16 it holds on one machine for `sample`; `answer` reads prompts of different lengths in one batch,
-whose rounding can differ in the last bit, and such a bit now and then changes a token.
+and a lone row is doubled because libraries round a product with one row differently. What is left are
+last bits: kernels may round a row differently beside other rows, and `answer` reads prompts of different
+lengths in one padded batch. In float32 they have not been seen to change a token; in bfloat16 such a bit
+now and then does, in `answer` more than in `sample`.
 """
 
 from __future__ import annotations

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 PLAIN_TEMPLATE = (
     "{% if bos_token %}{{ bos_token }}{% endif %}"
     "{% for message in messages %}"
-    "{% if message['role'] == 'system' %}{{ message['content'] }}"
-    "{% else %}### {{ message['role'] | capitalize }}:\n{{ message['content'] }}{% endif %}\n\n"
+    "{% if message['role'] != 'system' %}{{ '### ' + message['role'] | capitalize + ':\n' }}{% endif %}"
+    "{{ message['content'] + '\n\n' }}"
     "{% endfor %}"
-    "{% if add_generation_prompt %}### Assistant:\n{% endif %}"
+    "{% if add_generation_prompt %}{{ '### Assistant:\n' }}{% endif %}"
 )
 _PROBE = "Wednesday"
 

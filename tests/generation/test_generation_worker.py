@@ -22,21 +22,32 @@ MAIN = "import sys; from dpo_studio.generation.worker import main; sys.exit(main
 
 
 @contextmanager
-def worker(code: str = MAIN) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        env={**worker_environment(), "OMP_NUM_THREADS": "1"},
-    )
+def worker(log: Path, code: str = MAIN) -> Iterator[subprocess.Popen[str]]:
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            encoding="utf-8",
+            env={**worker_environment(), "OMP_NUM_THREADS": "1"},
+        )
     try:
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            try:
+                stream.close()
+            except BrokenPipeError:
+                pass
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "worker.log"
 
 
 def job(base: Path, name: str, groups: int, *, length: int = 100, candidates=(0, 1, 2, 3)) -> commands.Generate:
@@ -61,15 +72,15 @@ def read_until(process: subprocess.Popen[str], done: Callable[[events.Event], bo
         said.append(event)
         if done(event):
             return said
-    raise AssertionError(f"it ended first: {process.stderr.read()}")
+    raise AssertionError("it ended first")
 
 
 def is_end(event: events.Event) -> bool:
     return isinstance(event, (events.JobFinished, events.Failed))
 
 
-def test_jobs_are_answered_in_turn_and_a_cancel_hits_the_one_it_names(tiny_llama: Path) -> None:
-    with worker() as process:
+def test_jobs_are_answered_in_turn_and_a_cancel_hits_the_one_it_names(tiny_llama: Path, log: Path) -> None:
+    with worker(log) as process:
         send(process, job(tiny_llama, "first", 1, length=5))
         send(process, job(tiny_llama, "endless", 400))
         send(process, job(tiny_llama, "never begun", 400))
@@ -85,8 +96,8 @@ def test_jobs_are_answered_in_turn_and_a_cancel_hits_the_one_it_names(tiny_llama
         assert process.wait(20) == 0
 
 
-def test_it_ends_soon_after_its_stdin_does_though_it_has_work(tiny_llama: Path) -> None:
-    with worker() as process:
+def test_it_ends_soon_after_its_stdin_does_though_it_has_work(tiny_llama: Path, log: Path) -> None:
+    with worker(log) as process:
         send(process, job(tiny_llama, "endless", 4000))
         read_until(process, lambda e: isinstance(e, events.TokensDecoded))
         began = time.monotonic()
@@ -96,9 +107,9 @@ def test_it_ends_soon_after_its_stdin_does_though_it_has_work(tiny_llama: Path) 
         assert time.monotonic() - began < 10
 
 
-def test_what_was_said_before_it_was_killed_stands(tiny_llama: Path) -> None:
+def test_what_was_said_before_it_was_killed_stands(tiny_llama: Path, log: Path) -> None:
     """Killed in the middle of a group: every line but the last cut one is whole, answers included."""
-    with worker() as process:
+    with worker(log) as process:
         send(process, job(tiny_llama, "job", 400, length=200))
         said = read_until(process, lambda e: isinstance(e, events.GroupFinished))
         said += read_until(process, lambda e: isinstance(e, events.TokensDecoded))
@@ -108,13 +119,13 @@ def test_what_was_said_before_it_was_killed_stands(tiny_llama: Path) -> None:
     kept = [event for event in [*said, *rest] if isinstance(event, events.CompletionFinished)]
     assert {event.candidate for event in kept if event.group == 0} == {0, 1, 2, 3}
     # The same answers come again, so that a job taken up after a kill goes on as if nothing had been.
-    with worker() as process:
+    with worker(log) as process:
         send(process, job(tiny_llama, "again", 1, length=200))
         again = [e for e in read_until(process, is_end) if isinstance(e, events.CompletionFinished)]
     assert {e.candidate: e.token_ids for e in again} == {e.candidate: e.token_ids for e in kept if e.group == 0}
 
 
-def test_prints_of_libraries_do_not_reach_the_events(tiny_llama: Path) -> None:
+def test_prints_of_libraries_do_not_reach_the_events(tiny_llama: Path, log: Path) -> None:
     code = (
         "import os, sys\n"
         "from dpo_studio.generation import worker\n"
@@ -126,17 +137,19 @@ def test_prints_of_libraries_do_not_reach_the_events(tiny_llama: Path) -> None:
         "worker._serve = noisy\n"
         "sys.exit(worker.main())\n"
     )
-    with worker(code) as process:
+    with worker(log, code) as process:
         send(process, job(tiny_llama, "job", 1, length=3))
         read_until(process, is_end)  # every line is an event, or this fails
         process.stdin.close()
-        heard = process.stderr.read()
+        process.wait(20)
+        heard = log.read_text(encoding="utf-8")
     assert "from Python" in heard and "from C" in heard
 
 
-def test_a_line_that_is_no_command_is_told_and_the_next_is_obeyed(tiny_llama: Path) -> None:
-    with worker() as process:
+def test_a_line_that_is_no_command_is_told_and_the_next_is_obeyed(tiny_llama: Path, log: Path) -> None:
+    with worker(log) as process:
         process.stdin.write("nonsense\n")
+        process.stdin.flush()
         (failed,) = read_until(process, is_end)
         assert isinstance(failed, events.Failed) and "understand" in failed.message and failed.details
         send(process, job(tiny_llama, "job", 1, length=3))
@@ -144,8 +157,8 @@ def test_a_line_that_is_no_command_is_told_and_the_next_is_obeyed(tiny_llama: Pa
 
 
 @pytest.mark.skipif(not hasattr(os, "nice"), reason="priorities of POSIX")
-def test_it_leaves_the_machine_to_the_window(tiny_llama: Path) -> None:
-    with worker() as process:
+def test_it_leaves_the_machine_to_the_window(tiny_llama: Path, log: Path) -> None:
+    with worker(log) as process:
         send(process, job(tiny_llama, "job", 1, length=3))
         read_until(process, is_end)
         assert os.getpriority(os.PRIO_PROCESS, process.pid) >= min(19, os.nice(0) + 10)
