@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
 from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.prompt_files import Conversation
-from dpo_studio.core.types import Policy, Prompt, PromptId
+from dpo_studio.core.types import Prompt, PromptId
 from dpo_studio.store import completions, policies, prompt_states, prompts
 from dpo_studio.store.prompt_states import PromptState
 from dpo_studio.ui import theme
@@ -167,7 +167,7 @@ class GeneratePage(Page):
             self._follows = True
             if other is not None:
                 base = requests.model_reference(other)
-                self.answering.generate_with(targets, settings, base, self._on_model_known)
+                self.answering.generate_with(targets, settings, base, lambda known: self.form.select_policy(known.id))
             else:
                 chosen = self.form.policy_id
                 known = policies.get(project, chosen) if chosen is not None else requests.starter_policy(project)
@@ -244,11 +244,11 @@ class GeneratePage(Page):
         self.badge_changed.emit()
         if not self.built:
             return
-        project = self.context.project
+        project, kept = self.context.project, {}
         try:
             kept = json.loads(project.fact(SETTINGS_FACT, "{}")) if project is not None else {}
         except ValueError:
-            kept = {}
+            pass
         self.form.restore(kept if isinstance(kept, dict) else {})
         self._show_policies()
         self._refresh()
@@ -281,11 +281,9 @@ class GeneratePage(Page):
         self._stack.setCurrentWidget(self.work if self.table.prompt_model.prompts else self._empty)
 
     def _show_policies(self) -> None:
-        if self.built and self.context.project is not None:
-            self.form.show_policies(requests.known_policies(self.context.project))
-
-    def _on_model_known(self, policy: Policy) -> None:
-        self.form.select_policy(policy.id)
+        project = self.context.project
+        if self.built and project is not None:
+            self.form.show_policies(requests.known_policies(project))
 
     def _show_prompt(self, prompt_id: PromptId | None) -> None:
         """Show a prompt's newest group as it stands."""
@@ -356,10 +354,9 @@ class GeneratePage(Page):
         if not self.built:
             return
         if burst.group == self._shown_group:
-            if burst.candidate < len(self.view.cards.cards):
-                live = self.answering.live(burst.group).get(burst.candidate)
-                if live is not None:
-                    self.view.cards.show_candidate(burst.candidate, live)
+            live = self.answering.live(burst.group).get(burst.candidate)
+            if live is not None:
+                self.view.cards.show_candidate(burst.candidate, live)
         elif self._follows and self._shown_is_over():
             prompt = self.answering.prompt_of(burst.group)
             self._show_prompt(prompt)

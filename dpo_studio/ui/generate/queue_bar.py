@@ -59,11 +59,16 @@ class QueueBar(QFrame):
         row.setSpacing(theme.SPACE_S)
         row.addLayout(words, 1)
         for button in self._buttons:
-            row.addWidget(button)
+            if button is not self.copy_button:
+                row.addWidget(button)
+        trouble = QHBoxLayout()
+        trouble.setSpacing(theme.SPACE_S)
+        trouble.addWidget(self.problem, 1)
+        trouble.addWidget(self.copy_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_L, theme.SPACE_M, theme.SPACE_L, theme.SPACE_M)
         layout.setSpacing(theme.SPACE_S)
-        layout.addWidget(self.problem)
+        layout.addLayout(trouble)
         layout.addLayout(row)
         self.show_nothing()
 

@@ -58,7 +58,7 @@ class SettingsForm(QWidget):
         self._filling = False
         self.model = QComboBox()
         self.model.setAccessibleName("Model that answers")
-        self.model.setMinimumContentsLength(12)
+        self.model.setMinimumContentsLength(7)
         self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.k = QSpinBox()
         self.k.setAccessibleName("Answers for each prompt")
