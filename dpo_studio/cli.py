@@ -100,15 +100,12 @@ def doctor(out: Reporter) -> None:
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @reports
-def tour(out: Reporter, folder: Path | None) -> Any:
+def tour(out: Reporter, folder: Path | None) -> None:
     """Go round the whole loop without a window, on the sample and the starter model."""
-    from dpo_studio.evaluation import tour as whole_loop
+    from dpo_studio import tour as whole_loop
 
     summary = whole_loop.main(folder, report=out.progress)
-    if isinstance(summary, dict):
-        out.result(summary, str(summary.get("text", "")))
-        return None
-    return summary
+    out.result(summary.to_json(), summary.text())
 
 
 @cli.group(hidden=True)

@@ -7,7 +7,6 @@ after -> the stated preference counted on unlabelled prompts -> exports and a pi
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,9 +21,11 @@ from dpo_studio.core.types import Group, GroupId, Policy, Run
 from dpo_studio.evaluation.figures import save_curves
 from dpo_studio.evaluation.intervals import Share, wilson, win_rate
 from dpo_studio.evaluation.stated_preferences import BREVITY, StatedPreference
-from dpo_studio.exchange import adapter, preference, ranking
+from dpo_studio.exchange import adapter, dataset
+from dpo_studio.generation.sampler import answer
 from dpo_studio.generation.service import Generator
 from dpo_studio.jobs import training as training_job
+from dpo_studio.models.load import load
 from dpo_studio.store import Project, completions, policies, prompts, rankings, runs
 from dpo_studio.store.sample import copy_sample
 
@@ -67,6 +68,28 @@ class Summary:
             "made": {name: str(path) for name, path in self.made.items()},
         }
 
+    def text(self) -> str:
+        """The same for a person."""
+        lines = [
+            f"The tour took {self.seconds / 60:.1f} minutes: {self.fresh_completions} fresh answers,"
+            f" {self.rankings} rankings, {self.optimiser_steps} optimiser steps."
+        ]
+        if self.held_out_accuracy_before is not None and self.held_out_accuracy_after is not None:
+            lines.append(
+                "Held-out pairs in the labelled order:"
+                f" {self.held_out_accuracy_before:.0%} before, {self.held_out_accuracy_after:.0%} after."
+            )
+        if self.effect:
+            lines += [
+                "Answers that keep the guideline, on prompts nobody labelled:",
+                f"  before training  {self.effect.kept_before}",
+                f"  after training   {self.effect.kept_after}",
+                f"  after beats before on {self.effect.wins}",
+            ]
+        lines += ["Made:", *(f"  {name}: {path}" for name, path in self.made.items())]
+        lines.append(f"Open it with a window: dpo-studio {self.folder}")
+        return "\n".join(lines)
+
 
 def main(folder: Path | None = None, report: Report = lambda line: print(line, file=sys.stderr)) -> Summary:
     """Go round the loop once in a new folder (default: `dpo-studio-tour` here, numbered when taken).
@@ -103,7 +126,7 @@ def main(folder: Path | None = None, report: Report = lambda line: print(line, f
         _show_answers(said, report)
 
         report("5/6  The guideline, counted on prompts nobody labelled:")
-        summary.effect = measure(project, trained, generator)
+        summary.effect = measure(project, trained, seed=1)
         if summary.effect:
             report(f"     kept before training: {summary.effect.kept_before}")
             report(f"     kept after training:  {summary.effect.kept_after}")
@@ -111,10 +134,7 @@ def main(folder: Path | None = None, report: Report = lambda line: print(line, f
 
         report("6/6  Exports:")
         _export(project, run, said, summary)
-        for name, path in summary.made.items():
-            report(f"     {name}: {path}")
     summary.seconds = time.monotonic() - began
-    _close(summary, report)
     return summary
 
 
@@ -156,10 +176,11 @@ def _answers(
     groups: list[Group],
     sampling: SamplingSettings,
 ) -> Iterator[events.Event]:
+    adapter_folder = _adapter_of(project, policy)
     command = commands.Generate(
         job="tour",
         base=policy.base,
-        adapter=None if policy.adapter is None else str(project.folder / policy.adapter),
+        adapter=None if adapter_folder is None else str(adapter_folder),
         items=tuple(
             commands.GenerationItem(group.id, group.prompt.messages, tuple(range(sampling.k))) for group in groups
         ),
@@ -233,7 +254,7 @@ def _show_answers(said: list[events.Event], report: Report) -> None:
 
 
 def measure(
-    project: Project, trained: Policy, generator: Generator, preference: StatedPreference = BREVITY, *, seed: int = 0
+    project: Project, trained: Policy, preference: StatedPreference = BREVITY, *, seed: int = 0
 ) -> Effect | None:
     """Count a preference on groups nobody labelled, answered by the parent policy and by the trained one.
 
@@ -246,13 +267,10 @@ def measure(
     longest = max(int((g.sampling or {}).get("max_new_tokens", 0)) for g in groups)
     groups = [g for g in groups if (g.sampling or {}).get("max_new_tokens") == longest]
     sampling = dataclasses.replace(SamplingSettings.from_json(groups[0].sampling or {}), seed=seed)
-    after: dict[int, list[tuple[str, str]]] = {group.id: [] for group in groups}
-    for event in _answers(project, trained, generator, groups, sampling):
-        if isinstance(event, events.CompletionFinished):
-            after[event.group].append((event.text, event.finish_reason))
-    groups = [group for group in groups if after[group.id]]
+    loaded = load(trained.base, adapter=_adapter_of(project, trained))
+    answers = answer(loaded, [group.prompt.messages for group in groups], sampling, range(sampling.k))
+    later = [[(found.text, found.finish_reason) for found in some] for some in answers]
     before = [[(c.text, c.finish_reason) for c in group.completions] for group in groups]
-    later = [after[group.id] for group in groups]
     return Effect(
         kept_before=wilson(sum(_kept(preference, answers) for answers in before), len(groups)),
         kept_after=wilson(sum(_kept(preference, answers) for answers in later), len(groups)),
@@ -273,9 +291,9 @@ def _mean_level(preference: StatedPreference, answers: list[tuple[str, str]]) ->
 
 def _export(project: Project, run: Run, said: list[events.Event], summary: Summary) -> None:
     exports = project.folder / "exports"
-    preference.export(project, exports / "preference")
-    ranking.export(project, exports / "ranking")
-    adapter.export(project, run, exports / "adapter")
+    dataset.write(project, dataset.plan(project, "preference"), exports / "preference")
+    dataset.write(project, dataset.plan(project, "ranking"), exports / "ranking")
+    adapter.write(project, run, exports / "adapter")
     save_curves(said, exports / "curves.png", title=f"{run.name}: PL-DPO on the sample's rankings")
     summary.made |= {
         "preference data": exports / "preference",
@@ -283,15 +301,6 @@ def _export(project: Project, run: Run, said: list[events.Event], summary: Summa
         "adapter to share": exports / "adapter",
         "curves": exports / "curves.png",
     }
-
-
-def _close(summary: Summary, report: Report) -> None:
-    report("")
-    report(f"Done in {summary.seconds / 60:.1f} minutes: {summary.optimiser_steps} optimiser steps.")
-    if summary.effect:
-        report(f"Answers that keep the guideline: {summary.effect.kept_before} before,")
-        report(f"  {summary.effect.kept_after} after.")
-    report(f"Open it with a window: dpo-studio {os.fspath(summary.folder)}")
 
 
 def _short(text: str, width: int = 150) -> str:

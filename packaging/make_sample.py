@@ -15,15 +15,16 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from dpo_studio.generation.service import Generator
-
-from dpo_studio.core import commands, events
+from dpo_studio.core import events
 from dpo_studio.core.settings import SamplingSettings
-from dpo_studio.core.types import Message, messages_from_json
+from dpo_studio.core.types import Group, Message, Prompt, messages_from_json
 from dpo_studio.evaluation.stated_preferences import BREVITY
+from dpo_studio.generation.sampler import answer
+from dpo_studio.models.load import load
 from dpo_studio.store import Project, completions, policies, prompts, rankings
 
 ROOT = Path(__file__).resolve().parent.parent
+TOGETHER = 4
 RANKED, WITHOUT_ANSWERS = 40, 4
 SAMPLING = SamplingSettings(k=4, max_new_tokens=200)
 NOTE = "Ranked by counting sentences, as the guideline says."
@@ -33,7 +34,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         project = Project.create(Path(scratch) / "project", guideline=BREVITY.guideline)
         project.set_fact("annotator", "sample")
-        found = [_add(project, json.loads(line)) for line in (ROOT / "sample_data/prompts.jsonl").open("utf-8")]
+        found = [
+            _add(project, json.loads(line)) for line in (ROOT / "sample_data/prompts.jsonl").open(encoding="utf-8")
+        ]
         order = list(found)
         random.Random(20).shuffle(order)
         without = {prompt.id for prompt in order[:WITHOUT_ANSWERS]}
@@ -63,28 +66,32 @@ def main() -> None:
         shutil.copyfile(Path(scratch) / "project" / "project.db", target / "project.db")
 
 
-def _add(project: Project, row: dict):
+def _add(project: Project, row: dict) -> Prompt:
     messages = row["prompt"]
     conversation = (Message("user", messages),) if isinstance(messages, str) else messages_from_json(messages)
     return prompts.add(project, conversation, source="sample_data/prompts.jsonl", tags=row["tags"])
 
 
-def _generate(project: Project, groups: list) -> None:
-    command = commands.Generate(
-        job="sample",
-        base="starter",
-        items=tuple(commands.GenerationItem(g.id, g.prompt.messages, tuple(range(SAMPLING.k))) for g in groups),
-        sampling=SAMPLING.to_json(),
-    )
-    done = 0
-    for event in Generator().run(command, lambda: False):
-        if isinstance(event, events.CompletionFinished):
-            completions.record(project, event)
-        elif isinstance(event, events.GroupFinished):
-            done += 1
-            print(f"{done}/{len(groups)}  {event.tokens} tokens in {event.seconds:.1f} s", flush=True)
-        elif isinstance(event, events.Failed):
-            raise SystemExit(f"{event.message} {event.hint}\n{event.details}")
+def _generate(project: Project, groups: list[Group]) -> None:
+    loaded = load("starter")
+    for begin in range(0, len(groups), TOGETHER):
+        some = groups[begin : begin + TOGETHER]
+        answers = answer(loaded, [g.prompt.messages for g in some], SAMPLING, range(SAMPLING.k))
+        for group, candidates in zip(some, answers, strict=True):
+            for found in candidates:
+                event = events.CompletionFinished(
+                    job="sample",
+                    group=group.id,
+                    candidate=found.candidate,
+                    text=found.text,
+                    token_ids=found.token_ids,
+                    tokenizer_hash=loaded.tokenizer_hash,
+                    logp=found.logp,
+                    finish_reason=found.finish_reason,
+                    seed=found.seed,
+                )
+                completions.record(project, event)
+        print(f"{begin + len(some)}/{len(groups)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,8 @@ def test_environment() -> dict[str, str]:
     environment_.setdefault("QT_QPA_PLATFORM", "offscreen")
     environment_.setdefault("HF_HUB_OFFLINE", "1")
     environment_.setdefault("PYTHONUTF8", "1")
+    # Spinning threads of one process would steal the cores of the next.
+    environment_.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return environment_
 
 

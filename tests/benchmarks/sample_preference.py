@@ -15,7 +15,6 @@ from pathlib import Path
 
 from dpo_studio import tour
 from dpo_studio.core import events
-from dpo_studio.generation.service import Generator
 from dpo_studio.store import policies, runs
 from dpo_studio.store.sample import copy_sample
 
@@ -32,7 +31,7 @@ def main() -> None:
             trained_s = time.monotonic() - began
             done = next(event for event in reversed(said) if isinstance(event, events.RunDone))
             last = [event for event in said if isinstance(event, events.StepDone)][-1]
-            effect = tour.measure(project, runs.adopt(project, run, done.adapter), Generator(), seed=seed + 1)
+            effect = tour.measure(project, runs.adopt(project, run, done.adapter), seed=seed + 1)
             assert effect is not None
             print(
                 f"seed {seed}: {done.steps} steps in {trained_s:.0f} s; kept {effect.kept_before} before,"

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from dpo_studio.evaluation.intervals import win_rate, wilson
+from dpo_studio.evaluation.intervals import wilson, win_rate
 
 
 def test_wilson_solves_its_defining_equation() -> None:
