@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QMenu,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QSlider,
     QVBoxLayout,
     QWidget,
@@ -180,6 +181,7 @@ class CurvesPanel(QWidget):
         self._export.clicked.connect(self.ask_where_to_save)
         self._overlay_legend = QLabel()
         self._overlay_legend.setTextFormat(Qt.TextFormat.RichText)
+        self._overlay_legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         label = QLabel("&Smoothing")
         label.setBuddy(self._slider)
         bar = QHBoxLayout()

@@ -27,12 +27,12 @@ class RunFeed(QObject):
         outcome: how it stands; None until that is known.
 
     Signals:
-        updated: the record or the state is new.
-        ended: the run is over, `outcome` says how. Not after `detach`.
+        updated: (RunId) the record or the state is new.
+        ended: (RunId) the run is over, `outcome` says how. Not after `detach`.
     """
 
-    updated = Signal()
-    ended = Signal()
+    updated = Signal(object)
+    ended = Signal(object)
 
     def __init__(self, run_id: RunId, name: str, run_folder: Path, *, start_worker: bool = False) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class RunFeed(QObject):
         self._thread.ask(what)  # type: ignore[arg-type]
         self.asked = what
         self._arrivals.clear()
-        self.updated.emit()
+        self.updated.emit(self.run_id)
 
     def time_left_s(self) -> float | None:
         """Seconds to the last step by the speed of the newest steps, or None while that is unknown."""
@@ -92,10 +92,10 @@ class RunFeed(QObject):
         if self.record.step != before:
             self._arrivals.append((self.record.step, time.monotonic()))
             del self._arrivals[:-SPEED_STEPS]
-        self.updated.emit()
+        self.updated.emit(self.run_id)
 
     def _on_ended(self, outcome: Outcome) -> None:
         self._thread.wait()
         self.outcome = outcome
-        self.ended.emit()
-        self.updated.emit()
+        self.ended.emit(self.run_id)
+        self.updated.emit(self.run_id)

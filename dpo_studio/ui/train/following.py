@@ -92,7 +92,8 @@ class RunFollower(QObject):
         job = TrainingJob(feed)
         self.jobs[run.id] = job
         job.changed.connect(self.changed)
-        job.ended.connect(lambda: self._on_job_ended(run.id))
+        # A bound method, which Qt holds weakly: a lambda would make the job own whatever owns the job.
+        job.ended.connect(self._on_any_job_ended)
         self.context.jobs.submit(job)
         self.changed.emit()
 
@@ -141,8 +142,8 @@ class RunFollower(QObject):
     def _new_feed(self, run: Run, *, start_worker: bool) -> RunFeed:
         assert self.context.project is not None
         feed = RunFeed(run.id, run.name, self.context.project.folder / run.folder, start_worker=start_worker)
-        feed.updated.connect(lambda: self._on_updated(run.id))
-        feed.ended.connect(lambda: self._on_ended(run.id))
+        feed.updated.connect(self._on_updated)
+        feed.ended.connect(self._on_ended)
         self.feeds[run.id] = feed
         return feed
 
@@ -163,9 +164,12 @@ class RunFollower(QObject):
         self._standings[run_id] = standing.Standing(feed.outcome, done, parameters)
         self.changed.emit()
 
+    def _on_any_job_ended(self) -> None:
+        for run_id in [run_id for run_id, job in self.jobs.items() if job.state == "ended"]:
+            self._on_job_ended(run_id)
+
     def _on_job_ended(self, run_id: RunId) -> None:
-        if self.jobs.pop(run_id, None) is None:
-            return
+        del self.jobs[run_id]
         feed = self.feeds.get(run_id)
         if feed is not None and feed.outcome is not None:
             self._announce(feed)

@@ -139,7 +139,7 @@ class PlotCard(QFrame):
         self._note.setWordWrap(True)
         self._note.hide()
         self.widget = _PlotWidget(wheel_zooms)
-        self.widget.setMinimumHeight(130)
+        self.widget.setMinimumHeight(150)
         self._lines: dict[Line, pg.PlotDataItem] = {}
         self._faint: dict[Line, pg.PlotDataItem] = {}
         self._overlays: list[pg.PlotDataItem] = []

@@ -74,7 +74,7 @@ class RunView(QWidget):
             self._waiting = waiting
             self.refresh()
 
-    def refresh(self) -> None:
+    def refresh(self, _run_id: object = None) -> None:
         """Show what is new in the feed."""
         if self.feed is None or self._run is None:
             return
