@@ -192,6 +192,10 @@ def _answers(
         yield event
 
 
+def _adapter_of(project: Project, policy: Policy) -> Path | None:
+    return None if policy.adapter is None else project.folder / policy.adapter
+
+
 def train(project: Project, policy: Policy, report: Report, *, seed: int = 0) -> tuple[Run, list[events.Event]]:
     """Train with the recommended settings in a worker process; the run and all it said.
 
