@@ -20,12 +20,12 @@ def download(repository: str, *, on_stage: Callable[[str], None] = lambda stage:
     Raises:
         UserError: there is no such model, it is gated, it has no safetensors, no network, or a full disk.
     """
-    import httpx
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
         HFValidationError,
+        HTTPError,  # of whichever library it speaks through
         LocalEntryNotFoundError,
         OfflineModeIsEnabled,
         RepositoryNotFoundError,
@@ -46,7 +46,7 @@ def download(repository: str, *, on_stage: Callable[[str], None] = lambda stage:
             f"There is no model called {repository} on the Hub, and no such folder or file here.",
             'Check the name; a private model needs "hf auth login" first.',
         ) from error
-    except (OfflineModeIsEnabled, LocalEntryNotFoundError, HfHubHTTPError, httpx.HTTPError, ConnectionError) as error:
+    except (OfflineModeIsEnabled, LocalEntryNotFoundError, HfHubHTTPError, HTTPError, ConnectionError) as error:
         return _cached(repository, error)
     except OSError as error:
         raise UserError(
