@@ -22,6 +22,10 @@ SPEED_STEPS = 20
 class RunFeed(QObject):
     """Follows one run from the first line it ever said. Live runs and old ones are the same to it.
 
+    Args:
+        start_worker: start its worker when it begins.
+        lives: the run trains (or will, once begun); False for one that is only read again.
+
     Attributes:
         record: what it has said.
         outcome: how it stands; None until that is known.
@@ -34,7 +38,9 @@ class RunFeed(QObject):
     updated = Signal(object)
     ended = Signal(object)
 
-    def __init__(self, run_id: RunId, name: str, run_folder: Path, *, start_worker: bool = False) -> None:
+    def __init__(
+        self, run_id: RunId, name: str, run_folder: Path, *, start_worker: bool = False, lives: bool = False
+    ) -> None:
         super().__init__()
         self.run_id = run_id
         self.name = name
@@ -47,6 +53,7 @@ class RunFeed(QObject):
         self._thread.events_read.connect(self._on_events)
         self._thread.ended_with.connect(self._on_ended)
         self.begun = False
+        self.lives = lives or start_worker
         # A QThread must not go while it runs: whoever drops this feed waits the blink it takes to end.
         weakref.finalize(self, self._thread.detach)
 
@@ -63,7 +70,8 @@ class RunFeed(QObject):
 
     @property
     def live(self) -> bool:
-        return self.begun and self.outcome is None
+        """Whether it trains now, as far as is known."""
+        return self.lives and self.begun and self.outcome is None
 
     def ask(self, what: str) -> None:
         """Pause, go on ("run") or stop-and-keep. Raises UserError when the folder cannot be written."""

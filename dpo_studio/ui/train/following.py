@@ -48,16 +48,20 @@ class RunFollower(QObject):
         """Let go of the runs before, look at those of `context.project`, and follow the ones that live."""
         self._let_go()
         self._standings = {}
-        self.read()
-        for run in self.runs:
-            now = self._standings[run.id]
-            if now.done is not None:
+        self.look()
+
+    def look(self) -> None:
+        """Look at the runs anew: adopt what ended without us, follow what was started elsewhere."""
+        self._read()
+        for run in list(self.runs):
+            now = self._standings.get(run.id)
+            if now is not None and now.done is not None:
                 self._adopt(run.id, now.done)
-            if now.outcome.state == "running":
+            if now is not None and now.outcome.state == "running" and run.id not in self.feeds:
                 self.follow(run, start_worker=False)
         self.changed.emit()
 
-    def read(self) -> None:
+    def _read(self) -> None:
         """Read the rows anew, and how those runs stand that could have moved without us."""
         project = self.context.project
         self.runs = [] if project is None else runs.all_runs(project)
@@ -71,7 +75,7 @@ class RunFollower(QObject):
         """The run of this id, as the database has it."""
         found = next((run for run in self.runs if run.id == run_id), None)
         if found is None and run_id is not None and self.context.project is not None:
-            self.read()
+            self._read()
             found = next((run for run in self.runs if run.id == run_id), None)
         return found
 
@@ -88,7 +92,7 @@ class RunFollower(QObject):
         old = self.feeds.pop(run.id, None)
         if old is not None:
             old.detach()
-        feed = self._new_feed(run, start_worker=start_worker)
+        feed = self._new_feed(run, start_worker=start_worker, lives=True)
         job = TrainingJob(feed)
         self.jobs[run.id] = job
         job.changed.connect(self.changed)
@@ -101,7 +105,7 @@ class RunFollower(QObject):
         """The run's feed; an old run is read when it is first asked for."""
         feed = self.feeds.get(run.id)
         if feed is None:
-            feed = self._new_feed(run, start_worker=False)
+            feed = self._new_feed(run)
             feed.begin()
         return feed
 
@@ -139,9 +143,10 @@ class RunFollower(QObject):
         for job in sorted(jobs, key=lambda job: job.state != "waiting"):
             job.finish()
 
-    def _new_feed(self, run: Run, *, start_worker: bool) -> RunFeed:
+    def _new_feed(self, run: Run, *, start_worker: bool = False, lives: bool = False) -> RunFeed:
         assert self.context.project is not None
-        feed = RunFeed(run.id, run.name, self.context.project.folder / run.folder, start_worker=start_worker)
+        folder = self.context.project.folder / run.folder
+        feed = RunFeed(run.id, run.name, folder, start_worker=start_worker, lives=lives)
         feed.updated.connect(self._on_updated)
         feed.ended.connect(self._on_ended)
         self.feeds[run.id] = feed

@@ -96,7 +96,10 @@ class TrainPage(Page):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        if self.built and self._data_is_old:
+        if not self.built:
+            return
+        self.follower.look()
+        if self._data_is_old:
             self._show_data()
 
     # -- what a person does ----------------------------------------------------------------------
@@ -168,9 +171,7 @@ class TrainPage(Page):
             self._show_overlays()
 
     def _on_runs_changed(self) -> None:
-        self.follower.read()
-        if self.built:
-            self._show_list()
+        self.follower.look()
 
     def _on_policies_changed(self) -> None:
         if self.built:

@@ -264,6 +264,8 @@ def state_of(feed: RunFeed, *, waiting: bool) -> str:
         return "waiting"
     if feed.outcome is not None:
         return feed.outcome.state
+    if not feed.live:
+        return "reading"
     return "paused" if feed.asked == "pause" else "running"
 
 

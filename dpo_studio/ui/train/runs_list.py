@@ -21,6 +21,7 @@ STATE_WORDS = {
     "waiting": ("○", "waiting its turn"),
     "running": ("●", "running"),
     "paused": ("‖", "paused"),
+    "reading": ("…", "reading"),
     "finished": ("✓", "finished"),
     "stopped": ("✓", "stopped early"),
     "failed": ("✕", "failed"),
