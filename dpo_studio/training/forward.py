@@ -137,8 +137,9 @@ class Scorer:
         return (logits.gather(1, targets.unsqueeze(1)).squeeze(1) - logits.logsumexp(dim=1)).sum()
 
 
-#: Most that a summed log-probability may differ between the two ways, in nats per token.
-_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.06, torch.float16: 0.02}
+#: Most that a summed log-probability may differ between the two ways, in nats, times the root of its tokens. On the
+#: starter model in bf16 rounding alone makes it 0.08; a mask that hides the prompt makes it several nats a token.
+_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.2, torch.float16: 0.05}
 
 
 def choose_scorer(model: Any, examples: Sequence[Example]) -> tuple[Scorer, list[Notice]]:
@@ -157,5 +158,5 @@ def choose_scorer(model: Any, examples: Sequence[Example]) -> tuple[Scorer, list
 def _agrees(model: Any, example: Example) -> bool:
     shared, alone = (Scorer(model, shared=way).logps([example])[0] for way in (True, False))
     lengths = torch.tensor([max(1, len(ids)) for ids in example.completions], device=shared.device)
-    allowed = _TOLERANCE.get(next(model.parameters()).dtype, 0.06)
+    allowed = _TOLERANCE.get(next(model.parameters()).dtype, 0.2)
     return bool(((shared - alone).abs() <= allowed * lengths.sqrt() + allowed).all())
