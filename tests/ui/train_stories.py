@@ -44,7 +44,7 @@ def started(*, first_step: int = 0, steps: int = STEPS) -> events.RunStarted:
         held_out_groups=4,
         device="cpu",
         dtype="bfloat16",
-        parameters=139_398_336,
+        parameters=134_515_008,
         trainable_parameters=4_884_480,
         first_step=first_step,
     )

@@ -130,7 +130,7 @@ def _legend(painter: QPainter, box: QRectF, spec: PlotSpec) -> None:
         text = f"{'─' if line.source == 'train' else '─●'} {line.label}"
         font = QFont(painter.font())
         font.setPixelSize(12)
-        width = QFontMetricsF(font).horizontalAdvance(text) + 14
+        width = QFontMetricsF(font).horizontalAdvance(text) + (14 if line.label else 4)
         right -= width
         where = QRectF(right, box.top(), width, box.height())
         _text(painter, where, text, theme.current().series[line.colour], pixels=12)

@@ -35,7 +35,7 @@ from .readings import Reading
 from .record import RunRecord
 
 REPAINT_EVERY_MS = 50
-TWO_COLUMNS_FROM = 880
+TWO_COLUMNS_FROM = 760
 STRONGEST_SMOOTHING = 95
 #: Which of the theme's series colours other runs take, in turn: those that the run's own lines leave free.
 OVERLAY_COLOURS = (2, 5)

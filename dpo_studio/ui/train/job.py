@@ -11,7 +11,13 @@ from .feed import RunFeed
 
 
 class TrainingJob(Job):
-    """One run's turn on the accelerator. Cancelling it stops the run and keeps what it learnt."""
+    """One run's turn on the accelerator. Cancelling it stops the run and keeps what it learnt.
+
+    Attributes:
+        outlives_window: its worker goes on when the window closes.
+    """
+
+    outlives_window = True
 
     def __init__(self, feed: RunFeed, parent: QObject | None = None) -> None:
         super().__init__(f"training {feed.name}", parent)

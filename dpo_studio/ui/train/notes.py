@@ -51,10 +51,11 @@ def _facts(run: Run, record: RunRecord) -> list[str]:
     lines = []
     started = record.started
     if started is not None:
-        trained, all_of_it = started.trainable_parameters / 1e6, started.parameters / 1e6
+        trained, base = started.trainable_parameters / 1e6, started.parameters / 1e6
         lines.append(
-            f"{started.groups:,} rankings trained it, {started.held_out_groups:,} measured it; {trained:,.1f} M of "
-            f"{all_of_it:,.0f} M parameters were trained, on {started.device} in {started.dtype}."
+            f"{started.groups:,} rankings trained it, {started.held_out_groups:,} measured it; an adapter of "
+            f"{trained:,.1f} M parameters was trained on a model of {base:,.0f} M, "
+            f"on {started.device} in {started.dtype}."
         )
     method = METHOD_SENTENCES.get(str(run.settings.get("method")))
     values = [method[0]] if method else []

@@ -26,7 +26,7 @@ Source = Literal["train", "held_out"]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a plot. `colour` is an index into the theme's series colours."""
+    """One line of a plot. `colour` is an index into the theme's series colours; an empty label shares the next one."""
 
     metric: str
     source: Source
@@ -58,10 +58,10 @@ PLOTS: tuple[PlotSpec, ...] = (
         "Implicit reward",
         "How much likelier the best and the worst answers became.",
         (
-            Line("reward_best", "train", "best", 0),
-            Line("reward_best", "held_out", "held out", 1),
-            Line("reward_worst", "train", "worst", 3),
-            Line("reward_worst", "held_out", "held out", 4),
+            Line("reward_best", "train", "", 0),
+            Line("reward_best", "held_out", "best", 1),
+            Line("reward_worst", "train", "", 3),
+            Line("reward_worst", "held_out", "worst", 4),
         ),
         level=0.0,
     ),
@@ -98,7 +98,7 @@ class _PlotWidget(pg.PlotWidget):
         self._wheel_zooms = wheel_zooms
 
     def sizeHint(self) -> QSize:
-        return QSize(320, 150)
+        return QSize(320, 118)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         if self._wheel_zooms() or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
@@ -127,6 +127,7 @@ class PlotCard(QFrame):
         self._title.setProperty("role", "subheading")
         self._sentence = QLabel(spec.sentence)
         self._sentence.setProperty("role", "muted")
+        self._sentence.setWordWrap(True)
         self._sentence.setTextFormat(Qt.TextFormat.RichText)
         self._sentence.setToolTip(spec.sentence)
         self._legend = QLabel()
@@ -139,7 +140,7 @@ class PlotCard(QFrame):
         self._note.setWordWrap(True)
         self._note.hide()
         self.widget = _PlotWidget(wheel_zooms)
-        self.widget.setMinimumHeight(150)
+        self.widget.setMinimumHeight(118)
         self._lines: dict[Line, pg.PlotDataItem] = {}
         self._faint: dict[Line, pg.PlotDataItem] = {}
         self._overlays: list[pg.PlotDataItem] = []
@@ -199,7 +200,9 @@ class PlotCard(QFrame):
         self._cross.setVisible(step >= 0)
         if step < 0:
             self._sentence.setText(self.spec.sentence)
+            self._sentence.setMinimumHeight(0)
             return
+        self._sentence.setMinimumHeight(self._sentence.height())  # so that nothing moves under the pointer
         self._cross.setPos(step)
         texts = [_value_at(record, line, int(step)) for line in self.spec.lines]
         self._sentence.setText(f"Step {step:.0f}: " + " &nbsp; ".join(text for text in texts if text))
@@ -290,7 +293,8 @@ class PlotCard(QFrame):
         super().leaveEvent(event)
 
     def _legend_text(self) -> str:
-        return " &nbsp; ".join(_coloured(line, line.label) for line in self.spec.lines)
+        parts = [_coloured(line, line.label) + (" &nbsp; " if line.label else "") for line in self.spec.lines]
+        return "".join(parts).removesuffix(" &nbsp; ")
 
 
 def _value_at(record: RunRecord, line: Line, step: int) -> str:
