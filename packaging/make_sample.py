@@ -25,7 +25,7 @@ from dpo_studio.store import Project, completions, policies, prompts, rankings
 
 ROOT = Path(__file__).resolve().parent.parent
 TOGETHER = 4
-RANKED, WITHOUT_ANSWERS = 40, 4
+RANKED, WITHOUT_ANSWERS = 54, 4
 SAMPLING = SamplingSettings(k=4, max_new_tokens=200)
 NOTE = "Ranked by counting sentences, as the guideline says."
 

@@ -205,6 +205,10 @@ class SettingsForm(QWidget):
         box.hide()
         return box
 
+    def number_field(self, name: str) -> QLineEdit:
+        """The field of one of the numbers, by its name in SamplingSettings."""
+        return self._fields[name]
+
     def _build_numbers(self) -> QWidget:
         box = QWidget()
         grid = QGridLayout(box)
