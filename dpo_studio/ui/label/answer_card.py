@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QUrl, Signal
+from PySide6.QtCore import QPoint, Qt, QUrl, Signal
 from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from dpo_studio.core.types import Completion
 from dpo_studio.ui import theme
@@ -16,20 +16,27 @@ _MARGIN, _GAP, _BORDER = 12, 8, 2
 
 
 class AnswerCard(QFrame):
-    """An answer that can be chosen by a click.
+    """An answer that can be chosen by a click, and dragged by its head or its edges.
 
     Signals:
         chosen: the card was clicked.
+        dragged: (point) it is dragged and is at this point of the screen.
+        dropped: (point, strong) it was let go there, with Shift held or not.
         link_clicked: (url) a link in the answer was clicked; nothing was opened.
     """
 
     chosen = Signal()
+    dragged = Signal(QPoint)
+    dropped = Signal(QPoint, bool)
     link_clicked = Signal(QUrl)
 
     def __init__(self, number: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.number = number
         self.completion: Completion | None = None
+        self._draggable = False
+        self._held: QPoint | None = None
+        self._in_air = False
         self.setProperty("role", "card")
         self._key = _label("key", str(number % 10) if number <= 10 else "·")
         self._place = _label("badge")
@@ -99,13 +106,42 @@ class AnswerCard(QFrame):
         around = 2 * _MARGIN + 2 * _BORDER
         return self._head.sizeHint().height() + _GAP + self.reader.height_for(width - around) + around
 
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        super().mouseReleaseEvent(event)
-        if self.rect().contains(event.position().toPoint()):
-            self.chosen.emit()
+    def set_draggable(self, draggable: bool) -> None:
+        """Whether there is an order that the card can be dragged into."""
+        self._draggable = draggable
+        self.setCursor(Qt.CursorShape.OpenHandCursor if draggable else Qt.CursorShape.ArrowCursor)
+        self._key.setToolTip("Drag it onto another answer, or into the order below." if draggable else "")
+
+    def let_go(self) -> None:
+        """Forget that the mouse holds the card."""
+        self._held, self._in_air = None, False
+        self.set_draggable(self._draggable)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         event.accept()
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._held, self._in_air = event.position().toPoint(), False
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._held is None or not self._draggable:
+            return
+        at = event.position().toPoint()
+        if self._in_air or (at - self._held).manhattanLength() >= QApplication.startDragDistance():
+            if not self._in_air:
+                self.setCursor(Qt.CursorShape.ClosedHandCursor)
+            self._in_air = True
+            self.dragged.emit(self.mapToGlobal(at))
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        event.accept()
+        at, held, in_air = event.position().toPoint(), self._held, self._in_air
+        if held is None or event.button() != Qt.MouseButton.LeftButton:
+            return
+        self.let_go()
+        if in_air:
+            self.dropped.emit(self.mapToGlobal(at), bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
+        elif self.rect().contains(at):
+            self.chosen.emit()
 
 
 def _label(role: str, text: str = "") -> QLabel:

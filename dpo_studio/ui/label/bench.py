@@ -10,11 +10,14 @@ from dpo_studio.store import Project
 from dpo_studio.ui import theme
 
 from . import statistics
+from .dragging import Dragging
 from .flags import FlagMenu
+from .guideline import GuidelinePanel
 from .head import Head
 from .history_strip import HistoryStrip
 from .item_stack import ItemStack
-from .panels import GuidelinePanel, LinkBanner, OrderBar
+from .order_bar import OrderBar
+from .panels import LinkBanner
 from .session import Item
 from .writing import NoteRow, WritingPanel
 
@@ -44,6 +47,7 @@ class Bench(QWidget):
         self.order_bar = OrderBar()
         self.history = HistoryStrip()
         self.flags = FlagMenu(self)
+        self.dragging = Dragging(self.stack, self.order_bar.tray, self)
         self.guideline_wanted: bool | None = None
         self._warned_at = -1
         body = QHBoxLayout()
@@ -63,13 +67,16 @@ class Bench(QWidget):
     def forget(self) -> None:
         """Let go of what belongs to a project, for another one."""
         self.stack.forget()
+        self.guideline.end()
         self.guideline_wanted, self._warned_at = None, -1
 
     def show_item(self, item: Item) -> None:
         """Put an item on screen, at once when it was prepared."""
+        self.dragging.cancel()
         self.stack.show_item(item)
         self.head.buttons["differences"].setChecked(self.stack.view.compares)
         self._show_around(item)
+        self.writing.show_unfinished(item.unfinished)
         self.note.show_note(item.note)
 
     def show_empty(self, project: Project | None) -> None:
@@ -82,7 +89,7 @@ class Bench(QWidget):
         )
         self._show_around(None)
         self.note.hide()
-        self.guideline.hide()
+        self.guideline.setVisible(self.guideline.is_edited)
 
     def show_order(self, item: Item | None) -> None:
         """Show how far the order of the item on screen has come."""
@@ -106,8 +113,9 @@ class Bench(QWidget):
         if shown is None:
             shown = numbers.done < GUIDED_LABELS and bool(project.guideline)
         self.guideline.show_text(project.guideline)
-        self.guideline.setVisible(shown and item is not None)
-        self.head.buttons["guideline"].setChecked(shown and item is not None)
+        shown = (shown and item is not None) or self.guideline.is_edited
+        self.guideline.setVisible(shown)
+        self.head.buttons["guideline"].setChecked(shown)
 
     def _show_around(self, item: Item | None) -> None:
         self.writing.hide()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QRect, QUrl, Signal
+from PySide6.QtCore import QPoint, QRect, QUrl, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
 
@@ -22,10 +22,14 @@ class CardGrid(QScrollArea):
 
     Signals:
         chosen: (position) the answer at this position, from 0, was clicked.
+        dragged: (position, point) an answer is dragged and is at this point of the screen.
+        dropped: (position, point, strong) it was let go there, with Shift held or not.
         link_clicked: (url) a link in an answer was clicked.
     """
 
     chosen = Signal(int)
+    dragged = Signal(int, QPoint)
+    dropped = Signal(int, QPoint, bool)
     link_clicked = Signal(QUrl)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -50,10 +54,16 @@ class CardGrid(QScrollArea):
         for card, answer in zip(self.cards, answers, strict=False):
             card.set_answer(answer)
             card.show_rank(None)
+            card.set_draggable(len(answers) > 2)
         for position, card in enumerate(self.cards):
             card.setVisible(position < self._shown)
         self.verticalScrollBar().setValue(0)
         self.arrange()
+
+    def let_go(self) -> None:
+        """Forget the card that the mouse holds."""
+        for card in self.shown_cards:
+            card.let_go()
 
     def scroll_all(self, pages: float) -> None:
         """Scroll every answer, and the cards where not all fit, by this share of what is visible."""
@@ -91,6 +101,8 @@ class CardGrid(QScrollArea):
         position = len(self.cards)
         card = AnswerCard(position + 1, self._inside)
         card.chosen.connect(lambda: self.chosen.emit(position))
+        card.dragged.connect(lambda point: self.dragged.emit(position, point))
+        card.dropped.connect(lambda point, strong: self.dropped.emit(position, point, strong))
         card.link_clicked.connect(self.link_clicked)
         self.cards.append(card)
 

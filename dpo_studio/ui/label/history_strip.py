@@ -11,7 +11,7 @@ from dpo_studio.store import Project, completions, policies, rankings
 
 from .session import described
 
-_MOST, _BUTTON_WIDTH, _GAP, _PADDING = 14, 160, 4, 4
+_MOST, _LEAST_WIDTH, _CHARACTERS, _GAP, _PADDING = 14, 160, 18, 4, 4
 
 
 class HistoryStrip(QFrame):
@@ -35,13 +35,13 @@ class HistoryStrip(QFrame):
         layout.setContentsMargins(12, _PADDING, _PADDING, _PADDING)
         layout.setSpacing(_GAP)
         layout.addWidget(self._title)
+        layout.addSpacing(8)
         layout.addWidget(self._none)
         self.buttons: list[QPushButton] = []
         for number in range(_MOST):
             button = QPushButton()
             button.setProperty("role", "ghost")
             button.setCheckable(True)
-            button.setFixedWidth(_BUTTON_WIDTH)
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.clicked.connect(lambda _checked, place=number: self._on_clicked(place))
             button.hide()
@@ -77,10 +77,15 @@ class HistoryStrip(QFrame):
     def _show_what_fits(self) -> None:
         self._none.setVisible(not self.rankings)
         self.setFixedHeight(2 * self.fontMetrics().lineSpacing() + 2 * _PADDING + 22)
-        room = self.width() - self._title.sizeHint().width() - 18
-        fits = min(len(self.rankings), max(1, room // (_BUTTON_WIDTH + _GAP)))
+        room = self.width() - self._title.sizeHint().width() - 26
+        width = self._button_width()
+        fits = min(len(self.rankings), max(1, room // (width + _GAP)))
         for number, button in enumerate(self.buttons):
+            button.setFixedWidth(width)
             button.setVisible(number < fits)
+
+    def _button_width(self) -> int:
+        return max(_LEAST_WIDTH, _CHARACTERS * self.fontMetrics().averageCharWidth())
 
     def _read_groups(self, project: Project) -> None:
         wanted = [ranking.group_id for ranking in self.rankings]
@@ -91,7 +96,7 @@ class HistoryStrip(QFrame):
     def _fill(self, button: QPushButton, ranking: Ranking, group: Group | None, names: dict[int, Policy]) -> None:
         words = described(ranking)
         title = "" if group is None else group.prompt.title
-        room = _BUTTON_WIDTH - 26
+        room = self._button_width() - 26
         elided = button.fontMetrics().elidedText(title, Qt.TextElideMode.ElideRight, room)
         order = button.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, room)
         button.setText(f"{order}\n{elided}".replace("&", "&&"))

@@ -1,4 +1,4 @@
-"""The keys of one judgement as a state machine, without Qt: which answers were placed, in what order.
+"""The keys and drops of one judgement as a state machine, without Qt: which answers were placed, in what order.
 
 Positions are those on screen, from 0. Turning them into the group's own order is `session`'s work.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from .drops import Beside, Insert, Out, Target
 
 BETTER, EQUAL, WRITTEN = " ≻ ", " = ", "✎"
 
@@ -26,12 +28,27 @@ class Response:
     hint: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    """Everything that a drop can change, so that it can be taken back."""
+
+    buckets: Buckets
+    strong: frozenset[int]
+    ties_meant: bool
+    waits_for_tie: bool
+    earlier: bool
+
+
+_ALL_PLACED = "All answers are placed: Enter saves the order, Backspace takes the last step back."
+
+
 class OrderEntry:
     """An order in the making over `size` answers.
 
     Two answers take one key. More take the positions from best to worst: the last is implied as long
     as "=" was not pressed; once it was, every answer has to be placed, or Enter says that the rest
-    are worse in an order nobody knows.
+    are worse in an order nobody knows. A drop places one answer and never finishes: the person looks
+    at what was built and presses Enter.
 
     Attributes:
         size: answers on screen.
@@ -47,6 +64,7 @@ class OrderEntry:
         self._strong: set[int] = set()
         self._ties_meant = False
         self._earlier = False
+        self._drops: list[tuple[_State, Buckets]] = []  # what was before each drop, and what it made
 
     @classmethod
     def of_earlier(cls, size: int, buckets: Sequence[Sequence[int]], *, strength: int = 1) -> OrderEntry:
@@ -95,6 +113,8 @@ class OrderEntry:
         if not 0 <= position < self.size:
             return Response(hint=f"There are {self.size} answers: press 1 to {self.size}.")
         self._begin_anew()
+        if not self.unplaced:
+            return Response(hint=_ALL_PLACED)
         if self.rank_of(position) is not None:
             return Response(hint=f"{position + 1} is placed already; Backspace takes the last one back.")
         if self.waits_for_tie and self._buckets:
@@ -119,6 +139,8 @@ class OrderEntry:
         if self.is_pair:
             self._buckets, self._strong = [[0, 1]], set()
             return Response(done=True)
+        if not self.unplaced:
+            return Response(hint=_ALL_PLACED)
         self.waits_for_tie = bool(self._buckets) and not self.waits_for_tie
         self._ties_meant = True
         return Response()
@@ -130,8 +152,38 @@ class OrderEntry:
             return Response(hint="Press the number of the best answer first, or Space to skip.")
         return Response(done=True)
 
+    def drop(self, position: int, target: Target, *, strong: bool = False) -> Response:
+        """Put an answer where it was dropped; the others keep their order.
+
+        As with the keys, the last one is implied as long as no tie was meant.
+        """
+        if position == getattr(target, "other", None):
+            return Response()
+        before = self._state()
+        buckets = [list(bucket) for bucket in self._buckets]
+        if isinstance(target, Beside) and self.rank_of(target.other) is None:
+            buckets.append([target.other])
+        ties = _put(buckets, position, target)
+        buckets = [bucket for bucket in buckets if bucket]
+        if buckets == self._buckets and not strong:
+            return Response()
+        self._buckets, self._earlier, self.waits_for_tie = buckets, False, False
+        self._ties_meant = (self._ties_meant or ties) and bool(buckets)
+        if isinstance(target, Out):
+            self._strong.discard(position)
+        elif strong:
+            self._strong.add(position)
+        left = self.unplaced
+        if len(left) == 1 and not self._ties_meant and not isinstance(target, Out):
+            self._buckets.append(list(left))
+        self._drops.append((before, self.buckets))
+        return Response()
+
     def take_back(self) -> Response:
-        """Backspace: the last "=" or number goes."""
+        """Backspace: the last "=", number or drop goes."""
+        if self._drops and not self.waits_for_tie and self.buckets == self._drops[-1][1]:
+            self._restore(self._drops.pop()[0])
+            return Response()
         self._earlier = False
         if self.waits_for_tie:
             self.waits_for_tie = False
@@ -155,10 +207,37 @@ class OrderEntry:
             return words + BETTER + "…"
         return words
 
+    def _state(self) -> _State:
+        strong = frozenset(self._strong)
+        return _State(self.buckets, strong, self._ties_meant, self.waits_for_tie, self._earlier)
+
+    def _restore(self, state: _State) -> None:
+        self._buckets, self._strong = [list(bucket) for bucket in state.buckets], set(state.strong)
+        self._ties_meant, self.waits_for_tie, self._earlier = state.ties_meant, state.waits_for_tie, state.earlier
+
     def _begin_anew(self) -> None:
         if self._earlier:
             self._buckets, self._strong = [], set()
             self._ties_meant = self._earlier = False
+
+
+def _put(buckets: list[list[int]], position: int, target: Target) -> bool:
+    """Move a position within buckets, leaving an empty one where it stood alone; True when it now ties."""
+    if isinstance(target, Insert):
+        place, ties = target.place, False
+    elif isinstance(target, Beside):
+        place = next(place for place, bucket in enumerate(buckets) if target.other in bucket)
+        place, ties = place + (target.side > 0), target.side == 0
+    for bucket in buckets:
+        if position in bucket:
+            bucket.remove(position)
+    if isinstance(target, Out):
+        return False
+    if ties:
+        buckets[place].append(position)
+    else:
+        buckets.insert(place, [position])
+    return ties
 
 
 def order_text(buckets: Iterable[Iterable[int]], *, written: bool = False) -> str:

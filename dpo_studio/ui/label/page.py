@@ -24,7 +24,8 @@ from dpo_studio.store import rankings
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.page import KeyHelp, Page
 
-from . import keys
+from . import drops, keys
+from .asides import Asides
 from .bench import Bench
 from .head import ACTIONS, KEY_HELP, palette_actions
 from .order_entry import Response
@@ -56,18 +57,17 @@ class LabelPage(Page):
 
     def build(self) -> None:
         bench = self.bench = Bench(self.run)
+        self.asides = Asides(self.context, bench, lambda: self.item, self.setFocus)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(bench)
         self._palette = palette_actions(self.run, self)
         bench.stack.chosen.connect(self._on_chosen)
         bench.stack.empty.wanted.connect(self.context.page_wanted)
-        bench.flags.changed.connect(self._on_flags)
+        bench.dragging.dropped.connect(self._on_dropped)
+        bench.order_bar.tray.pressed.connect(self._on_chosen)
+        bench.order_bar.save_wanted.connect(self._on_save_wanted)
         bench.link.closed.connect(self.setFocus)
-        bench.writing.used.connect(self._on_written)
-        bench.writing.cancelled.connect(self._close_writing)
-        bench.note.changed.connect(self._on_note)
-        bench.note.finished.connect(self.setFocus)
         bench.history.wanted.connect(self._on_history)
         self._start()
 
@@ -87,6 +87,8 @@ class LabelPage(Page):
 
     def leave(self) -> None:
         self.stopwatch.pause()
+        if self.built:
+            self.asides.leave()
         if self.session is not None and self.context.project is not None:
             try:
                 self.session.stash()
@@ -123,10 +125,10 @@ class LabelPage(Page):
                 "all_bad": lambda: self._save("all_bad"),
                 "differences": self._show_difference,
                 "lengths": self._toggle_lengths,
-                "write": self._begin_writing,
+                "write": self.asides.begin_writing,
                 "note": self.bench.note.begin,
-                "flags": self._show_flags,
-                "guideline": self._toggle_guideline,
+                "flags": self.asides.ask_flags,
+                "guideline": self.asides.toggle_guideline,
             }[action]()
 
     @property
@@ -193,7 +195,9 @@ class LabelPage(Page):
             self._back_to_queue()
 
     def _on_escape(self) -> bool:
-        if self.bench.link.isVisible():
+        if self.bench.dragging.cancel():
+            self.bench.order_bar.say(self._what_now())
+        elif self.bench.link.isVisible():
             self.bench.link.close_banner()
         elif self.item is not None and self.item.earlier is not None:
             self._back_to_queue()
@@ -205,6 +209,16 @@ class LabelPage(Page):
         if self.item is not None:
             self.setFocus()
             self._on_response(self.item.entry.press(position))
+
+    def _on_dropped(self, position: int, target: drops.Target, strong: bool) -> None:
+        if self.item is not None:
+            self.setFocus()
+            self._on_response(self.item.entry.drop(position, target, strong=strong))
+
+    def _on_save_wanted(self) -> None:
+        self.setFocus()
+        if self.item is not None:
+            self._on_enter()
 
     def _on_response(self, response: Response) -> None:
         self.bench.show_order(self.item)
@@ -271,9 +285,11 @@ class LabelPage(Page):
             return "An earlier label. A number begins a new order, Esc goes back to the queue."
         if item.entry.is_pair and not item.written:
             return "1 or 2 is better  ·  = tie  ·  X both bad  ·  Space skips"
+        if not item.entry.unplaced:
+            return "Enter saves this order  ·  Backspace takes the last step back"
         if item.entry.buckets or item.written:
             return "Enter: the rest are worse  ·  = ties the next  ·  Backspace takes back"
-        return f"1 to {item.entry.size} from best to worst  ·  X all bad  ·  Space skips"
+        return f"1 to {item.entry.size} from best to worst, or drag  ·  X all bad  ·  Space skips"
 
     # The rest of the actions.
 
@@ -283,41 +299,6 @@ class LabelPage(Page):
 
     def _toggle_lengths(self) -> None:
         self.bench.head.buttons["lengths"].setChecked(self.bench.stack.toggle_tokens())
-
-    def _toggle_guideline(self) -> None:
-        self.bench.guideline_wanted = not self.bench.guideline.isVisibleTo(self)
-        self.bench.show_numbers(self.context.project, self.item)
-
-    def _begin_writing(self) -> None:
-        assert self.item is not None
-        buckets = self.item.entry.buckets
-        best = self.item.shown[buckets[0][0]].text if buckets else ""
-        self.bench.writing.begin(self.item.written or best)
-
-    def _on_written(self, text: str) -> None:
-        if self.item is not None:
-            self.item.write(text)
-            self.bench.show_order(self.item)
-        self._close_writing()
-        if self.item is not None and self.item.written:
-            self.bench.order_bar.say("Yours is first. Place the others too, or press Enter to save.")
-
-    def _close_writing(self) -> None:
-        self.bench.writing.hide()
-        self.setFocus()
-
-    def _on_note(self, text: str) -> None:
-        if self.item is not None:
-            self.item.note = text
-
-    def _show_flags(self) -> None:
-        assert self.item is not None
-        self.bench.flags.ask(self.item.flags, self.bench.head.buttons["flags"])
-
-    def _on_flags(self, flags: tuple[str, ...]) -> None:
-        if self.item is not None:
-            self.item.flags = flags
-            self.bench.order_bar.show_item(self.item)
 
     def _on_history(self, ranking: Ranking) -> None:
         assert self.session is not None

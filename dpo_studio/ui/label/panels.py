@@ -1,101 +1,12 @@
-"""What stands around the answers: the order so far, the guideline, a link to confirm, the empty page."""
+"""What stands around the answers: a link to confirm, the empty page; and how labels and buttons are made."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
-
-from dpo_studio.ui import theme
-
-from . import markdown
-from .reader import Reader
-from .session import Item
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 _OPENABLE = ("http", "https", "mailto")
-
-
-class OrderBar(QFrame):
-    """The order so far, always in sight, with flags and the last word about what a key did."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setProperty("role", "strip")
-        self._order = label("subheading")
-        self._order.setAccessibleName("Order so far")
-        self._marks = label("badge")
-        self._notice = label("muted")
-        self._notice.setAccessibleName("Message")
-        self._notice.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(12, 8, 12, 8)
-        layout.setSpacing(12)
-        layout.addWidget(self._order)
-        layout.addWidget(self._marks)
-        layout.addWidget(self._notice, 1)
-
-    @property
-    def notice(self) -> str:
-        return self._notice.text()
-
-    @property
-    def order(self) -> str:
-        return self._order.text()
-
-    def show_item(self, item: Item | None) -> None:
-        """Show the order and the marks of the item as they stand."""
-        self.setVisible(item is not None)
-        if item is None:
-            return
-        words = item.entry.text()
-        if item.entry.is_earlier and item.earlier is not None and item.earlier.kind != "ranking":
-            words = {"skip": "Skipped", "all_bad": "All bad"}.get(item.earlier.kind, words)
-        self._order.setText(words or "No order yet")
-        theme.set_role(self._order, "subheading" if words else "muted")
-        marks = [*item.flags]
-        if item.entry.strength > 1:
-            marks.insert(0, "much better")
-        self._marks.setText("  ·  ".join(marks))
-        self._marks.setVisible(bool(marks))
-
-    def say(self, text: str, *, warning: bool = False) -> None:
-        """Show a sentence beside the order."""
-        theme.set_role(self._notice, "warning" if warning else "muted")
-        self._notice.setText(text)
-        self._notice.setToolTip(text)
-
-
-class GuidelinePanel(QFrame):
-    """What "better" means in this project, in its owner's words."""
-
-    WIDTH = 280
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setProperty("role", "card")
-        self.setFixedWidth(self.WIDTH)
-        self._text: str | None = None
-        self._reader = Reader()
-        self._reader.setAccessibleName("Guideline")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(16, 12, 12, 12)
-        layout.setSpacing(8)
-        layout.addWidget(label("subheading", "What better means here"))
-        layout.addWidget(self._reader, 1)
-
-    def show_text(self, text: str) -> None:
-        """Show a guideline; an empty one says that there is none."""
-        if text == self._text:
-            return
-        self._text = text
-        self._render()
-
-    def restyle(self) -> None:
-        self._render()
-
-    def _render(self) -> None:
-        text = self._text
-        markdown.render(self._reader.document(), text or "This project has no written guideline yet.", theme.current())
 
 
 class LinkBanner(QFrame):
@@ -176,12 +87,15 @@ class EmptyPanel(QWidget):
         layout.addStretch(1)
 
     def show_state(self, *, has_project: bool, ready: int, skipped: int) -> None:
-        """Say why nothing is to be labelled."""
+        """Say why nothing is to be labelled, and offer what can be done about it."""
         actions: list[tuple[str, str]] = []
         if not has_project:
             text = "Open or make a project to label its answers."
         elif not ready:
             text, actions = "Nothing to label yet: there are no answers to compare.", [("Generate answers", "generate")]
+        elif skipped == ready:
+            text = f"All {ready:,} were skipped: click one below to label it after all, or make others."
+            actions = [("Generate more", "generate")]
         else:
             skips = f" ({skipped} skipped)" if skipped else ""
             text = f"All {ready:,} are labelled{skips}. The model can learn from them now."
@@ -214,4 +128,4 @@ def button(text: str, *, role: str = "", tip: str = "") -> QPushButton:
     return made
 
 
-__all__ = ["EmptyPanel", "GuidelinePanel", "LinkBanner", "OrderBar", "button", "label"]
+__all__ = ["EmptyPanel", "LinkBanner", "button", "label"]

@@ -6,7 +6,6 @@ was put aside (by an undo, or to look at an older label) comes back with its ans
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +14,10 @@ from dpo_studio.core import ranking as weak_orders
 from dpo_studio.core.types import Completion, CompletionId, Group, GroupId, Ranking
 from dpo_studio.store import Project, completions, rankings
 
+from .drafts import Draft, Drafts
 from .order_entry import BETTER, WRITTEN, OrderEntry, order_text
 
-_DRAFT_FACT = "label_draft"
+_LOOK_BACK = 200
 
 
 @dataclass(eq=False)
@@ -28,6 +28,7 @@ class Item:
         shown: its completions in the order in which they are shown.
         entry: the order so far, over positions in `shown`.
         written: the person's own answer, ranked above all, or "".
+        unfinished: that answer while it is still being written, or "".
         earlier: the standing judgement that is looked at again; None for one that waits in the queue.
         seconds: time it was on screen before it was put aside.
     """
@@ -38,6 +39,7 @@ class Item:
     note: str = ""
     flags: tuple[str, ...] = ()
     written: str = ""
+    unfinished: str = ""
     earlier: Ranking | None = None
     seconds: float = field(default=0.0)
 
@@ -51,8 +53,24 @@ class Item:
 
     def write(self, text: str) -> None:
         """Set the person's own answer; an empty text takes it away. The order so far stays."""
-        self.written = text.strip()
+        self.written, self.unfinished = text.strip(), ""
         self.entry.written = bool(self.written)
+
+    @property
+    def draft(self) -> Draft | None:
+        """What was written about it and is in no label yet; None when that is nothing."""
+        before = ("", ()) if self.earlier is None else (self.earlier.note, self.earlier.flags)
+        if (self.note, self.flags) == before and not self.written and not self.unfinished.strip():
+            return None
+        over = "" if self.earlier is None else self.earlier.uuid
+        return Draft(over, self.note, self.flags, self.written, self.unfinished)
+
+    def take_up(self, draft: Draft | None) -> None:
+        """Go on from a draft."""
+        if draft is not None:
+            self.note, self.flags = draft.note, draft.flags
+            self.write(draft.written)
+            self.unfinished = draft.unfinished
 
 
 class Session:
@@ -67,12 +85,20 @@ class Session:
         self.item: Item | None = None
         self._shuffler = shuffler or random.SystemRandom()
         self._ahead: list[Item] = []
+        self._drafts = Drafts(project)
         self._fetched_up_to = GroupId(0)
 
     def begin(self) -> Item | None:
-        """Show the first of the queue, unless something is on screen."""
+        """Show the first of the queue, unless something is on screen.
+
+        An earlier label comes first when the page was left while something was being written about it.
+        """
         if self.item is None:
             self._move_on()
+            over = self._drafts.over_on_screen()
+            found = next((r for r in rankings.recent(self.project, limit=_LOOK_BACK) if r.uuid == over), None)
+            if over and found is not None:
+                self.revisit(found)
         return self.item
 
     def upcoming(self) -> Item | None:
@@ -113,6 +139,7 @@ class Session:
                 note=item.note.strip(),
                 seconds=None if seconds is None else round(item.seconds + seconds, 2),
             )
+        self._drafts.drop(item.group)
         self._move_on()
         return saved
 
@@ -146,6 +173,7 @@ class Session:
     def back_to_queue(self) -> Item | None:
         """Leave an item that was looked at again, as it was."""
         if self.item is not None and self.item.earlier is not None:
+            self._drafts.drop(self.item.group)
             self._move_on()
         return self.item
 
@@ -156,14 +184,15 @@ class Session:
             self._move_on()
 
     def stash(self) -> None:
-        """Keep a note, flags or an answer of one's own that are not saved with a label yet."""
-        item = self.item
-        draft = ""
-        if item is not None and item.earlier is None and (item.note or item.flags or item.written):
-            body = {"group": item.group.uuid, "note": item.note, "flags": item.flags, "written": item.written}
-            draft = json.dumps(body, ensure_ascii=False)
-        if draft != self.project.fact(_DRAFT_FACT):
-            self.project.set_fact(_DRAFT_FACT, draft)
+        """Keep notes, flags and answers of one's own that are not saved with a label yet.
+
+        Raises:
+            UserError: the project could not be written.
+        """
+        for item in (self.item, *self._ahead):
+            if item is not None:
+                self._keep_draft(item)
+        self._drafts.write(self.item.group if self.item is not None else None)
 
     def _move_on(self) -> None:
         self.item = self.upcoming()
@@ -171,8 +200,10 @@ class Session:
 
     def _put_aside(self, coming: GroupId) -> None:
         """Make room for the group that comes on screen; what waits there comes back after it."""
-        if self.item is not None and self.item.earlier is None:
-            self._ahead.insert(0, self.item)
+        if self.item is not None:
+            self._keep_draft(self.item)
+            if self.item.earlier is None:
+                self._ahead.insert(0, self.item)
         self._ahead = [item for item in self._ahead if item.group.id != coming]
 
     def _next_group(self) -> Group | None:
@@ -190,16 +221,17 @@ class Session:
         shown = list(group.completions)
         self._shuffler.shuffle(shown)
         item = Item(group, tuple(shown), OrderEntry(len(shown)))
-        draft = self.project.fact(_DRAFT_FACT)
-        if draft:
-            body = json.loads(draft)
-            if body["group"] == group.uuid:
-                item.note, item.flags = body["note"], tuple(body["flags"])
-                item.write(body["written"])
+        item.take_up(self._drafts.of(group, None))
         return item
 
-    @staticmethod
-    def _again(group: Group, ranking: Ranking) -> Item:
+    def _keep_draft(self, item: Item) -> None:
+        draft = item.draft
+        if draft is not None:
+            self._drafts.keep(item.group, draft)
+        elif self._drafts.of(item.group, item.earlier) is not None:
+            self._drafts.drop(item.group)
+
+    def _again(self, group: Group, ranking: Ranking) -> Item:
         shown = _in_order(group, ranking.presented)
         places = [ranking.ranks.get(completion.id) for completion in shown]
         size = len(shown)
@@ -208,7 +240,9 @@ class Session:
             entry = OrderEntry.of_earlier(size, ranked, strength=ranking.strength)
         else:
             entry = OrderEntry.of_earlier(size, [])
-        return Item(group, shown, entry, note=ranking.note, flags=ranking.flags, earlier=ranking)
+        item = Item(group, shown, entry, note=ranking.note, flags=ranking.flags, earlier=ranking)
+        item.take_up(self._drafts.of(group, ranking))
+        return item
 
 
 def described(ranking: Ranking) -> str:

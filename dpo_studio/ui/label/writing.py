@@ -57,10 +57,12 @@ class WritingPanel(QFrame):
     Signals:
         used: (text) the answer is to be ranked first; an empty text takes it away.
         cancelled: it was closed without that.
+        changed: (text) the person wrote on.
     """
 
     used = Signal(str)
     cancelled = Signal()
+    changed = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -71,6 +73,8 @@ class WritingPanel(QFrame):
         self.editor.setTabChangesFocus(True)
         self.editor.setMinimumHeight(90)
         self.editor.installEventFilter(self)
+        self.editor.textChanged.connect(self._on_changed)
+        self._fills = False
         use = button("Rank it first", role="primary", tip="Ctrl+Enter")
         cancel = button("Cancel", role="ghost", tip="Esc")
         use.clicked.connect(self._on_use)
@@ -91,10 +95,17 @@ class WritingPanel(QFrame):
 
     def begin(self, text: str) -> None:
         """Open with a text to start from."""
-        self.editor.setPlainText(text)
+        self.show_unfinished(text)
         self.show()
         self.editor.selectAll()
         self.editor.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def show_unfinished(self, text: str) -> None:
+        """Show a text that was being written; without one, close."""
+        self._fills = True
+        self.editor.setPlainText(text)
+        self._fills = False
+        self.setVisible(bool(text.strip()))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent):
@@ -106,6 +117,10 @@ class WritingPanel(QFrame):
                 self.cancelled.emit()
                 return True
         return super().eventFilter(watched, event)
+
+    def _on_changed(self) -> None:
+        if not self._fills:
+            self.changed.emit(self.editor.toPlainText())
 
     def _on_use(self) -> None:
         self.used.emit(self.editor.toPlainText())

@@ -1,0 +1,70 @@
+"""What was written about items and is not saved with a label yet: kept in the project between sessions. No Qt."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from dpo_studio.core.types import Group, Ranking
+from dpo_studio.store import Project
+
+_FACT = "label_draft"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A note, flags or an answer of the person's own.
+
+    Attributes:
+        over: the uuid of the earlier judgement it would change, or "" for a group that waits.
+        written: the person's own answer, ranked first.
+        unfinished: the same, while it is still being written.
+        on_screen: it was looked at when the page was left.
+    """
+
+    over: str = ""
+    note: str = ""
+    flags: tuple[str, ...] = ()
+    written: str = ""
+    unfinished: str = ""
+    on_screen: bool = False
+
+
+class Drafts:
+    """The drafts of one project, by group."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._kept: dict[str, Draft] = {}
+        self._on_disk = project.fact(_FACT)
+        for group, body in (json.loads(self._on_disk) if self._on_disk else {}).items():
+            self._kept[group] = Draft(**{**body, "flags": tuple(body["flags"])})
+
+    def of(self, group: Group, earlier: Ranking | None) -> Draft | None:
+        """The draft for a group as it stands; one over another judgement than `earlier` is not for now."""
+        draft = self._kept.get(group.uuid)
+        return draft if draft is not None and draft.over == (earlier.uuid if earlier else "") else None
+
+    def keep(self, group: Group, draft: Draft) -> None:
+        self._kept[group.uuid] = draft
+
+    def drop(self, group: Group) -> None:
+        self._kept.pop(group.uuid, None)
+
+    def over_on_screen(self) -> str:
+        """The uuid of the earlier judgement that was looked at when the page was left; "" for none."""
+        return next((draft.over for draft in self._kept.values() if draft.on_screen and draft.over), "")
+
+    def write(self, on_screen: Group | None) -> None:
+        """Write them into the project, if they are others than those there.
+
+        Raises:
+            UserError: the project could not be written.
+        """
+        bodies = {}
+        for group, draft in self._kept.items():
+            bodies[group] = {**asdict(draft), "on_screen": on_screen is not None and group == on_screen.uuid}
+        text = json.dumps(bodies, ensure_ascii=False) if bodies else ""
+        if text != self._on_disk:
+            self._project.set_fact(_FACT, text)
+            self._on_disk = text
