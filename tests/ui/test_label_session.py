@@ -191,6 +191,76 @@ def test_an_unsaved_note_survives_leaving(project, tmp_path):
     again.close()
 
 
+def reopened(project, tmp_path):
+    project.close()
+    return Project.open(tmp_path / "p")
+
+
+def test_a_waiting_note_survives_leaving_from_an_older_label(project, tmp_path):
+    session = session_of(project)
+    first = rank(session, "0a", "0b", "0c")
+    session.item.note, session.item.unfinished = "look again", "half an ans"
+    session.revisit(first)
+    session.stash()
+    again = reopened(project, tmp_path)
+    item = session_of(again, seed=5).item
+    assert item.earlier is None and item.group.id == 2, "nothing was written about the older label"
+    assert (item.note, item.unfinished, item.written) == ("look again", "half an ans", "")
+    again.close()
+
+
+def test_a_note_on_an_older_label_survives_and_is_shown_first(project, tmp_path):
+    session = session_of(project)
+    first = rank(session, "0a", "0b", "0c")
+    session.item.note = "of the next"
+    session.revisit(first)
+    session.item.note = "of the old"
+    session.item.write("better")
+    session.stash()
+    again = reopened(project, tmp_path)
+    session = session_of(again, seed=5)
+    assert session.item.earlier.id == first.id and session.item.changed
+    assert (session.item.note, session.item.written) == ("of the old", "better")
+    assert session.back_to_queue().note == "of the next"
+    session.stash()
+    assert session.revisit(first).note == "", "left as it was, the draft is gone"
+    again.close()
+
+
+def test_a_draft_over_a_label_that_was_changed_since_is_left_out(project, tmp_path):
+    session = session_of(project)
+    first = rank(session, "0a", "0b", "0c")
+    session.revisit(first)
+    session.item.note = "stale"
+    session.stash()
+    group = completions.get_group(project, 1)
+    rankings.add(project, group, kind="skip", ranks=(), presented=first.presented)
+    again = reopened(project, tmp_path)
+    session = session_of(again)
+    assert session.item.earlier is None
+    assert session.revisit(rankings.current(again, 1)).note == ""
+    again.close()
+
+
+def test_a_saved_label_leaves_no_draft(project):
+    session = session_of(project)
+    session.item.note = "kept with the label"
+    session.stash()
+    assert "kept with" in project.fact("label_draft")
+    session.save("skip")
+    session.stash()
+    assert project.fact("label_draft") == ""
+
+
+def test_older_labels_looked_at_in_turn_keep_what_was_written(project):
+    session = session_of(project)
+    first, second = session.save("skip"), session.save("skip")
+    session.revisit(first).note = "one"
+    session.revisit(second).note = "two"
+    assert session.revisit(first).note == "one"
+    assert session.revisit(second).note == "two"
+
+
 def test_groups_that_come_later_are_found(project):
     session = session_of(project)
     while session.item is not None:
