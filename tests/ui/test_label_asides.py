@@ -49,6 +49,19 @@ def press(page, *keys):
         QTest.keyClick(QApplication.focusWidget() or page, key)
 
 
+def test_guideline_beside_the_first_three(open_page, qtbot):
+    page = open_page(4)
+    for _ in range(3):
+        assert page.bench.guideline.isVisible()
+        press(page, KEY.Key_1, KEY.Key_2)
+        qtbot.wait(30)
+    assert not page.bench.guideline.isVisible()
+    press(page, KEY.Key_G)
+    assert page.bench.guideline.isVisible()
+    press(page, KEY.Key_G)
+    assert not page.bench.guideline.isVisible()
+
+
 def test_the_guideline_is_changed_in_place(open_page, context):
     page = open_page(1)
     panel = page.bench.guideline

@@ -195,6 +195,21 @@ def test_what_a_drop_would_do_is_told_and_escape_puts_it_back(open_page):
     assert order(page) == "No order yet"
 
 
+def test_the_place_in_the_order_is_told(open_page):
+    page = open_page(5)
+    told = page.bench.dragging.ghost
+    drag(chip(page, 2), slot(page))
+    drag(chip(page, 4), slot(page))
+    for end, words in ((between(page, 2, 4), "1   between 2 and 4"), (slot(page), "1   after 4")):
+        lift(chip(page, 1), end)
+        assert told.text() == words
+        QTest.keyClick(page, KEY.Key_Escape)
+    lift(chip(page, 4), chip(page, 5))
+    assert told.text() == "4   not placed"
+    QTest.keyClick(page, KEY.Key_Escape)
+    assert order(page) == "2 ≻ 4 ≻ …"
+
+
 def test_a_drop_on_nothing_changes_nothing(open_page):
     page = open_page(4)
     drag(card(page, 1), (page.bench.head, QPoint(10, 10)))

@@ -341,19 +341,6 @@ def test_links_are_asked_about(open_page, monkeypatch):
     assert not page.bench.link.isVisible()
 
 
-def test_guideline_beside_the_first_three(open_page, qtbot):
-    page = open_page(2, 2, 2, 2)
-    for _ in range(3):
-        assert page.bench.guideline.isVisible()
-        press(page, KEY.Key_1)
-        qtbot.wait(30)
-    assert not page.bench.guideline.isVisible()
-    press(page, KEY.Key_G)
-    assert page.bench.guideline.isVisible()
-    press(page, KEY.Key_G)
-    assert not page.bench.guideline.isVisible()
-
-
 def test_flags_are_saved(open_page, context):
     page = open_page(2)
     press(page, KEY.Key_F)

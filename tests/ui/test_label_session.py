@@ -1,5 +1,6 @@
 """The way through the queue, without widgets: what is saved, what comes next, what comes back."""
 
+import json
 import random
 
 import pytest
@@ -240,6 +241,14 @@ def test_a_draft_over_a_label_that_was_changed_since_is_left_out(project, tmp_pa
     assert session.item.earlier is None
     assert session.revisit(rankings.current(again, 1)).note == ""
     again.close()
+
+
+def test_a_draft_of_the_first_form_is_read(project):
+    group = completions.get_group(project, 1)
+    body = {"group": group.uuid, "note": "old", "flags": ["unsafe"], "written": "mine"}
+    project.set_fact("label_draft", json.dumps(body))
+    item = session_of(project).item
+    assert (item.note, item.flags, item.written) == ("old", ("unsafe",), "mine")
 
 
 def test_a_saved_label_leaves_no_draft(project):

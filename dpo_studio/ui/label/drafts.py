@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 from dpo_studio.core.types import Group, Ranking
 from dpo_studio.store import Project
@@ -35,10 +35,8 @@ class Drafts:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._kept: dict[str, Draft] = {}
         self._on_disk = project.fact(_FACT)
-        for group, body in (json.loads(self._on_disk) if self._on_disk else {}).items():
-            self._kept[group] = Draft(**{**body, "flags": tuple(body["flags"])})
+        self._kept = _read(self._on_disk)
 
     def of(self, group: Group, earlier: Ranking | None) -> Draft | None:
         """The draft for a group as it stands; one over another judgement than `earlier` is not for now."""
@@ -68,3 +66,13 @@ class Drafts:
         if text != self._on_disk:
             self._project.set_fact(_FACT, text)
             self._on_disk = text
+
+
+def _read(text: str) -> dict[str, Draft]:
+    """Drafts by group; the form that held a single one, with its group among its fields, is read too."""
+    bodies = json.loads(text) if text else {}
+    if isinstance(bodies.get("group"), str):
+        bodies = {bodies["group"]: bodies}
+    names = {field.name for field in fields(Draft)}
+    known = {group: {name: body[name] for name in names & body.keys()} for group, body in bodies.items()}
+    return {group: Draft(**{**body, "flags": tuple(body.get("flags", ()))}) for group, body in known.items()}

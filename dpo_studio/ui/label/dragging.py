@@ -16,7 +16,7 @@ from .item_stack import ItemStack
 from .order_tray import OrderTray
 
 _SIDE = 0.25  # of a card's width: dropped there, it is better (left) or worse (right)
-_OFFSET = QPoint(14, 12)
+_AWAY = 12  # pixels from the pointer to what is told beside it, above so that the order stays in sight
 
 
 class Dragging(QObject):
@@ -54,10 +54,10 @@ class Dragging(QObject):
         self._tray.show_target(target, position)
         self.mark.show_over(self._card_rect(target), target)
         item = self._stack.view.item
-        words = "" if target is None or item is None else described(target, len(item.entry.buckets))
+        words = "" if target is None or item is None else described(target, item.entry.buckets)
         self.ghost.setText(f"{position + 1}   {words}" if words else str(position + 1))
         self.ghost.adjustSize()
-        corner = self._host.mapFromGlobal(point) + _OFFSET
+        corner = self._host.mapFromGlobal(point) + QPoint(_AWAY, -_AWAY - self.ghost.height())
         room = self._host.rect()
         corner.setX(max(0, min(corner.x(), room.width() - self.ghost.width())))
         corner.setY(max(0, min(corner.y(), room.height() - self.ghost.height())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -28,11 +29,11 @@ class Out:
 Target = Insert | Beside | Out
 
 
-def described(target: Target, placed: int) -> str:
+def described(target: Target, buckets: Sequence[Sequence[int]]) -> str:
     """What a drop there would say of the answer: "best", "ties with 3".
 
     Args:
-        placed: how many buckets there are.
+        buckets: the positions placed so far, best bucket first.
     """
     if isinstance(target, Out):
         return "not placed"
@@ -40,4 +41,7 @@ def described(target: Target, placed: int) -> str:
         return f"{ {-1: 'better than', 0: 'ties with', 1: 'worse than'}[target.side] } {target.other + 1}"
     if target.place == 0:
         return "best"
-    return "next" if target.place == placed else "in between"
+    above = f"{buckets[target.place - 1][-1] + 1}"
+    if target.place == len(buckets):
+        return f"after {above}"
+    return f"between {above} and {buckets[target.place][0] + 1}"
