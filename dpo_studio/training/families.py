@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from . import attention
 from .head import Head
 
 #: Families with causal attention only, that take a 4-D mask and positions that restart.
@@ -32,7 +33,7 @@ def why_not_shared(model: Any, longest: int) -> str:
     config = model.config
     if config.model_type not in SHAREABLE:
         return f"the {config.model_type} family is not known to allow it"
-    if config._attn_implementation not in ("sdpa", "eager"):
+    if config._attn_implementation not in ("sdpa", "eager", attention.NAME):
         return f"its attention ({config._attn_implementation}) takes no mask of ours"
     window = _window(config)
     if window is not None and longest > window:

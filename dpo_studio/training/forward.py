@@ -17,6 +17,8 @@ from torch import Tensor
 
 from dpo_studio.core.events import Notice
 
+from . import attention
+from .attention import Segments, segments_of
 from .batches import Example
 from .families import head_of, why_not_shared
 from .head import target_logps
@@ -28,6 +30,7 @@ class Row:
 
     Attributes:
         tokens, positions: (1, length).
+        segments: which places attend to one another, for `attention.attend`; or else
         mask: (1, 1, length, length), added to the attention scores: 0 or -inf.
         predicting: (targets,) the position whose hidden state predicts each target.
         targets: (targets,) completion tokens, group by group, completion by completion.
@@ -36,56 +39,63 @@ class Row:
 
     tokens: Tensor
     positions: Tensor
+    segments: Segments | None
     mask: Tensor
     predicting: Tensor
     targets: Tensor
     lengths: tuple[int, ...]
 
 
-def lay_row(examples: Sequence[Example], *, device: torch.device, dtype: torch.dtype) -> Row:
+def lay_row(examples: Sequence[Example], *, device: torch.device, dtype: torch.dtype, segmented: bool = False) -> Row:
     """Lay groups in one row. A completion's last token predicts nothing, so it is a target only.
 
     Args:
         dtype: of the mask: that of the model's weights.
+        segmented: with segments, and a mask of shape (1, 1, 1, 1) that nothing reads.
     """
     tokens: list[int] = []
     positions: list[int] = []
-    group_of: list[int] = []
-    part_of: list[int] = []  # 0 for the prompt, then 1, 2, … for the completions
+    parts: list[tuple[range, list[range]]] = []
     predicting: list[int] = []
     targets: list[int] = []
     lengths: list[int] = []
-    for number, example in enumerate(examples):
-        prompt_end = len(tokens) + len(example.prompt) - 1
+    for example in examples:
+        prompt = range(len(tokens), len(tokens) + len(example.prompt))
         tokens += example.prompt
-        positions += range(len(example.prompt))
-        part_of += [0] * len(example.prompt)
-        for part, ids in enumerate(example.completions, 1):
+        positions += range(len(prompt))
+        completions: list[range] = []
+        for ids in example.completions:
             lengths.append(len(ids))
             if not ids:
                 continue
-            predicting += [prompt_end, *range(len(tokens), len(tokens) + len(ids) - 1)]
+            place = range(len(tokens), len(tokens) + len(ids) - 1)
+            predicting += [prompt.stop - 1, *place]
             targets += ids
             tokens += ids[:-1]
-            positions += range(len(example.prompt), len(example.prompt) + len(ids) - 1)
-            part_of += [part] * (len(ids) - 1)
-        group_of += [number] * (len(tokens) - len(group_of))
-    group, part = torch.tensor(group_of), torch.tensor(part_of)
-    index = torch.arange(len(tokens))
-    sees = (
-        (group.unsqueeze(1) == group.unsqueeze(0))
-        & (index.unsqueeze(1) >= index.unsqueeze(0))
-        & ((part.unsqueeze(0) == 0) | (part.unsqueeze(1) == part.unsqueeze(0)))
-    )
-    mask = torch.zeros(sees.shape, dtype=dtype).masked_fill_(~sees, float("-inf"))
+            positions += range(len(prompt), len(prompt) + len(place))
+            completions.append(place)
+        parts.append((prompt, completions))
+    segments = segments_of(parts, device=device) if segmented else None
+    mask = torch.zeros(1, 1) if segmented else _mask(parts, len(tokens), dtype)
     return Row(
         tokens=torch.tensor([tokens], device=device),
         positions=torch.tensor([positions], device=device),
+        segments=segments,
         mask=mask[None, None].to(device),
         predicting=torch.tensor(predicting, device=device),
         targets=torch.tensor(targets, device=device),
         lengths=tuple(lengths),
     )
+
+
+def _mask(parts: Sequence[tuple[range, Sequence[range]]], length: int, dtype: torch.dtype) -> Tensor:
+    """(length, length): 0 where a place sees another one of its own part or its prompt, not later than itself."""
+    sees = torch.zeros(length, length, dtype=torch.bool)
+    for prompt, completions in parts:
+        for part in (prompt, *completions):
+            sees[part.start : part.stop, prompt.start : prompt.stop] = True
+            sees[part.start : part.stop, part.start : part.stop] = True
+    return torch.zeros(sees.shape, dtype=dtype).masked_fill_(~sees.tril_(), float("-inf"))
 
 
 class Scorer:
@@ -101,6 +111,7 @@ class Scorer:
         self._device = next(self._model.parameters()).device
         self._takes_index = "logits_to_keep" in inspect.signature(self._model.forward).parameters
         self.shared = shared
+        self._segmented = shared and attention.takes_segments(self._model)
 
     @property
     def path(self) -> str:
@@ -115,9 +126,10 @@ class Scorer:
     def _shared(self, examples: Sequence[Example]) -> list[Tensor]:
         head = head_of(self._model)
         assert head is not None
-        row = lay_row(examples, device=self._device, dtype=self._model.dtype)
+        row = lay_row(examples, device=self._device, dtype=self._model.dtype, segmented=self._segmented)
+        extra = {"segments": row.segments} if self._segmented else {}
         hidden = self._model.base_model(
-            input_ids=row.tokens, attention_mask=row.mask, position_ids=row.positions, use_cache=False
+            input_ids=row.tokens, attention_mask=row.mask, position_ids=row.positions, use_cache=False, **extra
         ).last_hidden_state[0]
         # index_select and not hidden[index]: the prompt's end is read several times, and the gradient of fancy
         # indexing adds those up in an order that differs from run to run.

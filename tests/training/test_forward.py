@@ -157,3 +157,15 @@ def test_a_trained_head_gets_its_gradient():
     ours = torch.autograd.grad(found.sum(), [weight, hidden])
     theirs = torch.autograd.grad(expected.sum(), [weight, hidden])
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize(("family", "segmented"), [("llama", True), ("qwen3", True), ("gemma2", False)])
+def test_segments_are_used_where_the_family_hands_them_to_its_attention(family, segmented, build_model, make_example):
+    """Elsewhere (soft-capped attention, say) the row has a mask; the values are the same either way."""
+    model = with_adapter(build_model(family))
+    groups = [make_example(random.Random(8), k=3), make_example(random.Random(9), k=4)]
+    scorer = Scorer(model, shared=True)
+    assert scorer._segmented is segmented
+    naive = [torch.stack([token_logps(model, g.prompt, ids).sum() for ids in g.completions]) for g in groups]
+    for found, wanted in zip(scorer.logps(groups), naive, strict=True):
+        assert torch.allclose(found, wanted, atol=1e-4)

@@ -1,0 +1,119 @@
+"""Attention over rows that hold several answers to one prompt: only the products that count.
+
+A row `[prompt | y1 | … | yK | prompt | …]` under a mask computes every product of the row and throws most away.
+Here each answer is laid behind its own copy of the prompt's queries, keys and values, and the answers of a row are
+one batch of plain causal attention. The answers' rows of the result go back to their places in the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+NAME = "dpo_studio_segments"
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """Which places of a row attend to one another.
+
+    Attributes:
+        take: (segments · longest,) for each place of each segment, the place in the row; padding repeats place 0.
+        give: (length,) for each place of the row, its place among the segments'.
+        count, longest: the shape of the batch of segments.
+    """
+
+    take: Tensor
+    give: Tensor
+    count: int
+    longest: int
+
+
+@dataclass(slots=True)
+class Probe:
+    """Passed in the place of segments, it counts the layers whose attention was given it."""
+
+    layers: int = 0
+
+
+def takes_segments(model: Any) -> bool:
+    """Whether this model hands extra arguments of its forward to every layer's attention; if so, it is set to NAME."""
+    before = model.config._attn_implementation
+    if before not in ("sdpa", NAME):
+        return False
+    model.config._attn_implementation = NAME
+    probe = Probe()
+    device = next(model.parameters()).device
+    one = torch.zeros(1, 1, dtype=torch.long, device=device)
+    with torch.no_grad():
+        model.base_model(input_ids=one, attention_mask=None, position_ids=one, use_cache=False, segments=probe)
+    if probe.layers == model.config.num_hidden_layers:
+        return True
+    model.config._attn_implementation = before
+    return False
+
+
+def segments_of(parts: Sequence[tuple[range, Sequence[range]]], *, device: torch.device) -> Segments:
+    """The segments of a row.
+
+    Args:
+        parts: for each group the places of its prompt and of each of its completions.
+    """
+    places: list[list[int]] = []
+    give: dict[int, tuple[int, int]] = {}
+    for prompt, completions in parts:
+        for number, completion in enumerate([part for part in completions if part] or [range(0)]):
+            segment = [*prompt, *completion]
+            first = 0 if number == 0 else len(prompt)  # the prompt's own result is taken from the first segment
+            for offset in range(first, len(segment)):
+                give[segment[offset]] = (len(places), offset)
+            places.append(segment)
+    longest = max(len(segment) for segment in places)
+    take = [place for segment in places for place in [*segment, *[0] * (longest - len(segment))]]
+    back = [give[place][0] * longest + give[place][1] for place in range(len(give))]
+    return Segments(
+        torch.tensor(take, device=device), torch.tensor(back, device=device), count=len(places), longest=longest
+    )
+
+
+def attend(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    segments: Segments | Probe | None = None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """Attention as transformers asks for it; without `segments` it is its own "sdpa".
+
+    Args:
+        query: (1, heads, length, width); key and value with as many or fewer heads.
+    """
+    if isinstance(segments, Probe):
+        segments.layers += 1
+    if not isinstance(segments, Segments):
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+    query, key, value = (_gather(states, segments) for states in (query, key, value))
+    options.pop("is_causal", None)
+    out, _ = sdpa_attention_forward(module, query, key, value, None, is_causal=True, **options)
+    flat = out.reshape(segments.count * segments.longest, *out.shape[2:])
+    return flat.index_select(0, segments.give)[None], None
+
+
+def _gather(states: Tensor, segments: Segments) -> Tensor:
+    """(1, heads, length, width) to (segments, heads, longest, width)."""
+    _, heads, _, width = states.shape
+    taken = states[0].index_select(1, segments.take)
+    return taken.view(heads, segments.count, segments.longest, width).transpose(0, 1)
+
+
+AttentionInterface.register(NAME, attend)
+AttentionMaskInterface.register(NAME, sdpa_mask)
