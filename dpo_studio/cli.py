@@ -8,7 +8,6 @@ before a command needs it.
 from __future__ import annotations
 
 import difflib
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,10 +64,10 @@ def open_project(project: Path | None) -> int:
 def new(out: Reporter, project: Path, sample: bool, guideline: str) -> None:
     """Make a project folder."""
     from dpo_studio.store import Project
+    from dpo_studio.store.sample import copy_sample
 
     if sample:
-        _copy_sample(project)
-        with Project.open(project) as opened:
+        with copy_sample(project) as opened:
             if guideline:
                 opened.set_fact("guideline", guideline)
             out.result(*_made(opened, sample=True))
@@ -139,24 +138,6 @@ def _open_window(project: Path | None) -> int:
     from dpo_studio.ui import app
 
     return app.main(None if project is None else project.expanduser())
-
-
-def _copy_sample(target: Path) -> None:
-    from dpo_studio.core import bundled
-
-    target = target.expanduser().resolve()
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f"{target} is not empty.", "Choose a new folder for the project.")
-    try:
-        source = bundled.folder("sample_data") / "project"
-        if not (source / "project.db").is_file():
-            raise FileNotFoundError
-    except FileNotFoundError:
-        raise UserError("The sample is missing from this installation.", "Install DPO Studio again.") from None
-    try:
-        shutil.copytree(source, target, dirs_exist_ok=True)
-    except OSError as error:
-        raise UserError(f"The sample could not be copied to {target}: {error}.", "Choose another place.") from error
 
 
 def _made(project: Any, *, sample: bool) -> tuple[dict[str, Any], str]:

@@ -266,6 +266,8 @@ class MainWindow(QMainWindow):
         if page:
             self.settings.last_page = page
         self.context.open(project)
+        if project.warning:
+            self.context.say(project.warning)
         return True
 
     def _make_pages(self) -> None:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dpo_studio.core import bundled
-from dpo_studio.core.errors import UserError
-
 if TYPE_CHECKING:
     from dpo_studio.store import Project
 
@@ -58,12 +55,6 @@ def copy_sample(parent: Path) -> Project:
     Raises:
         UserError: the sample is missing from this installation, or the folder cannot be written.
     """
-    try:
-        complete = (bundled.folder("sample_data") / "project" / "project.db").is_file()
-    except FileNotFoundError:
-        complete = False
-    if not complete:
-        raise UserError("The sample is missing from this installation.", "Install DPO Studio again, or make a project.")
     from dpo_studio.store import sample
 
     return sample.copy_sample(free_folder(parent, "Sample"))

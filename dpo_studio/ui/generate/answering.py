@@ -198,6 +198,7 @@ class Answering(QObject):
         """Take in what the model process says."""
         if isinstance(event, events.ModelLoaded):
             self._loaded = event.base if event.adapter is None else None
+            self._context.tell_device(event.device, event.dtype)
         elif isinstance(event, events.Failed):
             self._loaded = None
         job = self.job

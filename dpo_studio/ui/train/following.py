@@ -156,6 +156,8 @@ class RunFollower(QObject):
         feed = self.feeds.get(run_id)
         if feed is None:
             return
+        if feed.live and feed.record.started is not None:
+            self.context.tell_device(feed.record.started.device, feed.record.started.dtype)
         if feed.record.done is not None:
             self._adopt(run_id, feed.record.done)
         self.feed_updated.emit(run_id)
