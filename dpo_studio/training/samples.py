@@ -10,9 +10,12 @@ from typing import Any
 
 import torch
 
+from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Message, messages_from_json
 
 MAX_NEW_TOKENS = 160
+#: As in generation: without it small models fall into loops that hide what was learnt.
+REPETITION_PENALTY = SamplingSettings().repetition_penalty
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def _decode(model: Any, rows: list[list[int]], chat: Any, room: int) -> list[lis
         attention_mask=mask,
         do_sample=False,
         num_beams=1,
-        repetition_penalty=1.0,
+        repetition_penalty=REPETITION_PENALTY,
         temperature=None,
         top_p=None,
         top_k=None,
