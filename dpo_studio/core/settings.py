@@ -201,7 +201,7 @@ def recommend(groups: int, *, parameters: int = 135_000_000, ranked: bool = True
         learning_rate=float(f"{rate:.1e}"),
         batch_groups=batch,
         epochs=epochs,
-        evaluate_every=max(1, epochs * steps_per_epoch // 8),
+        evaluate_every=max(1, epochs * steps_per_epoch // 4),
         checkpoint_every=max(5, epochs * steps_per_epoch // 6),
     )
     steps = epochs * steps_per_epoch

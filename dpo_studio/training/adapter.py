@@ -84,7 +84,7 @@ def write_into(model: Any, folder: Path) -> None:
 def put_back(model: Any, folder: Path) -> None:
     """Give the model the adapter weights that `write_into` wrote."""
     state = load_file(folder / SAFETENSORS_WEIGHTS_NAME)
-    outcome = set_peft_model_state_dict(model, state, adapter_name=ADAPTER_NAME)
+    outcome: Any = set_peft_model_state_dict(model, state, adapter_name=ADAPTER_NAME)
     assert not outcome.unexpected_keys, outcome.unexpected_keys
 
 
