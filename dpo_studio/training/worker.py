@@ -54,11 +54,10 @@ class EventLog:
         self._file = self._path.open("ab", buffering=0)
         self._file.truncate(min(keep_bytes, self._path.stat().st_size))
         self._good = self._path.stat().st_size
-        try:
-            self._reserve.write_bytes(b"\0" * RESERVE_BYTES)
-        except OSError:
-            self._reserve.unlink(missing_ok=True)
-            raise
+
+    def reserve(self) -> None:
+        """Set room aside for the last word. Raises OSError when there is none."""
+        self._reserve.write_bytes(b"\0" * RESERVE_BYTES)
 
     def append(self, event: events.Event) -> None:
         """Raises OSError when the disk is full; the line is then not there in part."""
@@ -111,6 +110,7 @@ def _train(run_folder: Path) -> int:
 def _run_engine(run_folder: Path, log: EventLog) -> events.Failed | None:
     """Run the engine to its end; what stopped it, if something did."""
     try:
+        log.reserve()
         # Here and not above: the lock is to be held before the seconds that torch takes to import.
         from .engine import train
 
