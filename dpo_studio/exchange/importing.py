@@ -195,11 +195,11 @@ class _Groups:
 def _take(project: Project, groups: _Groups, item: Judged, done: Imported, *, annotator: str, kind: str) -> None:
     group = groups.of(item)
     ranks = _in_order_of(group, item)
-    standing = rankings.current(project, group.id, annotator)
+    standing = rankings.current(project, group.id, annotator, annotator_kind=kind)
     if standing is not None and standing.kind == "ranking":
         same_order = rankings.ranks_of(group, standing.ranks) == ranks
-        said = (standing.strength, standing.note, standing.flags, standing.annotator_kind)
-        if same_order and said == (item.strength, item.note, item.flags, kind):
+        said = (standing.strength, standing.note, standing.flags)
+        if same_order and said == (item.strength, item.note, item.flags):
             done.duplicates += 1
             return
     rankings.add(

@@ -39,7 +39,8 @@ def by_prompt(project: Project, prompt_id: PromptId | None = None) -> dict[Promp
     """The states of all prompts that have a group, or of one."""
     rows = project.db.conn.execute(
         """SELECT g.prompt_id, count(*), sum(g.ready),
-            sum(EXISTS (SELECT 1 FROM current_rankings r WHERE r.group_id = g.id AND r.annotator = ?)),
+            sum(EXISTS (SELECT 1 FROM current_rankings r WHERE r.group_id = g.id AND r.annotator = ?
+                AND r.annotator_kind = 'person')),
             sum(CASE g.ready WHEN 0 THEN (SELECT count(*) FROM group_items i WHERE i.group_id = g.id) ELSE 0 END),
             sum(CASE g.ready WHEN 0 THEN g.size ELSE 0 END)
         FROM groups g WHERE ? IS NULL OR g.prompt_id = ? GROUP BY g.prompt_id""",

@@ -1,7 +1,8 @@
 """Judgements: append-only. Undo, correction and retraction each write a row; nothing is changed.
 
 The current judgement of an annotator on a group is the last row of the chain that `supersedes`
-makes; a group whose current row is a retraction counts as unlabelled.
+makes; a group whose current row is a retraction counts as unlabelled. An annotator is a name and a
+kind; where no kind is asked for, it is a person.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ def add(
 ) -> Ranking:
     """Write one judgement; it takes the place of the annotator's current one on this group.
 
+    A judge and a person of the same name are two annotators: neither takes the other's place.
+
     Args:
         ranks: one per completion of the group, in the group's order; empty unless kind is "ranking".
         annotator: defaults to the project's annotator.
@@ -86,7 +89,7 @@ def add(
                 flags=tuple(flags),
                 note=note,
                 seconds=seconds,
-                supersedes=_last_id(project, group.id, annotator),
+                supersedes=_last_id(project, group.id, annotator, annotator_kind),
                 created=now(),
             ),
         )
@@ -123,7 +126,7 @@ def undo(project: Project, annotator: str | None = None) -> Ranking | None:
                 flags=before.flags if before else (),
                 note=before.note if before else "",
                 seconds=before.seconds if before else None,
-                supersedes=_last_id(project, target.group_id, annotator),
+                supersedes=_last_id(project, target.group_id, annotator, "person"),
                 undoes=target.id,
                 created=now(),
             ),
@@ -138,11 +141,13 @@ def get(project: Project, ranking_id: RankingId) -> Ranking:
     return _rankings(project, [row])[0]
 
 
-def current(project: Project, group_id: GroupId, annotator: str | None = None) -> Ranking | None:
+def current(
+    project: Project, group_id: GroupId, annotator: str | None = None, *, annotator_kind: str = "person"
+) -> Ranking | None:
     """The annotator's judgement on a group as it stands, or None."""
     row = project.db.conn.execute(
-        f"SELECT {_COLUMNS} FROM current_rankings WHERE group_id = ? AND annotator = ?",
-        [group_id, annotator or project.annotator],
+        f"SELECT {_COLUMNS} FROM current_rankings WHERE group_id = ? AND annotator = ? AND annotator_kind = ?",
+        [group_id, annotator or project.annotator, annotator_kind],
     ).fetchone()
     return None if row is None else _rankings(project, [row])[0]
 
@@ -160,7 +165,8 @@ def all_current(project: Project, *, kind: str | None = None, annotator_kind: st
 def recent(project: Project, annotator: str | None = None, limit: int = 20) -> list[Ranking]:
     """The annotator's latest standing judgements, newest first: the history strip."""
     rows = project.db.conn.execute(
-        f"SELECT {_COLUMNS} FROM current_rankings WHERE annotator = ? ORDER BY id DESC LIMIT ?",
+        f"SELECT {_COLUMNS} FROM current_rankings WHERE annotator = ? AND annotator_kind = 'person'"
+        " ORDER BY id DESC LIMIT ?",
         [annotator or project.annotator, limit],
     ).fetchall()
     return _rankings(project, rows)
@@ -172,7 +178,8 @@ def next_groups(
     """The next ready groups without a judgement of this annotator, in order, from past `after`."""
     rows = project.db.conn.execute(
         "SELECT id FROM groups g WHERE ready = 1 AND id > ? AND NOT EXISTS"
-        " (SELECT 1 FROM current_rankings r WHERE r.group_id = g.id AND r.annotator = ?) ORDER BY id LIMIT ?",
+        " (SELECT 1 FROM current_rankings r WHERE r.group_id = g.id AND r.annotator = ?"
+        " AND r.annotator_kind = 'person') ORDER BY id LIMIT ?",
         [after or 0, annotator or project.annotator, limit],
     ).fetchall()
     return completions.get_groups(project, [row[0] for row in rows])
@@ -183,10 +190,15 @@ def counts(project: Project, annotator: str | None = None) -> Counts:
     conn = project.db.conn
     name = annotator or project.annotator
     (ready,) = conn.execute("SELECT count(*) FROM groups WHERE ready = 1").fetchone()
-    kinds = dict(conn.execute("SELECT kind, count(*) FROM rankings WHERE annotator = ? GROUP BY kind", [name]))
+    kinds = dict(
+        conn.execute(
+            "SELECT kind, count(*) FROM rankings WHERE annotator = ? AND annotator_kind = 'person' GROUP BY kind",
+            [name],
+        )
+    )
     replaced = conn.execute(
         "SELECT r.kind, count(*) FROM rankings s JOIN rankings r ON r.id = s.supersedes"
-        " WHERE s.supersedes IS NOT NULL AND r.annotator = ? GROUP BY r.kind",
+        " WHERE s.supersedes IS NOT NULL AND r.annotator = ? AND r.annotator_kind = 'person' GROUP BY r.kind",
         [name],
     )
     for kind, times in replaced:
@@ -243,9 +255,10 @@ def _ranking(row: tuple, ranks: Mapping[CompletionId, int | None]) -> Ranking:
     )
 
 
-def _last_id(project: Project, group_id: GroupId, annotator: str) -> RankingId | None:
+def _last_id(project: Project, group_id: GroupId, annotator: str, annotator_kind: str) -> RankingId | None:
     row = project.db.conn.execute(
-        "SELECT max(id) FROM rankings WHERE group_id = ? AND annotator = ?", [group_id, annotator]
+        "SELECT max(id) FROM rankings WHERE group_id = ? AND annotator = ? AND annotator_kind = ?",
+        [group_id, annotator, annotator_kind],
     ).fetchone()
     return row[0]
 

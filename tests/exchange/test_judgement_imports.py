@@ -89,7 +89,7 @@ def test_a_group_is_named_by_its_uuid(tmp_path, project):
         completions.add(project, group.id, text)
     path = _file(tmp_path, {"group": group.uuid, "ranks": [2, 1], "note": "b is kinder"})
     importing.judgements(project, path, kind="rankings", annotator_kind="judge")
-    ranking = rankings.current(project, group.id, "judge")
+    ranking = rankings.current(project, group.id, "judge", annotator_kind="judge")
     assert (list(ranking.ranks.values()), ranking.annotator_kind, ranking.note) == ([2, 1], "judge", "b is kinder")
     assert rankings.counts(project).left == 1, "a judge's label is not the person's"
     with pytest.raises(UserError, match="no group nowhere"):
