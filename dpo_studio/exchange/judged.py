@@ -67,7 +67,8 @@ def from_ranking(values: Mapping[str, Any]) -> Judged:
     if texts:
         _check_size(len(texts))
         ranks = list(weak_orders.validate(ranks, len(texts)))
-    finishes = tuple(values.get("finish_reasons") or ())
+    finishes = values.get("finish_reasons") or ()
+    finishes = tuple(finishes) if isinstance(finishes, (list, tuple)) else (finishes,)
     if finishes and (len(finishes) != len(texts) or any(reason not in _FINISHES for reason in finishes)):
         raise UserError(f"Its finish_reasons are not one of {', '.join(_FINISHES)} for each completion.")
     return Judged(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dpo_studio.core.errors import UserError
+from dpo_studio.store.database import storable
 
 _SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet")
 
@@ -65,14 +66,29 @@ def _file_rows(path: Path) -> Iterator[Row]:
 
 def _json_row(place: str, line: str) -> Row:
     try:
-        return _as_row(place, json.loads(line))
+        return _as_row(place, _parsed(line))
     except ValueError as error:
         return Row(place, None, f"it is not JSON ({error})")
 
 
+def _parsed(text: str) -> Any:
+    """A JSON value whose texts can be stored: half of a surrogate pair is spelt only by an escape.
+
+    Raises:
+        ValueError: the text is not JSON, or nested deeper than anything that could be meant.
+    """
+    try:
+        value = json.loads(text)
+        if "\\ud" in text.lower():
+            value = json.loads(storable(json.dumps(value, ensure_ascii=False)))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    return value
+
+
 def _array_rows(path: Path, text: str) -> Iterator[Row]:
     try:
-        values = json.loads(text)
+        values = _parsed(text)
     except ValueError as error:
         raise UserError(f"{path} is not JSON: {error}.", "If it has one object a line, call it .jsonl.") from error
     if not isinstance(values, list):

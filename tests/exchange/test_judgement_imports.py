@@ -114,6 +114,8 @@ def test_a_group_is_named_by_its_uuid(tmp_path, project):
         ({"ranks": [1, 2]}, "neither completions nor a group"),
         ({"prompt": "Q?", "completions": ["a", "b"], "ranks": [1, 2], "strength": 9}, "strength is 9"),
         ({"prompt": "Q?", "completions": ["a", "b"], "ranks": [1, 2], "finish_reasons": ["stop"]}, "finish_reasons"),
+        ({"prompt": "Q?", "completions": ["a", "b"], "ranks": [1, 2], "finish_reasons": 3}, "finish_reasons"),
+        ("[" * 100_000, "not JSON"),
     ],
 )
 def test_one_bad_row_and_nothing_is_imported(tmp_path, project, row, reason):
@@ -126,6 +128,18 @@ def test_one_bad_row_and_nothing_is_imported(tmp_path, project, row, reason):
     assert prompts.count(project) == 0 and rankings.counts(project).ready == 0
     done = importing.judgements(project, path, kind="rankings", skip_bad=True)
     assert (done.rankings, len(done.refused), prompts.count(project)) == (1, 1, 1)
+
+
+def test_half_a_surrogate_pair_is_replaced_and_known_again(tmp_path, project):
+    """JSON can spell it, no file can hold it: an emoji that was cut in the middle."""
+    row = {"prompt": "Q? \ud83d", "completions": ["a \ud83d", "b"], "ranks": [2, 1], "note": "cut \ude00"}
+    path = _file(tmp_path, json.dumps(row))
+    assert importing.judgements(project, path, kind="rankings").rankings == 1
+    ((group, ranking),) = rankings.labelled(project)
+    assert [c.text for c in group.completions] == ["a \ufffd", "b"]
+    assert rankings.ranks_of(group, ranking.ranks) == (2, 1)
+    again = importing.judgements(project, path, kind="rankings")
+    assert (again.rankings, again.duplicates) == (0, 1)
 
 
 def test_a_row_refused_only_by_the_project_takes_the_others_back(tmp_path, project):
