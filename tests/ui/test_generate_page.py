@@ -13,9 +13,8 @@ from PySide6.QtWidgets import QApplication
 
 from dpo_studio.core import commands, events
 from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, policies, prompts, rankings
+from dpo_studio.store import Project, completions, policies, prompts, rankings, requests
 from dpo_studio.ui.context import Context
-from dpo_studio.ui.generate import requests
 from dpo_studio.ui.generate.page import GeneratePage
 from dpo_studio.ui.generate.thread import TokenBurst
 
@@ -180,7 +179,7 @@ def test_answers_stream_into_cards_and_each_is_kept_at_once(
     assert words_of(page)[0] == "writing…"
 
     say(finished(command, first, 2, "Once upon a time.", reason="length"))
-    assert cards[2].text.toPlainText() == "Once upon a time." and cards[2].state_words == "cut by the limit"
+    assert cards[2].text.toPlainText() == "Once upon a time." and cards[2].state_words == "cut off"
     (kept,) = completions.get_group(context.project, first).completions
     assert (kept.candidate, kept.text, kept.token_ids) == (2, "Once upon a time.", (1, 2, 3))
     assert "1 of 8 answers" in page.queue.words.text()

@@ -13,12 +13,13 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from dpo_studio.core import commands, events
 from dpo_studio.core.errors import UserError
+from dpo_studio.core.prompt_files import Conversation
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Group, Policy, Prompt, PromptId
-from dpo_studio.store import Project, completions, policies, prompt_states
+from dpo_studio.store import Project, completions, policies, prompt_states, requests
+from dpo_studio.store import prompts as prompt_rows
 from dpo_studio.ui.context import Context
 
-from . import requests
 from .job import GenerationJob
 from .progress import Candidate
 from .thread import ModelProcess, TokenBurst
@@ -209,7 +210,7 @@ class Answering(QObject):
             return
         try:
             if isinstance(event, events.CompletionFinished):
-                requests.keep(self._project, event)
+                completions.record(self._project, event)
             job.handle(event)
         except UserError as error:
             job.problem = (str(error), "")
@@ -258,3 +259,13 @@ class Answering(QObject):
 def policy_name(project: Project, group: Group) -> str:
     """The name of the model that answers a group."""
     return policies.get(project, group.policy_id).name if group.policy_id is not None else "imported"
+
+
+def add_prompts(project: Project, conversations: Sequence[Conversation], *, source: str) -> str:
+    """Add prompts, all or none, and say how many were new."""
+    before = prompt_rows.count(project)
+    added = prompt_rows.add_many(project, conversations, source=source)
+    new = prompt_rows.count(project) - before
+    known = len(added) - new
+    words = f"{new} {'prompt' if new == 1 else 'prompts'} added"
+    return f"{words}; {known} {'was' if known == 1 else 'were'} here already." if known else f"{words}."

@@ -13,15 +13,14 @@ from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.prompt_files import Conversation
 from dpo_studio.core.types import Prompt, PromptId
-from dpo_studio.store import completions, policies, prompt_states, prompts
+from dpo_studio.store import completions, policies, prompt_states, prompts, requests
 from dpo_studio.store.prompt_states import PromptState
 from dpo_studio.ui import theme
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.page import KeyHelp, Page
 
-from . import requests
 from .actions import KEY_HELP, add_actions
-from .answering import Answering, policy_name
+from .answering import Answering, add_prompts, policy_name
 from .progress import candidates_of
 from .prompt_panels import ImportPanel, Panel, TypePanel
 from .thread import TokenBurst
@@ -226,7 +225,7 @@ class GeneratePage(Page):
             return
         source = self.import_panel.source if panel is self.import_panel else "typed"
         try:
-            self.context.say(requests.add_prompts(project, conversations, source=source))
+            self.context.say(add_prompts(project, conversations, source=source))
         except UserError as error:
             self.context.complain(error)
             return
@@ -333,9 +332,7 @@ class GeneratePage(Page):
         hint = "" if targets or active else "Every prompt has answers. Select some in the list to draw others."
         self.work.hint.setText(hint)
         every = len(self.table.prompt_model.prompts)
-        self.work.count.setText(
-            f"{len(selected)} of {every} selected" if selected else "1 prompt" if every == 1 else f"{every} prompts"
-        )
+        self.work.show_count(every, len(selected), without_answers=0 if selected else len(targets))
         self.work.clear_button.setVisible(bool(selected))
 
     def _show_job(self) -> None:

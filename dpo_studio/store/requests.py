@@ -1,7 +1,7 @@
-"""From a wish to commands: groups are written to the project first, so that nothing asked for is lost.
+"""From a wish for answers to commands: groups are written to the project first, so that nothing asked for is lost.
 
-No Qt. What a group is to hold (policy, sampling, seed) is written with it, so going on with an
-unfinished group needs nothing that the screen shows.
+What a group is to hold (policy, sampling, seed) is written with it, so going on with an unfinished
+group needs nothing but the project. The window and the command line both ask in this way.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from dpo_studio.core import commands, events
+from dpo_studio.core import commands
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.prompt_files import Conversation
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Group, GroupId, Policy, Prompt
-from dpo_studio.store import Project, completions, policies, prompt_states
-from dpo_studio.store import prompts as prompt_rows
+
+from . import completions, policies, prompt_states
+from .database import Project
 
 STARTER = "starter"
 STARTER_NAME = "SmolLM2-135M (starter)"
@@ -68,16 +68,6 @@ def adapter_path(project: Project, policy: Policy) -> str | None:
     return None if policy.adapter is None else str(project.folder / policy.adapter)
 
 
-def add_prompts(project: Project, conversations: Sequence[Conversation], *, source: str) -> str:
-    """Add prompts, all or none, and say how many were new."""
-    before = prompt_rows.count(project)
-    added = prompt_rows.add_many(project, conversations, source=source)
-    new = prompt_rows.count(project) - before
-    known = len(added) - new
-    words = f"{new} {'prompt' if new == 1 else 'prompts'} added"
-    return f"{words}; {known} {'was' if known == 1 else 'were'} here already." if known else f"{words}."
-
-
 def make_groups(
     project: Project, prompts: Sequence[Prompt], policy: Policy, settings: SamplingSettings
 ) -> list[GroupId]:
@@ -105,7 +95,7 @@ def make_groups(
     return made
 
 
-def commands_for(project: Project, groups: Iterable[Group]) -> list[commands.Generate]:
+def commands_for(project: Project, groups: Iterable[Group], *, device: str = "auto") -> list[commands.Generate]:
     """Commands for what the groups miss: groups asked for alike share one, in the order of the first.
 
     Groups that name no policy or no sampling were imported; they are left out.
@@ -127,6 +117,7 @@ def commands_for(project: Project, groups: Iterable[Group]) -> list[commands.Gen
                 ),
                 sampling=json.loads(sampling),
                 adapter=adapter_path(project, policy),
+                device=device,
             )
         )
     return made
@@ -137,21 +128,3 @@ def missing(group: Group) -> tuple[int, ...]:
     taken = {completion.candidate for completion in group.completions}
     free = [index for index in range(max(taken, default=-1) + 1 + group.size) if index not in taken]
     return tuple(free[: max(0, group.size - len(taken))])
-
-
-def keep(project: Project, event: events.CompletionFinished) -> None:
-    """Write a finished answer; it is durable when this returns."""
-    group = completions.get_group(project, GroupId(event.group))
-    completions.add(
-        project,
-        group.id,
-        event.text,
-        candidate=event.candidate,
-        policy_id=group.policy_id,
-        token_ids=event.token_ids,
-        tokenizer_hash=event.tokenizer_hash,
-        logp=event.logp,
-        sampling=group.sampling,
-        seed=event.seed,
-        finish_reason=event.finish_reason,
-    )

@@ -1,0 +1,82 @@
+"""What is asked for: groups in the project first, commands for what they miss, models by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dpo_studio.core import commands
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.settings import SamplingSettings
+from dpo_studio.core.types import Message
+from dpo_studio.store import Project, completions, policies, prompts, requests
+
+
+def test_a_group_is_written_with_all_it_needs_to_go_on(project: Project) -> None:
+    policy = policies.add(project, "base-model", name="Base", adapter="runs/one/adapter")
+    prompt = prompts.add(project, [Message("system", "Brief."), Message("user", "Hi")])
+    (group_id,) = requests.make_groups(project, [prompt], policy, SamplingSettings(k=3, temperature=0.5, seed=4))
+    group = completions.get_group(project, group_id)
+    (command,) = requests.commands_for(project, [group])
+    assert command.base == "base-model"
+    assert command.adapter == str(project.folder / "runs/one/adapter")
+    assert command.items == (commands.GenerationItem(group_id, prompt.messages, (0, 1, 2)),)
+    assert SamplingSettings.from_json(command.sampling) == SamplingSettings(k=3, temperature=0.5, seed=4)
+
+
+def test_only_what_is_missing_is_asked_for_with_the_groups_own_settings(project: Project) -> None:
+    one, other = policies.add(project, "one"), policies.add(project, "other")
+    first, second = (prompts.add(project, [Message("user", text)]) for text in ("a", "b"))
+    made = [
+        *requests.make_groups(project, [first, second], one, SamplingSettings(k=3)),
+        *requests.make_groups(project, [first], other, SamplingSettings(k=2, temperature=0.3)),
+    ]
+    completions.add(project, made[0], "there", candidate=1)
+    for candidate in range(3):
+        completions.add(project, made[1], "there", candidate=candidate)
+    asked = requests.commands_for(project, completions.unfinished(project))
+    assert [(c.base, [(i.group, i.candidates) for i in c.items]) for c in asked] == [
+        ("one", [(made[0], (0, 2))]),
+        ("other", [(made[2], (0, 1))]),
+    ]
+    assert asked[1].sampling["temperature"] == 0.3
+
+
+def test_groups_without_a_policy_cannot_be_gone_on_with(project: Project) -> None:
+    prompt = prompts.add(project, [Message("user", "a")])
+    completions.add_group(project, prompt.id, size=3)
+    assert requests.commands_for(project, completions.unfinished(project)) == []
+
+
+def test_a_prompt_answered_before_gets_a_seed_it_never_had(project: Project) -> None:
+    policy, other = policies.add(project, "one"), policies.add(project, "other")
+    prompt, fresh = (prompts.add(project, [Message("user", text)]) for text in ("a", "b"))
+
+    def seeds(settings_seed: int, policy=policy) -> list[int]:
+        made = requests.make_groups(project, [prompt, fresh], policy, SamplingSettings(seed=settings_seed))
+        return [group.sampling["seed"] for group in completions.get_groups(project, made)]
+
+    assert seeds(5) == [5, 5]
+    assert seeds(5) == [6, 6]
+    assert seeds(4) == [4, 4]
+    assert seeds(4) == [7, 7]
+    assert seeds(4, other) == [4, 4]
+    assert seeds(2**31 - 1) == [2**31 - 1] * 2
+    assert seeds(2**31 - 1) == [0, 0]
+
+
+def test_the_starter_is_offered_first_also_once_it_is_used(project: Project) -> None:
+    assert requests.known_policies(project) == [(requests.STARTER_NAME, None)]
+    other = policies.add(project, "other")
+    starter = requests.starter_policy(project)
+    assert requests.known_policies(project) == [(requests.STARTER_NAME, starter.id), ("other", other.id)]
+
+
+def test_model_references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert requests.model_reference(" model ") == str((tmp_path / "model").resolve())
+    assert requests.model_reference("owner/name") == "owner/name"
+    with pytest.raises(UserError):
+        requests.model_reference("  ")
