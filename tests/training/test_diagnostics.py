@@ -1,4 +1,4 @@
-"""What is watched, by hand; Kendall's tau against the agreement of core.ranking, which counts pairs one by one.
+"""What is watched, by hand, and against the agreement of core.ranking, which counts pairs one by one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_equal_rewards_count_half_and_order_nothing():
 
 
 def test_tau_is_the_agreement_of_the_rankings():
-    """Against core.ranking, which counts pairs one by one."""
+    """Of the same rewards as ranks, by pairs counted one by one."""
     rng = random.Random(4)
     for _ in range(50):
         ranks = [rng.choice([1, 2, 3, None]) for _ in range(5)]
