@@ -30,7 +30,6 @@ PATIENCE_MS = 240_000
 def window(qtbot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starter: Path) -> Iterator[MainWindow]:
     monkeypatch.setenv("DPO_STUDIO_SETTINGS", str(tmp_path / "window-settings.ini"))
     window = MainWindow(SettingsStore(), documents=tmp_path / "documents")
-    qtbot.addWidget(window)
     window.show()
     with qtbot.waitExposed(window):
         pass
@@ -38,6 +37,7 @@ def window(qtbot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starter: Path
     yield window
     with qtbot.waitSignal(window.closed, timeout=30_000):
         window.close()
+    window.deleteLater()
 
 
 def _page(window: MainWindow, name: str):
@@ -141,7 +141,9 @@ def _export(qtbot, window: MainWindow, tmp_path: Path) -> None:
         page.form.cards[kind].radio.setChecked(True)
         page.form.target.setText(str(tmp_path / kind))
         qtbot.keyClick(page, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
-        qtbot.waitUntil(lambda kind=kind: (tmp_path / kind / "README.md").is_file(), timeout=60_000)
+        assert not page.form.export_button.isEnabled()
+        qtbot.waitUntil(page.form.export_button.isEnabled, timeout=60_000)
+        assert (tmp_path / kind / "README.md").is_file()
 
 
 def _load_back(project: Path, exports: Path) -> None:
