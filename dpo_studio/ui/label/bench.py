@@ -23,7 +23,7 @@ from .writing import NoteRow, WritingPanel
 
 GUIDED_LABELS = 3
 _WARNINGS_EVERY = 10
-_MARGIN, _TOP, _GAP = 24, 16, 12
+_MARGIN, _BOTTOM, _GAP = 24, 16, 12
 
 
 class Bench(QWidget):
@@ -55,7 +55,7 @@ class Bench(QWidget):
         body.addWidget(self.stack, 1)
         body.addWidget(self.guideline)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(_MARGIN, _TOP, _MARGIN, _TOP)
+        layout.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _BOTTOM)
         layout.setSpacing(_GAP)
         layout.addWidget(self.head)
         layout.addLayout(body, 1)
@@ -111,7 +111,7 @@ class Bench(QWidget):
             self.head.show_warnings(statistics.warnings(project))
         shown = self.guideline_wanted
         if shown is None:
-            shown = numbers.done < GUIDED_LABELS and bool(project.guideline)
+            shown = numbers.given_here < GUIDED_LABELS and bool(project.guideline)
         self.guideline.show_text(project.guideline)
         shown = (shown and item is not None) or self.guideline.is_edited
         self.guideline.setVisible(shown)

@@ -79,11 +79,13 @@ class CardGrid(QScrollArea):
         columns = columns_for(len(cards), width)
         rows = [cards[start : start + columns] for start in range(0, len(cards), columns)]
         column = (width - GAP * (columns - 1)) // columns
-        wanted = [max(card.wanted_height(column) for card in row) for row in rows]
+        wants = {card: card.wanted_height(column) for card in cards}
+        wanted = [max(wants[card] for card in row) for row in rows]
         heights = share_out(wanted, height - GAP * (len(rows) - 1), least=_LEAST_ROW)
         y = 0
         for row, row_height in zip(rows, heights, strict=True):
             for place, card in enumerate(row):
+                card.reader.scroll_where_needed(wants[card] > row_height)
                 card.setGeometry(QRect(place * (column + GAP), y, column, row_height))
                 card.layout().activate()
                 card.reader.fit()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QUrl, Signal
+from PySide6.QtCore import QUrl, Signal
 from PySide6.QtGui import QColor, QFont, QResizeEvent, QTextBlockFormat, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
@@ -122,9 +122,7 @@ class ItemView(QWidget):
         wanted = self.prompt.height_for(self.width() - 2 * _PADDING - 2) + _PADDING
         most = max(64, round(self.height() * _PROMPT_SHARE))
         self._frame.setFixedHeight(min(wanted, most))
-        full = wanted <= most
-        policy = Qt.ScrollBarPolicy.ScrollBarAlwaysOff if full else Qt.ScrollBarPolicy.ScrollBarAsNeeded
-        self.prompt.setVerticalScrollBarPolicy(policy)
+        self.prompt.scroll_where_needed(wanted > most)
         self.prompt.fit()
         self._show_last_turn()
 

@@ -45,6 +45,11 @@ class Reader(QTextBrowser):
         document.setTextWidth(max(width - 2 * _FRAME, 40))
         return math.ceil(document.size().height()) + 2 * _FRAME
 
+    def scroll_where_needed(self, needed: bool) -> None:
+        """Whether there may be a scroll bar: one that appears for a moment narrows the text and so would stay."""
+        policy = Qt.ScrollBarPolicy.ScrollBarAsNeeded if needed else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        self.setVerticalScrollBarPolicy(policy)
+
     def fit(self) -> None:
         """Lay the text out for the width that shows."""
         if self.document().textWidth() != self.viewport().width():

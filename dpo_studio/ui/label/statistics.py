@@ -18,6 +18,7 @@ class Summary:
 
     Attributes:
         median_s: median seconds of the last hundred labels, or None.
+        given_here: how many of the last hundred were given on this page: those that came with a project have no time.
         tie_share: share of the last hundred rankings with a tie in them, or None.
     """
 
@@ -27,6 +28,7 @@ class Summary:
     skipped: int
     median_s: float | None
     tie_share: float | None
+    given_here: int
 
     def text(self) -> str:
         """On one line, for the head of the page."""
@@ -51,6 +53,7 @@ def summary(project: Project) -> Summary:
         skipped=counts.skips,
         median_s=statistics.median(times) if times else None,
         tie_share=sum(tied) / len(tied) if tied else None,
+        given_here=len(times),
     )
 
 
