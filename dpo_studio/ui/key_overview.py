@@ -57,12 +57,14 @@ class KeyOverview(Overlay):
             self._add_line(grid, line)
         everywhere = QLabel("Everywhere")
         everywhere.setProperty("role", "muted")
+        everywhere.setContentsMargins(0, theme.SPACE_M, 0, 0)
         grid.addWidget(everywhere, grid.rowCount(), 0, 1, 2)
         for line in WINDOW_KEYS:
             self._add_line(grid, line)
         grid.setRowStretch(grid.rowCount(), 1)
         self._scroll.setWidget(content)
-        self.wanted_height = content.sizeHint().height() + self.close_button.sizeHint().height() + 3 * theme.SPACE_XL
+        around = self.close_button.sizeHint().height() + 2 * theme.SPACE_L + theme.SPACE_M
+        self.wanted_height = content.sizeHint().height() + around + theme.SPACE_S
         self.open(self.close_button)
 
     def _add_line(self, grid: QGridLayout, line: KeyHelp) -> None:

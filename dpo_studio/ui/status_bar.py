@@ -16,6 +16,8 @@ MEMORY_EVERY_MS = 2000
 MOST_JOBS_SHOWN = 3
 _BAR_WIDTH = 96
 _NARROWEST = 40
+#: What the button of a job needs around its sign, so that the strip keeps its height when one comes.
+_AROUND_JOB = 24
 
 
 def time_left_in_words(seconds: float) -> str:
@@ -78,7 +80,8 @@ class JobStrip(QWidget):
         if job is None:
             return
         waiting = job.state == "waiting"
-        words = f"{job.title}, waiting" if waiting else f"{job.title} {job.detail}".strip()
+        between = " " if job.detail[:1].isdigit() else ": "
+        words = f"{job.title}, waiting" if waiting else f"{job.title}{between}{job.detail}" if job.detail else job.title
         self.label.setText(words)
         self.label.setToolTip(words)
         self.bar.setVisible(not waiting)
@@ -137,7 +140,7 @@ class StatusBar(QFrame):
         row.addStretch(1)
         row.addLayout(self._jobs_row)
         row.addWidget(self._more)
-        self.setMinimumHeight(self.fontMetrics().height() + 20)
+        self.setMinimumHeight(self.fontMetrics().height() + _AROUND_JOB)
         self._timer = QTimer(self)
         self._timer.setInterval(MEMORY_EVERY_MS)
         self._timer.timeout.connect(self._refresh_memory)

@@ -207,7 +207,7 @@ def test_before_and_after_stand_side_by_side(qtbot, open_page, project):
     assert "The Quiet Tide" in row._views["before"].toPlainText()
     after = row._views["after"].toPlainText()
     assert "Low Tide, Salt & Crumb." in after and "[picture: x]" in after
-    assert row._notes["before"].text() == "cut by the token limit"
+    assert row._notes["before"].text() == "cut off"
     assert "café by the sea" in row.findChildren(type(page.view.title))[0].text()
 
 
@@ -246,7 +246,7 @@ def test_a_live_run_is_followed_from_the_moment_the_project_opens(qtbot, open_pa
     page.badge_changed.connect(lambda: badges.append(page.badge()))
     context.open(project)
     qtbot.waitUntil(lambda: page.badge() == "● 12/32")
-    assert context.jobs.running is not None and context.jobs.running.detail == "12/32"
+    assert context.jobs.running is not None and context.jobs.running.detail == "step 12/32"
     assert context.jobs.running.progress == pytest.approx(12 / 32)
     stories.write(project, run, [stories.step_done(13), stories.step_done(14)])
     qtbot.waitUntil(lambda: page.badge() == "● 14/32")

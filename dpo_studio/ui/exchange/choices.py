@@ -8,6 +8,9 @@ from PySide6.QtWidgets import QFrame, QLabel, QLayout, QRadioButton, QVBoxLayout
 
 from dpo_studio.ui import theme
 
+#: Where a radio button's words begin: its frame, its circle and the gap after it.
+_BESIDE_BUTTON = 31
+
 
 class ChoiceCard(QFrame):
     """One choice. `radio` is its button: put those of all cards in one QButtonGroup."""
@@ -21,6 +24,7 @@ class ChoiceCard(QFrame):
         self._sentence = QLabel()
         self._sentence.setProperty("role", "muted")
         self._sentence.setWordWrap(True)
+        self._sentence.setContentsMargins(_BESIDE_BUTTON, 0, 0, 0)
         self.setProperty("role", "card")
         layout = QVBoxLayout(self)
         _set_margins(layout, selected=False)

@@ -72,8 +72,8 @@ class ExportPage(Page):
 
     def key_help(self) -> list[KeyHelp]:
         return [
-            KeyHelp("Ctrl+Enter", "export"),
-            KeyHelp("← →", "on the cards: another kind of export"),
+            KeyHelp("Ctrl+Enter", "Export"),
+            KeyHelp("← →", "On the cards: another kind of export"),
         ]
 
     def actions_for_palette(self) -> list[QAction]:
@@ -83,6 +83,10 @@ class ExportPage(Page):
         """A preview that is on its way is let go; an export goes on."""
         self._drop_preview()
         self._stale = True
+
+    def shut_down(self) -> None:
+        """The window is closed: end what runs."""
+        self.commands.close()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

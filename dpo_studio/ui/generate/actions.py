@@ -11,12 +11,12 @@ from PySide6.QtWidgets import QWidget
 from dpo_studio.ui.page import KeyHelp
 
 KEY_HELP = (
-    KeyHelp("Ctrl+Enter", "generate answers, or add the prompts that were typed"),
-    KeyHelp("Ctrl+T", "type prompts"),
-    KeyHelp("Ctrl+I", "import prompts from a file"),
-    KeyHelp("Ctrl+.", "cancel, keeping what is finished"),
-    KeyHelp("Ctrl+A", "in the list: select all prompts"),
-    KeyHelp("Esc", "clear the selection, follow what is being written"),
+    KeyHelp("Ctrl+Enter", "Generate answers, or add the prompts that were typed"),
+    KeyHelp("Ctrl+T", "Type prompts"),
+    KeyHelp("Ctrl+I", "Import prompts from a file"),
+    KeyHelp("Ctrl+.", "Cancel, keeping what is finished"),
+    KeyHelp("Ctrl+A", "In the list: select all prompts"),
+    KeyHelp("Esc", "Clear the selection, follow what is being written"),
 )
 
 

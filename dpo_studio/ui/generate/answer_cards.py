@@ -19,9 +19,10 @@ _WORDS: dict[CandidateState, str] = {
     "waiting": "waiting",
     "writing": "writing…",
     "finished": "finished",
-    "cut": "cut by the limit",
+    "cut": "cut off",
     "refused": "refused",
 }
+_CUT_TOLD = "The model was stopped by the token limit before it came to an end."
 
 
 class AnswerCard(QFrame):
@@ -84,6 +85,7 @@ class AnswerCard(QFrame):
                 self.text.setPlainText(candidate.text)
                 self._shown = candidate.text
         self._state.setText(_WORDS[candidate.state])
+        self._state.setToolTip(_CUT_TOLD if candidate.state == "cut" else "")
         if candidate.tokens:
             self._tokens.setText("1 token" if candidate.tokens == 1 else f"{candidate.tokens} tokens")
         else:

@@ -237,8 +237,8 @@ class PromptTable(QTableView):
     def _fit(self) -> None:
         metrics = self.fontMetrics()
         self.verticalHeader().setDefaultSectionSize(metrics.height() + 14)
-        self.setColumnWidth(TAGS, metrics.horizontalAdvance("held out") + 24)
-        self.setColumnWidth(ANSWERS, metrics.horizontalAdvance("waiting 8 of 8") + 16)
+        self.setColumnWidth(TAGS, metrics.horizontalAdvance("explanation") + 16)
+        self.setColumnWidth(ANSWERS, metrics.horizontalAdvance("waiting 8 of 8") + 12)
 
 
 def tags_of(prompt: Prompt) -> tuple[str, ...]:

@@ -52,6 +52,15 @@ class WorkView(QWidget):
         layout.addWidget(self.queue)
         layout.addWidget(splitter, 1)
 
+    def show_count(self, every: int, selected: int, *, without_answers: int) -> None:
+        """Say how many prompts there are and are selected, or wait for their first answers."""
+        words = "1 prompt" if every == 1 else f"{every} prompts"
+        if selected:
+            words = f"{selected} of {every} selected"
+        elif 0 < without_answers < every:
+            words += f", {without_answers} without answers"
+        self.count.setText(words)
+
     def _head(self) -> QHBoxLayout:
         heading = QLabel("Generate")
         heading.setProperty("role", "heading")

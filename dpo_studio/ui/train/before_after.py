@@ -134,7 +134,7 @@ class _PromptRow(QFrame):
                 note.setText("not answered yet")
                 continue
             view.show_answer(answer.text)
-            cut = "cut by the token limit" if answer.finish_reason == "length" else ""
+            cut = "cut off" if answer.finish_reason == "length" else ""
             note.setText(cut if answer.text.strip() else "an empty answer")
 
 

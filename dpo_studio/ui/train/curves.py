@@ -182,7 +182,7 @@ class CurvesPanel(QWidget):
         self._overlay_legend = QLabel()
         self._overlay_legend.setTextFormat(Qt.TextFormat.RichText)
         self._overlay_legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        label = QLabel("&Smoothing")
+        label = QLabel("Smoothing")
         label.setBuddy(self._slider)
         bar = QHBoxLayout()
         bar.setSpacing(theme.SPACE_S)

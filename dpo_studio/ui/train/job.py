@@ -41,7 +41,7 @@ class TrainingJob(Job):
         if self.feed.asked == "stop":
             detail = "stopping after this step"
         elif record.steps:
-            detail = f"{record.step}/{record.steps}" + (" paused" if self.feed.asked == "pause" else "")
+            detail = f"step {record.step}/{record.steps}" + (" paused" if self.feed.asked == "pause" else "")
         else:
             detail = record.stage or "starting"
         progress = record.step / record.steps if record.steps else None

@@ -62,8 +62,8 @@ def _facts(run: Run, record: RunRecord) -> list[str]:
     for field in FIELDS:
         value = run.settings.get(field.name)
         if value is not None:
-            values.append(f"{field.label} {value:g}" if isinstance(value, float) else f"{field.label} {value}")
-    return [*lines, " · ".join(values)]
+            values.append(f"{field.label}: {value:g}" if isinstance(value, float) else f"{field.label}: {value}")
+    return [*lines, "  ·  ".join(values)]
 
 
 def _card(lines: Sequence[tuple[str, str]], title: str = "") -> QFrame:

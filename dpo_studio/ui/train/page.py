@@ -84,7 +84,7 @@ class TrainPage(Page):
 
     def key_help(self) -> list[KeyHelp]:
         return [
-            KeyHelp("Ctrl+Return", "Train with the settings shown, or resume the run shown"),
+            KeyHelp("Ctrl+Enter", "Train with the settings shown, or resume the run shown"),
             KeyHelp("Ctrl+Shift+P", "Pause the run, or let it go on"),
             KeyHelp("Ctrl+Shift+T", "New training"),
             KeyHelp("← →", "In the curves: read the values step by step; Esc ends that"),

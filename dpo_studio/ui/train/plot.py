@@ -237,7 +237,7 @@ class PlotCard(QFrame):
         self._mark.setPen(pg.mkPen(look.warn, width=1, style=Qt.PenStyle.DotLine))
         for line, item in self._lines.items():
             colour = QColor(look.series[line.colour])
-            item.setPen(pg.mkPen(colour, width=1 if line.source == "train" else 2))
+            item.setPen(pg.mkPen(colour, width=1.5 if line.source == "train" else 2))
             if line.source == "held_out":
                 item.setSymbol("o")
                 item.setSymbolSize(6)

@@ -52,6 +52,7 @@ class RunsList(QWidget):
         super().__init__(parent)
         title = QLabel("Runs")
         title.setProperty("role", "subheading")
+        title.setMinimumHeight(2 * title.fontMetrics().height())  # beside the page's heading
         self._list = QListWidget()
         self._list.setAccessibleName("Training runs")
         self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

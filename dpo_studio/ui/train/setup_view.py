@@ -177,7 +177,7 @@ class SetupView(QScrollArea):
         self.policy_box.setAccessibleName("Start from")
         self.policy_box.setMinimumWidth(260)
         self.policy_box.currentIndexChanged.connect(self._on_policy_changed)
-        label = QLabel("Start &from")
+        label = QLabel("Start from")
         label.setBuddy(self.policy_box)
         self.policy_note = _wrapped("", "muted")
         row = QHBoxLayout()
@@ -331,7 +331,8 @@ def _reasons_text(recommendation: Recommendation) -> str:
         value = getattr(settings, name)
         shown = wording.METHOD_SENTENCES[value][0] if name == "method" else f"{labels[name]} {value:g}"
         rows.append(
-            f'<tr><td style="padding:2px 16px 2px 0"><b>{shown}</b></td><td style="padding:2px">{reason}</td></tr>'
+            f'<tr><td style="padding:2px 16px 2px 0"><b>{shown}</b></td>'
+            f'<td style="padding:2px">{reason[:1].upper()}{reason[1:]}.</td></tr>'
         )
     return f"<table>{''.join(rows)}</table>"
 
