@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
 from dpo_studio.cli_output import counted
@@ -13,9 +12,7 @@ from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Group, GroupId, Policy
 from dpo_studio.jobs.training import EventTail
-from dpo_studio.store import Project, completions, policies, prompts, runs
-
-DEFAULT_MODEL = "starter"
+from dpo_studio.store import Project, completions, policies, prompts, requests, runs
 
 
 @dataclass(slots=True)
@@ -59,33 +56,31 @@ def queue(
     every_prompt: bool,
     limit: int | None,
     go_on: bool,
+    check: Callable[[str, str | None], None],
 ) -> list[Group]:
     """The groups to answer, made in the project first so that nothing is lost when this ends early.
 
+    Args:
+        check: called with the base and the adapter before anything is written for a model; raises a
+            UserError where it cannot be used.
+
     Raises:
-        UserError: there is nothing to answer, or the options contradict each other.
+        UserError: there is nothing to answer, the options contradict each other, or as `check`.
     """
     if model and run_name:
         raise UserError("--model and --run both name the model that answers.", "Give one of them.")
     if go_on:
-        waiting = completions.unfinished(project)[:limit]
-        if not waiting:
-            raise UserError("No group waits for answers.", "Leave --continue out to answer new prompts.")
-        return waiting
+        return _waiting(project, limit)
     todo = (prompts.all_prompts(project) if every_prompt else prompts.without_group(project))[:limit]
     if not todo:
         raise UserError(*_why_nothing(project))
-    policy = policy_named(project, model=model, run_name=run_name)
-    earlier = _groups_by_prompt(project) if every_prompt else {}
-    groups = []
-    with project.transaction():
-        for prompt in todo:
-            # Another seed for another group of the same prompt, or it would get the same answers again.
-            settings = {**sampling.to_json(), "seed": sampling.seed + earlier.get(prompt.id, 0)}
-            groups.append(
-                completions.add_group(project, prompt.id, size=sampling.k, policy_id=policy.id, sampling=settings)
-            )
-    return groups
+    if run_name:
+        policy = policy_named(project, model=None, run_name=run_name)
+        check(policy.base, requests.adapter_path(project, policy))
+    else:
+        check(requests.model_reference(model or requests.STARTER), None)
+        policy = policy_named(project, model=model, run_name=None)
+    return completions.get_groups(project, requests.make_groups(project, todo, policy, sampling))
 
 
 def policy_named(project: Project, *, model: str | None, run_name: str | None) -> Policy:
@@ -95,7 +90,7 @@ def policy_named(project: Project, *, model: str | None, run_name: str | None) -
         UserError: there is no such run, or it left no adapter.
     """
     if not run_name:
-        return policies.add(project, model or DEFAULT_MODEL)
+        return requests.policy_for(project, requests.model_reference(model or requests.STARTER))
     run = runs.find(project, run_name)
     if run.result_policy_id is not None:
         return policies.get(project, run.result_policy_id)
@@ -110,121 +105,93 @@ def policy_named(project: Project, *, model: str | None, run_name: str | None) -
     )
 
 
-def answer(
-    project: Project,
-    groups: list[Group],
-    *,
-    device: str,
-    cancelled: Callable[[], bool],
-    report: Callable[[str], None],
-) -> Made:
-    """Answer the groups in this process, keeping each completion as it ends.
+class Answering:
+    """Answers groups in this process, with a model that stays loaded.
 
-    Raises:
-        UserError: the model cannot be used; what was finished before is kept.
+    Args:
+        cancelled: asked at each token.
+        report: told what goes on, a line at a time.
     """
-    from dpo_studio.generation.service import Generator
 
-    made = Made()
-    generator = Generator()
-    titles = {group.id: group.prompt.title for group in groups}
-    for policy, settings, some in _batches(project, groups):
-        command = _command(project, policy, settings, some, device=device)
-        for event in generator.run(command, cancelled):
-            _take(project, event, made, policy=policy, sampling=settings, titles=titles, report=report)
-        if made.cancelled or cancelled():
-            made.cancelled = True
-            break
-    made.left = completions.count_unfinished(project)
-    return made
+    def __init__(
+        self, project: Project, *, device: str, cancelled: Callable[[], bool], report: Callable[[str], None]
+    ) -> None:
+        from dpo_studio.generation.service import Generator
 
+        self._project, self._device = project, device
+        self._cancelled, self._report = cancelled, report
+        self._generator = Generator()
+        self._titles: dict[GroupId, str] = {}
+        self._made = Made()
 
-def _take(
-    project: Project,
-    event: events.Event,
-    made: Made,
-    *,
-    policy: Policy,
-    sampling: dict[str, Any],
-    titles: dict[GroupId, str],
-    report: Callable[[str], None],
-) -> None:
-    match event:
-        case events.ModelLoading():
-            report(f"{event.base}: {event.stage}")
-        case events.ModelLoaded():
-            report(f"{policy.name}: {event.parameters / 1e6:,.0f} M parameters on {event.device}, {event.dtype}")
-        case events.CompletionFinished():
-            completions.add(
-                project,
-                GroupId(event.group),
-                event.text,
-                candidate=event.candidate,
-                policy_id=policy.id,
-                token_ids=event.token_ids,
-                tokenizer_hash=event.tokenizer_hash,
-                logp=event.logp,
-                sampling=sampling,
-                seed=event.seed,
-                finish_reason=event.finish_reason,
-            )
-            made.completions += 1
-            made.tokens += len(event.token_ids)
-        case events.GroupFinished():
-            made.groups += 1
-            made.seconds += event.seconds
-            title = titles.get(GroupId(event.group), "")
-            report(f"{made.groups}/{len(titles)}  {event.seconds:5.1f} s  {title[:70]}")
-        case events.GroupRefused():
-            made.refused.append({"group": event.group, "message": event.message, "hint": event.hint})
-            report(f"left out: {titles.get(GroupId(event.group), '')[:50]}: {event.message} {event.hint}")
-        case events.JobFinished():
-            made.cancelled = made.cancelled or event.reason == "cancelled"
-        case events.Notice():
-            report(event.message)
-        case events.Failed():
-            if event.details:
-                raise RuntimeError(f"{event.message}\n{event.details}")
-            raise UserError(event.message, event.hint)
+    def load(self, base: str, adapter: str | None) -> None:
+        """Load a model.
 
+        Raises:
+            UserError: it cannot be used.
+        """
+        for event in self._generator.load(commands.Load(base, adapter, self._device), self._cancelled):
+            self._take(event)
 
-def _batches(project: Project, groups: list[Group]) -> Iterator[tuple[Policy, dict[str, Any], list[Group]]]:
-    """Groups of the same policy and settings together, in order."""
+    def answer(self, groups: list[Group]) -> Made:
+        """Answer the groups, keeping each completion as it ends.
 
-    def key(group: Group) -> tuple:
-        return group.policy_id, sorted((group.sampling or {}).items())
+        Raises:
+            UserError: the model cannot be used; what was finished before is kept.
+        """
+        self._titles = {group.id: group.prompt.title for group in groups}
+        for command in requests.commands_for(self._project, groups, device=self._device):
+            for event in self._generator.run(command, self._cancelled):
+                self._take(event)
+            if self._made.cancelled or self._cancelled():
+                self._made.cancelled = True
+                break
+        self._made.left = completions.count_unfinished(self._project)
+        return self._made
 
-    for _, some in groupby(groups, key=key):
-        batch = list(some)
-        policy_id = batch[0].policy_id
-        policy = policies.add(project, DEFAULT_MODEL) if policy_id is None else policies.get(project, policy_id)
-        yield policy, dict(batch[0].sampling or SamplingSettings().to_json()), batch
+    def _take(self, event: events.Event) -> None:
+        made, report = self._made, self._report
+        match event:
+            case events.ModelLoading():
+                report(f"{event.base}: {event.stage}")
+            case events.ModelLoaded():
+                tuned = f" + {event.adapter}" if event.adapter else ""
+                size = f"{event.parameters / 1e6:,.0f} M parameters"
+                report(f"{event.base}{tuned}: {size} on {event.device}, {event.dtype}")
+            case events.CompletionFinished():
+                completions.record(self._project, event)
+                made.completions += 1
+                made.tokens += len(event.token_ids)
+            case events.GroupFinished():
+                made.groups += 1
+                made.seconds += event.seconds
+                title = self._titles.get(GroupId(event.group), "")
+                report(f"{made.groups}/{len(self._titles)}  {event.seconds:5.1f} s  {title[:70]}")
+            case events.GroupRefused():
+                made.refused.append({"group": event.group, "message": event.message, "hint": event.hint})
+                title = self._titles.get(GroupId(event.group), "")
+                report(f"left out: {title[:50]}: {event.message} {event.hint}")
+            case events.JobFinished():
+                made.cancelled = made.cancelled or event.reason == "cancelled"
+            case events.Notice():
+                report(event.message)
+            case events.Failed():
+                if event.details:
+                    raise RuntimeError(f"{event.message}\n{event.details}")
+                raise UserError(event.message, event.hint)
 
 
-def _command(
-    project: Project, policy: Policy, sampling: dict[str, Any], groups: list[Group], *, device: str
-) -> commands.Generate:
-    items = []
-    for group in groups:
-        taken = {completion.candidate for completion in group.completions}
-        missing = tuple(index for index in range(group.size) if index not in taken)
-        items.append(commands.GenerationItem(group.id, group.prompt.messages, missing))
-    return commands.Generate(
-        job="generate",
-        base=policy.base,
-        items=tuple(items),
-        sampling=sampling,
-        adapter=None if policy.adapter is None else str(project.folder / policy.adapter),
-        device=device,
-    )
-
-
-def _groups_by_prompt(project: Project) -> dict[int, int]:
-    found: dict[int, int] = {}
-    everything: Iterable[Group] = [*completions.recent_groups(project, 10**9), *completions.unfinished(project)]
-    for group in everything:
-        found[group.prompt.id] = found.get(group.prompt.id, 0) + 1
-    return found
+def _waiting(project: Project, limit: int | None) -> list[Group]:
+    waiting = completions.unfinished(project)
+    if not waiting:
+        raise UserError("No group waits for answers.", "Leave --continue out to answer new prompts.")
+    named = [group for group in waiting if group.policy_id is not None and group.sampling is not None]
+    if not named:
+        raise UserError(
+            "None of the waiting groups says which model is to answer it: they were imported.",
+            "Answer their prompts afresh with --prompts all.",
+        )
+    return named[:limit]
 
 
 def _why_nothing(project: Project) -> tuple[str, str]:

@@ -53,7 +53,11 @@ def generate_command(out: Reporter, project: Path, **asked: Any) -> int | None:
     from dpo_studio.store import Project
 
     sampling = _sampling(asked)
-    with Project.open(project) as opened:
+    with (
+        Project.open(project) as opened,
+        interruptions(lambda: out.progress("Stopping; finished answers are kept…")) as stopped,
+    ):
+        answering = cli_generate.Answering(opened, device=asked["device"], cancelled=stopped, report=out.progress)
         groups = cli_generate.queue(
             opened,
             sampling,
@@ -62,9 +66,9 @@ def generate_command(out: Reporter, project: Path, **asked: Any) -> int | None:
             every_prompt=asked["which"] == "all",
             limit=asked["limit"],
             go_on=asked["go_on"],
+            check=answering.load,
         )
-        with interruptions(lambda: out.progress("Stopping; finished answers are kept…")) as stopped:
-            made = cli_generate.answer(opened, groups, device=asked["device"], cancelled=stopped, report=out.progress)
+        made = answering.answer(groups)
         if made.refused and not made.groups and not made.cancelled:
             first = made.refused[0]
             raise UserError(first["message"], first["hint"])

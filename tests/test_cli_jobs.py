@@ -91,6 +91,41 @@ def test_the_same_prompts_again_get_a_further_group_with_another_seed(call, fold
         assert seeds == [0, 0, 0, 1, 1, 1]
 
 
+def test_a_further_group_never_takes_a_seed_that_was_used(call, folder, tiny_llama):
+    """Seed 1 first, then seed 0 twice: counting groups would land on 1 again, and give the same answers."""
+    quick = ("--model", tiny_llama, "--k", 2, "--max-new-tokens", 4, "--limit", 1)
+    call("generate", folder, *quick, "--seed", 1)
+    for _ in range(2):
+        call("generate", folder, *quick, "--prompts", "all", "--seed", 0)
+    with Project.open(folder) as project:
+        assert sorted(group.sampling["seed"] for group in completions.recent_groups(project)) == [0, 1, 2]
+
+
+def test_a_models_folder_is_known_from_anywhere(call, folder, tiny_llama, monkeypatch):
+    monkeypatch.chdir(tiny_llama.parent)
+    quick = ("--k", 2, "--max-new-tokens", 4, "--limit", 1)
+    status, _, _ = call("generate", folder, "--model", tiny_llama.name, *quick)
+    assert status == 0
+    with Project.open(folder) as project:
+        assert [policy.base for policy in policies.all_policies(project)] == [str(tiny_llama.resolve())]
+
+
+def test_a_model_that_cannot_be_used_leaves_nothing_behind(call, folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    status, answer, _ = call("generate", folder, "--model", tmp_path / "empty")
+    assert status == 2 and "config.json" in answer["error"]
+    with Project.open(folder) as project:
+        assert completions.count_unfinished(project) == 0 and policies.all_policies(project) == []
+        assert len(prompts.without_group(project)) == 3
+
+
+def test_imported_groups_that_name_no_model_cannot_be_continued(call, folder):
+    with Project.open(folder) as project:
+        completions.add_group(project, prompts.all_prompts(project)[0].id, size=2)
+    status, answer, _ = call("generate", folder, "--continue")
+    assert status == 2 and "which model" in answer["error"]
+
+
 def test_continue_draws_only_what_is_missing(call, folder, tiny_llama):
     with Project.open(folder) as project:
         policy = policies.add(project, str(tiny_llama))
@@ -211,7 +246,9 @@ def test_ctrl_c_stops_the_training_and_keeps_the_adapter(labelled):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in /proc")
 def test_a_killed_worker_is_a_sentence_and_the_run_resumes(call, labelled):
-    process = _start("train", labelled, *_QUICK, "--set", "epochs=60", "--set", "checkpoint_every=2")
+    process = _start(
+        "train", labelled, *_QUICK, "--set", "epochs=60", "--set", "batch_groups=4", "--set", "checkpoint_every=2"
+    )
     for line in process.stderr:
         if line.startswith("step    5"):
             break
