@@ -201,6 +201,8 @@ class ExportPage(Page):
 
     def _build_empty(self) -> QWidget:
         page = QWidget()
+        heading = QLabel("Export")
+        heading.setProperty("role", "heading")
         sentence = QLabel("There is nothing to export yet: rank some answers first.")
         sentence.setProperty("role", "subheading")
         sentence.setWordWrap(True)
@@ -212,10 +214,11 @@ class ExportPage(Page):
         layout = QVBoxLayout(page)
         layout.setContentsMargins(theme.SPACE_XL, theme.SPACE_XL, theme.SPACE_XL, theme.SPACE_XL)
         layout.setSpacing(theme.SPACE_L)
+        layout.addWidget(heading)
         layout.addStretch(1)
         layout.addWidget(sentence)
         layout.addWidget(button, 0, Qt.AlignmentFlag.AlignCenter)
-        layout.addStretch(2)
+        layout.addStretch(1)
         return page
 
 
