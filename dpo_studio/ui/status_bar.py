@@ -91,7 +91,8 @@ class JobStrip(QWidget):
         else:
             self.bar.setRange(0, 1000)
             self.bar.setValue(round(1000 * min(max(job.progress, 0.0), 1.0)))
-        self.left.setText("" if job.time_left_s is None or waiting else time_left_in_words(job.time_left_s))
+        known = job.time_left_s is not None and round(job.time_left_s) > 0 and not waiting
+        self.left.setText(time_left_in_words(job.time_left_s) if known else "")
         self.left.setVisible(bool(self.left.text()))
         verb = "Take out of the queue" if waiting else "Stop, and keep what is finished"
         self.cancel_button.setToolTip(verb)

@@ -40,7 +40,7 @@ def _icons(theme: Theme) -> dict[str, str]:
 _TEXT = """
 QToolTip { background: $card; color: $text; border: 1px solid $border; padding: 4px 6px; }
 QLabel { background: transparent; }
-QLabel[role="heading"] { font-size: $pt_heading; font-weight: 600; padding: 2px 0; }
+QLabel[role="heading"] { font-size: $pt_heading; font-weight: 600; padding: 2px 0; qproperty-indent: 0; }
 QLabel[role="subheading"] { font-size: $pt_subheading; font-weight: 600; }
 QLabel[role="muted"] { color: $muted; }
 QLabel[role="mono"] { font-family: "DejaVu Sans Mono", "Menlo", "Consolas", monospace; }

@@ -55,6 +55,7 @@ class AnswerCard(QFrame):
         layout.addLayout(head)
         layout.addWidget(self.text, 1)
         self._shown = ""
+        self._is_written = False
 
     @property
     def state_words(self) -> str:
@@ -75,6 +76,7 @@ class AnswerCard(QFrame):
         """Ready for another group's answer."""
         self.text.clear()
         self._shown = ""
+        self._is_written = False
 
     def show_candidate(self, candidate: Candidate) -> None:
         """Show its state, and its text where that is another than what is shown."""
@@ -84,6 +86,9 @@ class AnswerCard(QFrame):
             else:
                 self.text.setPlainText(candidate.text)
                 self._shown = candidate.text
+        if self._is_written and candidate.state in ("finished", "cut"):
+            self.text.verticalScrollBar().setValue(0)  # to be read from its beginning
+        self._is_written = candidate.state == "writing"
         self._state.setText(_WORDS[candidate.state])
         self._state.setToolTip(_CUT_TOLD if candidate.state == "cut" else "")
         if candidate.tokens:

@@ -223,7 +223,7 @@ class PromptTable(QTableView):
 
     def _make_room(self) -> None:
         """Show tags where there are any and the titles can still be read."""
-        left = self.viewport().width() - self.columnWidth(TAGS) - self.columnWidth(ANSWERS)
+        left = self.viewport().width() - self._tags_width - self.columnWidth(ANSWERS)
         wanted = self.fontMetrics().averageCharWidth() * _TITLE_CHARACTERS
         self.setColumnHidden(TAGS, not self._tagged or left < wanted)
 
@@ -237,7 +237,8 @@ class PromptTable(QTableView):
     def _fit(self) -> None:
         metrics = self.fontMetrics()
         self.verticalHeader().setDefaultSectionSize(metrics.height() + 14)
-        self.setColumnWidth(TAGS, metrics.horizontalAdvance("explanation") + 16)
+        self._tags_width = metrics.horizontalAdvance("explanation") + 16  # a hidden column says 0
+        self.setColumnWidth(TAGS, self._tags_width)
         self.setColumnWidth(ANSWERS, metrics.horizontalAdvance("waiting 8 of 8") + 12)
 
 

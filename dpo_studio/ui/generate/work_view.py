@@ -62,11 +62,9 @@ class WorkView(QWidget):
         self.count.setText(words)
 
     def _head(self) -> QHBoxLayout:
-        heading = QLabel("Generate")
-        heading.setProperty("role", "heading")
         head = QHBoxLayout()
         head.setSpacing(theme.SPACE_M)
-        head.addWidget(heading)
+        head.addWidget(_heading())
         head.addWidget(self.hint, 1)
         head.addWidget(self.generate_button)
         return head
@@ -121,13 +119,21 @@ class EmptyView(QWidget):
         buttons.addWidget(self.import_button)
         buttons.addStretch()
         layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_L)
+        layout.addWidget(_heading())
         layout.addStretch()
         for label in (sentence, more):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
             layout.addWidget(label)
         layout.addLayout(buttons)
         layout.addStretch()
+
+
+def _heading() -> QLabel:
+    heading = QLabel("Generate")
+    heading.setProperty("role", "heading")
+    return heading
 
 
 def _button(words: str, role: str = "") -> QPushButton:

@@ -116,6 +116,7 @@ class GuidelinePanel(QFrame):
     def _reading(self) -> QWidget:
         self._reader = Reader()
         self._reader.setAccessibleName("Guideline")
+        self._reader.document().setDocumentMargin(0)
         return self._reader
 
     def _nothing(self) -> QWidget:

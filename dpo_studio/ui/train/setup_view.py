@@ -29,6 +29,7 @@ from .advanced_form import FIELDS, AdvancedForm
 from .estimates import Measured, parameters_of, time_sentence
 
 COLUMN_WIDTH = 760
+QWIDGETSIZE_MAX = 16_777_215
 STARTER_NAME = "SmolLM2-135M (starter)"
 
 
@@ -61,6 +62,7 @@ class SetupView(QScrollArea):
         """Show what there is to train on (None without a project) and recommend settings for it."""
         self._data, self._measured = data, measured
         empty = wording.empty_state(data)
+        self._column.setMaximumWidth(COLUMN_WIDTH if empty is None else QWIDGETSIZE_MAX)
         self.form_frame.setVisible(empty is None)
         self.empty_frame.setVisible(empty is not None)
         if empty is not None:
@@ -118,17 +120,15 @@ class SetupView(QScrollArea):
     # -- building --------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        column = QWidget()
-        column.setMaximumWidth(COLUMN_WIDTH)
+        column = self._column = QWidget()
         layout = QVBoxLayout(column)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_L)
         heading = QLabel("Train")
         heading.setProperty("role", "heading")
         layout.addWidget(heading)
-        layout.addWidget(self._build_empty())
-        layout.addWidget(self._build_form())
-        layout.addStretch(1)
+        layout.addWidget(self._build_empty(), 1)
+        layout.addWidget(self._build_form(), 1)
         outer = QWidget()
         centred = QHBoxLayout(outer)
         centred.setContentsMargins(theme.SPACE_XL, theme.SPACE_XL, theme.SPACE_XL, theme.SPACE_XL)
@@ -136,15 +136,19 @@ class SetupView(QScrollArea):
         centred.addStretch(0)
         self.setWidget(outer)
 
-    def _build_empty(self) -> QFrame:
-        self.empty_frame = _card()
-        self.empty_label = _wrapped("")
+    def _build_empty(self) -> QWidget:
+        self.empty_frame = QWidget()
+        self.empty_label = _wrapped("", "subheading")
+        self.empty_label.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty_button = QPushButton()
         self.empty_button.setProperty("role", "primary")
         self.empty_button.clicked.connect(lambda: self.page_wanted.emit(self.empty_button.property("page")))
-        layout = self.empty_frame.layout()
+        layout = QVBoxLayout(self.empty_frame)
+        layout.setSpacing(theme.SPACE_L)
+        layout.addStretch(1)
         layout.addWidget(self.empty_label)
-        layout.addWidget(self.empty_button, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(self.empty_button, 0, Qt.AlignmentFlag.AlignCenter)
+        layout.addStretch(1)
         return self.empty_frame
 
     def _build_form(self) -> QWidget:
@@ -168,6 +172,7 @@ class SetupView(QScrollArea):
         self.advanced_card.layout().addWidget(self.advanced)
         self.advanced_card.hide()
         layout.addWidget(self.advanced_card)
+        layout.addStretch(1)
         return self.form_frame
 
     def _build_start(self) -> QFrame:
