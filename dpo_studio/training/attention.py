@@ -14,10 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 NAME = "dpo_studio_segments"
+#: Tokens up to which two plain products beat the fused kernel on a CPU: in bf16, forward and backward, 5 ms against
+#: 18 at 135 tokens, 30 against 31 at 300, 63 against 43 at 600 (one thread).
+_SHORT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +106,22 @@ def attend(
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     query, key, value = (_gather(states, segments) for states in (query, key, value))
     options.pop("is_causal", None)
-    out, _ = sdpa_attention_forward(module, query, key, value, None, is_causal=True, **options)
+    if query.device.type == "cpu" and segments.longest <= _SHORT and not options.get("dropout"):
+        out = _by_products(query, key, value, options.get("scaling"))
+    else:
+        out, _ = sdpa_attention_forward(module, query, key, value, None, is_causal=True, **options)
     flat = out.reshape(segments.count * segments.longest, *out.shape[2:])
     return flat.index_select(0, segments.give)[None], None
+
+
+def _by_products(query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
+    """Causal attention as two products and a softmax in fp32, (segments, longest, heads, width)."""
+    repeats = query.shape[1] // key.shape[1]
+    key, value = repeat_kv(key, repeats), repeat_kv(value, repeats)
+    longest, width = query.shape[-2:]
+    later = torch.full((longest, longest), float("-inf")).triu_(1)
+    scores = torch.add(later, (query @ key.transpose(2, 3)).float(), alpha=width**-0.5 if scaling is None else scaling)
+    return (scores.softmax(dim=-1).to(value.dtype) @ value).transpose(1, 2)
 
 
 def _gather(states: Tensor, segments: Segments) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 
 from dpo_studio.core.settings import TrainingSettings
 from dpo_studio.models.logprobs import token_logps
-from dpo_studio.training import adapter, head
+from dpo_studio.training import adapter, attention, head
 from dpo_studio.training.forward import Scorer, choose_scorer, lay_row
 
 SHARED = {
@@ -169,3 +169,21 @@ def test_segments_are_used_where_the_family_hands_them_to_its_attention(family, 
     naive = [torch.stack([token_logps(model, g.prompt, ids).sum() for ids in g.completions]) for g in groups]
     for found, wanted in zip(scorer.logps(groups), naive, strict=True):
         assert torch.allclose(found, wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("short", [0, 1000])
+@pytest.mark.parametrize("family", ["llama", "granite"])
+def test_both_kinds_of_attention_give_the_naive_gradients(family, short, build_model, make_example, monkeypatch):
+    monkeypatch.setattr(attention, "_SHORT", short)
+    model = with_adapter(build_model(family, **({"attention_multiplier": 0.3} if family == "granite" else {})))
+    group = make_example(random.Random(12), k=4, prompt=11, longest=20)
+    scorer = Scorer(model, shared=True)
+    assert scorer._segmented
+    naive = torch.stack([token_logps(model, group.prompt, ids).sum() for ids in group.completions])
+    found = scorer.logps([group])[0]
+    assert torch.allclose(found, naive, atol=1e-4)
+    weights = torch.tensor([1.0, -2.0, 0.5, 0.3])
+    expected, ours = gradients(model, naive, weights), gradients(model, found, weights)
+    scale = max(gradient.abs().max() for gradient in expected.values())
+    for name, gradient in expected.items():
+        assert torch.allclose(ours[name], gradient, atol=1e-5 * max(1.0, scale), rtol=1e-4), name
