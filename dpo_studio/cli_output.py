@@ -6,8 +6,10 @@ Results go to stdout, progress to stderr. 0 is done, 2 a person's mistake (one l
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
+import os
 import signal
 import sys
 import traceback
@@ -40,7 +42,12 @@ class Reporter:
     def result(self, values: Mapping[str, Any], text: str) -> None:
         """What came of it: the values with --json, else the text."""
         said = json.dumps(values, ensure_ascii=False) if self.as_json else text
-        print(said, file=self._stdout, flush=True)
+        try:
+            print(said, file=self._stdout, flush=True)
+        except BrokenPipeError:
+            # The reader has seen enough. What is still in the buffer must not fail again at exit.
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), self._stdout.fileno())
 
 
 def reports(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,9 +85,14 @@ def run(group: click.Group, arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         _complain("Stopped.", "", as_json=as_json)
         return STOPPED
-    except BrokenPipeError:
-        return DONE
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _complain(
+                "The disk is full, so this could not be done.",
+                "Free some space and do it again; what was saved before is intact.",
+                as_json=as_json,
+            )
+            return MISTAKE
         details = traceback.format_exc()
         print(details, file=sys.stderr, end="")
         message = f"This is a bug in DPO Studio: {type(error).__name__}: {error}"

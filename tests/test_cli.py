@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -222,3 +223,29 @@ def test_doctor_says_what_is_there(call):
     checks = {check["name"]: check for check in json.loads(out)["checks"]}
     assert status == 0 and checks["torch"]["ok"] and checks["Python"]["says"].startswith(sys.version.split()[0])
     assert {"Device", "Starter model", "Model cache", "Window", "Sample"} <= set(checks)
+
+
+def test_a_reader_that_has_seen_enough_is_no_bug(tmp_path):
+    """`dpo-studio … | head -0`: the pipe is gone before the result is printed."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dpo_studio", "new", str(tmp_path / "p")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.close()
+    said = process.stderr.read()
+    assert (process.wait(60), said) == (0, "")
+    assert (tmp_path / "p" / "project.db").is_file()
+
+
+def test_a_full_disk_is_a_sentence_wherever_it_is_met(call, folder, monkeypatch):
+    from dpo_studio.exchange import dataset
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(dataset, "plan", full)
+    status, out, err = call("export", folder, folder.parent / "out", "--as", "ranking", "--json")
+    assert status == 2 and "disk is full" in json.loads(out)["error"] and "Free some space" in json.loads(out)["hint"]
+    assert "Traceback" not in err

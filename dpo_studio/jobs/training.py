@@ -23,6 +23,8 @@ from .worker import log_tail, lower_priority, worker_environment
 
 EVENTS_FILE, CONTROL_FILE, LOCK_FILE, LOG_FILE = "events.jsonl", "control.json", "run.lock", "worker.log"
 
+_REMEMBERED_BYTES = 256
+
 State = Literal["new", "running", "finished", "stopped", "failed", "interrupted"]
 
 
@@ -31,6 +33,7 @@ def start(run_folder: Path, *, interpreter: str = sys.executable) -> subprocess.
 
     Raises:
         UserError: it is running already.
+        OSError: its folder cannot be written, or no process can be started.
     """
     if is_alive(run_folder):
         raise UserError("This run is training already.", "Wait for it, or stop it first.")
@@ -49,11 +52,19 @@ def start(run_folder: Path, *, interpreter: str = sys.executable) -> subprocess.
 
 
 def ask(run_folder: Path, what: Literal["run", "pause", "stop"]) -> None:
-    """Leave a wish for the worker, who reads it at each step."""
+    """Leave a wish for the worker, who reads it at each step.
+
+    Raises:
+        OSError: the disk is full, say; the wish before stands.
+    """
     path = run_folder / CONTROL_FILE
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps({"ask": what}) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    try:
+        partial.write_text(json.dumps({"ask": what}) + "\n", encoding="utf-8")
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def asked(run_folder: Path) -> str:
@@ -86,12 +97,14 @@ class EventTail:
     """Reads a run's events as they are appended, from the start of the file.
 
     A line that is not complete yet is left for the next read; a file that was cut back (a resume
-    drops what came after its checkpoint) is read again from its start, and `restarted` says so.
+    drops what came after its checkpoint) is read again from its start, and `restarted` says so. It is
+    known by what stands before the place last read, since it may have grown past that place again.
     """
 
     def __init__(self, run_folder: Path) -> None:
         self._path = run_folder / EVENTS_FILE
         self._offset = 0
+        self._before = b""
         self.restarted = False
 
     def read(self) -> list[events.Event]:
@@ -99,15 +112,16 @@ class EventTail:
         self.restarted = False
         try:
             with self._path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                if size < self._offset:
-                    self._offset, self.restarted = 0, True
-                file.seek(self._offset)
+                file.seek(self._offset - len(self._before))
+                if file.read(len(self._before)) != self._before:
+                    self._offset, self._before, self.restarted = 0, b"", True
+                    file.seek(0)
                 chunk = file.read()
         except FileNotFoundError:
             return []
         complete = chunk[: chunk.rfind(b"\n") + 1]
         self._offset += len(complete)
+        self._before = (self._before + complete)[-_REMEMBERED_BYTES:]
         # split("\n"), not splitlines(): an answer may hold U+2028 and the like, which are no line ends of JSON lines.
         found = (events.from_line(line) for line in complete.decode("utf-8", "replace").split("\n") if line)
         return [event for event in found if event is not None]

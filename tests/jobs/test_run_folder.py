@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import subprocess
 import sys
@@ -149,6 +150,33 @@ def test_a_log_cut_back_by_a_resume_is_read_again(run):
     assert tail.read() == [STARTED] and tail.restarted
     say(run, STEP)
     assert tail.read() == [STEP] and not tail.restarted
+
+
+def test_a_log_cut_back_and_grown_past_where_it_was_read_is_read_again(run):
+    tail = training.EventTail(run)
+    say(run, STARTED, STEP)
+    assert tail.read() == [STARTED, STEP]
+    path = run / training.EVENTS_FILE
+    path.write_text(events.to_line(STARTED), encoding="utf-8")
+    again = events.StepDone(3, 0.1, {"loss": 0.25})
+    say(run, again, DONE, DONE)
+    assert tail.read() == [STARTED, again, DONE, DONE]
+    assert tail.restarted
+    assert tail.read() == []
+    assert not tail.restarted
+
+
+def test_a_wish_that_cannot_be_left_leaves_nothing_half_written(run, monkeypatch):
+    training.ask(run, "pause")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(training.os, "replace", full)
+    with pytest.raises(OSError):
+        training.ask(run, "stop")
+    assert training.asked(run) == "pause"
+    assert [path.name for path in run.iterdir()] == [training.CONTROL_FILE]
 
 
 def test_lines_that_are_no_event_are_passed_over(run):
