@@ -53,7 +53,7 @@ def labelled(folder, tiny_llama):
     return folder
 
 
-def _start(*arguments):
+def _start(*arguments, **options):
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", "dpo_studio", *map(str, arguments), "--json"],
@@ -61,6 +61,7 @@ def _start(*arguments):
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
+        **options,
     )
 
 
@@ -261,6 +262,29 @@ def test_a_killed_worker_is_a_sentence_and_the_run_resumes(call, labelled):
     status, ended, err = call("train", labelled, "--resume", "Run 1")
     assert status == 0 and (ended["state"], ended["steps"]) == ("finished", 60), err
     assert "from step" in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits on files are a Unix thing")
+def test_a_disk_that_fills_leaves_labels_and_checkpoints_and_the_run_resumes(call, labelled):
+    """No file may grow past 160 kB, which the database stays under and the fifth step's optimiser does not."""
+    import resource
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (160_000, 160_000))
+
+    wide = ("--set", "device=cpu", "--set", "dtype=float32", "--set", "lora_rank=64", "--set", "batch_groups=4")
+    process = _start("train", labelled, *wide, "--set", "epochs=8", "--set", "checkpoint_every=5", preexec_fn=limit)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 2, err
+    assert "disk is full" in json.loads(out)["error"] and "Free some space" in json.loads(out)["hint"]
+    assert "Traceback" not in err
+    with Project.open(labelled) as project:
+        assert rankings.counts(project).rankings == 3
+        (one,) = runs.all_runs(project)
+        assert training.outcome(project.folder / one.folder).state == "failed"
+        assert not list((project.folder / one.folder).glob("checkpoints/*"))
+    status, ended, err = call("train", labelled, "--resume", "Run 1")
+    assert status == 0 and (ended["state"], ended["steps"]) == ("finished", 8), err
 
 
 def _kill_worker(run_folder):
