@@ -28,11 +28,12 @@ class Standing:
 
 def of(run_folder: Path) -> Standing:
     """How a run stands now."""
+    alive = training.is_alive(run_folder)  # before the events are read: dead then, it has said all it will
     try:
         head, tail = _ends(run_folder / training.EVENTS_FILE)
     except UserError as error:
         return Standing(Outcome("failed", str(error)))
-    outcome = training.outcome_of(tail, alive=training.is_alive(run_folder), run_folder=run_folder)
+    outcome = training.outcome_of(tail, alive=alive, run_folder=run_folder)
     done = next((event for event in reversed(tail) if isinstance(event, events.RunDone)), None)
     started = next((event for event in head if isinstance(event, events.RunStarted)), None)
     finished = done if outcome.state in ("finished", "stopped") else None
@@ -68,5 +69,6 @@ def _ends(path: Path) -> tuple[list[events.Event], list[events.Event]]:
 
 def _events(chunk: bytes) -> list[events.Event]:
     complete = chunk[: chunk.rfind(b"\n") + 1]
-    found = (events.from_line(line) for line in complete.decode("utf-8", "replace").splitlines())
+    # split("\n"), not splitlines(): an answer may hold U+2028 and the like, which end no JSON line.
+    found = (events.from_line(line) for line in complete.decode("utf-8", "replace").split("\n") if line)
     return [event for event in found if event is not None]
