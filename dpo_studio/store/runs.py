@@ -194,7 +194,7 @@ def _group_line(group: Group, ranking: Ranking) -> str:
         "strength": ranking.strength,
         "annotator": ranking.annotator,
     }
-    return json.dumps(body, ensure_ascii=False) + "\n"
+    return _line(body)
 
 
 def _sample_prompts(project: Project) -> list[Prompt]:
@@ -211,7 +211,12 @@ def _sample_prompts(project: Project) -> list[Prompt]:
 
 def _prompt_line(prompt: Prompt) -> str:
     body = {"prompt": prompt.id, "messages": [message.to_json() for message in prompt.messages]}
-    return json.dumps(body, ensure_ascii=False) + "\n"
+    return _line(body)
+
+
+def _line(body: dict[str, Any]) -> str:
+    """A JSON line in ASCII: some of Unicode's line ends (U+2028, U+0085) are not escaped otherwise."""
+    return json.dumps(body) + "\n"
 
 
 def _write(path: Path, text: str) -> None:

@@ -45,6 +45,17 @@ def test_the_folder_holds_the_settings_the_data_and_the_prompts(project, policy,
     assert runs.all_runs(project) == [run] == [runs.find(project, "Run 1")] == [runs.find(project, run.uuid[:36])]
 
 
+def test_a_line_is_a_line_to_every_reader(project, policy, make_group):
+    """Unicode has line ends that JSON does not escape; a reader that knows them must not see them."""
+    odd = "a\u2028b\u2029c\x85d"
+    group = make_group(project, f"Why {odd}?", answers=(odd, "b"))
+    rankings.add(project, group, ranks=[1, 2])
+    folder = project.folder / runs.create(project, policy, TrainingSettings()).folder
+    for name in ("data.jsonl", "sample_prompts.jsonl"):
+        (line,) = (folder / name).read_text(encoding="utf-8").splitlines()
+        assert odd in json.dumps(json.loads(line), ensure_ascii=False)
+
+
 def test_the_snapshot_does_not_change_with_later_labels(project, policy, make_group):
     group = make_group(project)
     rankings.add(project, group, ranks=[1, 2, 3, 4])

@@ -33,8 +33,8 @@ def read_prompts(run_folder: Path) -> dict[int, tuple[Message, ...]]:
     """The run's sample prompts by the number that its answers name; none when there is no such file."""
     found: dict[int, tuple[Message, ...]] = {}
     try:
-        lines = (run_folder / PROMPTS_FILE).read_text(encoding="utf-8").splitlines()
-        for line in lines:
+        lines = (run_folder / PROMPTS_FILE).read_text(encoding="utf-8").split("\n")
+        for line in filter(None, lines):
             row = json.loads(line)
             found[int(row["prompt"])] = messages_from_json(row["messages"])
     except (OSError, ValueError, KeyError, TypeError):
