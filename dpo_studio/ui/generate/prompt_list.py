@@ -17,7 +17,7 @@ _HEADERS = ("Prompt", "Tags", "Answers")
 _NONE = PromptState()
 _DOT_PX = 16
 _SHARPNESS = 4
-_TITLE_CHARACTERS = 24
+_TITLE_CHARACTERS = 30
 
 
 def words_for(state: PromptState) -> str:

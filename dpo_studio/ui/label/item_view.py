@@ -63,7 +63,10 @@ class ItemView(QWidget):
         self.item = item
         self._compares_with = None
         self._fill_prompt(item.group.prompt.messages)
+        known = len(self.grid.cards)
         self.grid.set_answers(item.shown)
+        if len(self.grid.cards) > known:
+            self._order_focus()
         self.show_tokens(tokens)
         self.show_order()
         self._fit_prompt()
@@ -117,6 +120,13 @@ class ItemView(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._fit_prompt()
+
+    def _order_focus(self) -> None:
+        """Tab goes from the prompt to its answers, though they are made later than what stands below."""
+        before: QWidget = self.prompt
+        for card in self.grid.cards:
+            QWidget.setTabOrder(before, card.reader)
+            before = card.reader
 
     def _fit_prompt(self) -> None:
         wanted = self.prompt.height_for(self.width() - 2 * _PADDING - 2) + _PADDING

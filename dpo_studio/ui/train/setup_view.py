@@ -53,6 +53,7 @@ class SetupView(QScrollArea):
         self._method_chosen = False
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._build()
         self.show_data(None)
 
