@@ -14,7 +14,7 @@ from pathlib import Path
 from dpo_studio.core import commands
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import SamplingSettings
-from dpo_studio.core.types import Group, GroupId, Policy, Prompt
+from dpo_studio.core.types import Group, GroupId, Policy, PolicyId, Prompt
 
 from . import completions, policies, prompt_states
 from .database import Project
@@ -100,7 +100,7 @@ def commands_for(project: Project, groups: Iterable[Group], *, device: str = "au
 
     Groups that name no policy or no sampling were imported; they are left out.
     """
-    batches: dict[tuple[int, str], list[Group]] = {}
+    batches: dict[tuple[PolicyId, str], list[Group]] = {}
     for group in groups:
         if not group.ready and group.policy_id is not None and group.sampling is not None:
             key = (group.policy_id, json.dumps(group.sampling, sort_keys=True))
