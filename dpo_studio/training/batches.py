@@ -89,7 +89,7 @@ def read(path: Path, chat: Chat, *, tokenizer_hash: str, max_length: int) -> Dat
     kept: list[Example] = []
     left_out: Counter[str] = Counter()
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
         rows = [json.loads(line) for line in lines if line.strip()]
         for row in rows:
             try:

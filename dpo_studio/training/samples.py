@@ -37,7 +37,7 @@ def read_prompts(path: Path) -> list[SamplePrompt]:
     """The prompts of a run's `sample_prompts.jsonl`; none where there is no such file."""
     if not path.exists():
         return []
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
     return [SamplePrompt(row["prompt"], messages_from_json(row["messages"])) for row in rows]
 
 

@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import Timeout
@@ -18,6 +19,8 @@ from .saved import latest_checkpoint
 
 EXIT_DONE, EXIT_FAILED, EXIT_TAKEN = 0, 1, 3
 RESERVE_FILE, RESERVE_BYTES = "reserve", 64 * 1024
+#: Longer than a look at whether a worker lives holds the lock.
+LOCK_PATIENCE_S = 2.0
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -32,7 +35,7 @@ def main(run_folder: Path) -> int:
         return EXIT_FAILED
     lock = jobs.lock(run_folder)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=LOCK_PATIENCE_S)
     except Timeout:
         print("This run is training already, in another process.", file=sys.stderr)
         return EXIT_TAKEN
@@ -79,7 +82,8 @@ class EventLog:
         try:
             self.append(event)
         except OSError:
-            print(events.to_line(event), end="", file=sys.stderr)
+            with suppress(OSError):  # worker.log is on the same disk
+                print(events.to_line(event), end="", file=sys.stderr)
 
     def close(self) -> None:
         self._reserve.unlink(missing_ok=True)
@@ -119,9 +123,9 @@ def _run_engine(run_folder: Path, log: EventLog) -> events.Failed | None:
     except UserError as error:
         return events.Failed(error.message, error.hint)
     except OSError as error:
-        traceback.print_exc()
-        if error.errno in _DISK_FULL:
+        if error.errno in _DISK_FULL:  # and nothing into the log, which is on the same disk
             return _disk_failure(error)
+        traceback.print_exc()
         return events.Failed(f"A file could not be read or written: {error}.", details=traceback.format_exc())
     except Exception as error:
         traceback.print_exc()
