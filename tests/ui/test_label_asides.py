@@ -10,6 +10,7 @@ from dpo_studio.core.types import Message
 from dpo_studio.store import Project, completions, prompts, rankings
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.label.page import LabelPage
+from dpo_studio.ui.label.reader import Reader
 
 KEY, CTRL, LEFT = Qt.Key, Qt.KeyboardModifier.ControlModifier, Qt.MouseButton.LeftButton
 
@@ -231,3 +232,16 @@ def test_the_buttons_can_be_reached_and_pressed_by_key(open_page, context, qtbot
     with qtbot.waitSignal(context.page_wanted) as wanted:
         QTest.keyClick(button, KEY.Key_Return)
     assert wanted.args == ["generate"]
+
+
+def test_the_height_for_a_width_is_not_that_of_the_width_shown(qtbot):
+    reader = Reader()
+    qtbot.addWidget(reader)
+    reader.resize(600, 60)  # so low that a narrower text asks for a scroll bar
+    reader.show()
+    qtbot.waitExposed(reader)
+    reader.setPlainText("word " * 40)
+    wide = reader.height_for(600)
+    assert reader.height_for(150) > 3 * wide
+    reader.fit()
+    assert reader.document().textWidth() == reader.viewport().width()

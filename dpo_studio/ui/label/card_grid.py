@@ -14,7 +14,7 @@ from .answer_card import AnswerCard
 
 GAP = 12
 _LEAST_ROW = 132
-_LEAST_COLUMN = 250
+_LEAST_COLUMN = 230
 
 
 class CardGrid(QScrollArea):

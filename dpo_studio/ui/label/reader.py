@@ -42,8 +42,13 @@ class Reader(QTextBrowser):
     def height_for(self, width: int) -> int:
         """The height in which the whole text shows at this width. Call `fit` once the size is set."""
         document = self.document()
-        document.setTextWidth(max(width - 2 * _FRAME, 40))
-        return math.ceil(document.size().height()) + 2 * _FRAME
+        layout = document.documentLayout()
+        before = layout.blockSignals(True)  # told of another size, the view would at once lay out for its own width
+        try:
+            document.setTextWidth(max(width - 2 * _FRAME, 40))
+            return math.ceil(document.size().height()) + 2 * _FRAME
+        finally:
+            layout.blockSignals(before)
 
     def scroll_where_needed(self, needed: bool) -> None:
         """Whether there may be a scroll bar: one that appears for a moment narrows the text and so would stay."""
