@@ -109,9 +109,9 @@ def test_the_form_says_what_trains_and_why(open_page, project):
     page = open_page(project)
     assert page.setup.data_label.text().startswith("6 rankings train it, 2 are held out")
     settings = page.setup.settings()
-    # Six rankings in steps of four are two steps a pass: fifteen passes make thirty steps.
+    # Six rankings in steps of two are three steps a pass: ten passes make thirty steps.
     assert (settings.method, settings.epochs, settings.batch_groups) == ("pl_dpo", 10, 2)
-    assert "15 passes over 6 rankings: 30 steps" in page.setup.estimate.text()
+    assert "10 passes over 6 rankings: 30 steps" in page.setup.estimate.text()
     assert "fewer than 30 move a model little" in page.setup.reasons.text()
 
 
