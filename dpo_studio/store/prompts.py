@@ -13,6 +13,8 @@ from dpo_studio.core.types import ROLES, Message, Prompt, PromptId, messages_fro
 from .database import Project, in_chunks, new_uuid, now, storable, to_text
 
 HELD_OUT_SHARE = 0.1
+#: The first prompts of a project are all for training: holding one of three out by chance would leave too little.
+NEVER_HELD_OUT = 10
 
 
 def add(project: Project, messages: Sequence[Message], *, source: str = "", tags: Iterable[str] = ()) -> Prompt:
@@ -29,10 +31,11 @@ def add(project: Project, messages: Sequence[Message], *, source: str = "", tags
         row = db.conn.execute("SELECT id FROM prompts WHERE content_hash = ?", [content_hash]).fetchone()
         if row:
             return get(project, PromptId(row[0]))
+        held_out = count(project) >= NEVER_HELD_OUT and _is_held_out(content_hash)
         cursor = db.conn.execute(
             "INSERT INTO prompts (uuid, messages, content_hash, source, tags, held_out, created)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [new_uuid(), text, content_hash, storable(source), to_text(list(tags)), _is_held_out(content_hash), now()],
+            [new_uuid(), text, content_hash, storable(source), to_text(list(tags)), int(held_out), now()],
         )
         return get(project, PromptId(cursor.lastrowid or 0))
 
@@ -120,6 +123,6 @@ def _messages_text(messages: Sequence[Message]) -> str:
     return storable(json.dumps([message.to_json() for message in messages], ensure_ascii=False))
 
 
-def _is_held_out(content_hash: str) -> int:
-    """The same conversation is held out in every project and every round."""
-    return int(int(content_hash[:8], 16) / 0x1_0000_0000 < HELD_OUT_SHARE)
+def _is_held_out(content_hash: str) -> bool:
+    """By its content, so that the same conversation is held out in other projects too."""
+    return int(content_hash[:8], 16) / 0x1_0000_0000 < HELD_OUT_SHARE

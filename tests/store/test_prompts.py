@@ -63,8 +63,11 @@ def test_what_cannot_be_a_prompt_is_refused(project, messages, sentence):
 
 def test_about_a_tenth_is_held_out_and_the_same_in_every_project(project, tmp_path):
     texts = [f"prompt {number}" for number in range(1000)]
+    first = [user(f"first {number}") for number in range(prompts.NEVER_HELD_OUT)]
+    assert not any(prompt.held_out for prompt in prompts.add_many(project, first))
     here = {p.title: p.held_out for p in prompts.add_many(project, map(user, texts))}
     with Project.create(tmp_path / "other") as other:
+        prompts.add_many(other, first)
         there = {p.title: p.held_out for p in prompts.add_many(other, map(user, reversed(texts)))}
     assert here == there
     # 1000 draws at 10 %: four standard deviations are 38.
