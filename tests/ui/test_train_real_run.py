@@ -52,6 +52,7 @@ def worker_pid(page: TrainPage) -> int:
 def test_the_button_trains_and_the_curves_fill(qtbot, page):
     fields = page.setup.advanced.fields
     fields["epochs"].setText("3")
+    fields["batch_groups"].setText("4")
     fields["evaluate_every"].setText("2")
     qtbot.mouseClick(page.setup.train_button, Qt.MouseButton.LeftButton)
     assert page.view is not None and page.badge() == "● running"
@@ -74,6 +75,7 @@ def test_the_button_trains_and_the_curves_fill(qtbot, page):
 
 def test_stop_keeps_a_policy(qtbot, page):
     page.setup.advanced.fields["epochs"].setText("500")
+    page.setup.advanced.fields["batch_groups"].setText("4")
     qtbot.mouseClick(page.setup.train_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: page.view.feed.record.step >= 3, timeout=TIMEOUT_MS)
     assert page.badge().endswith("/1000")
