@@ -100,7 +100,8 @@ def test_welcome_then_the_sample(qtbot, make_window, tmp_path, monkeypatch):
     window = make_window()
     assert window.stack.currentWidget() is window.welcome
     assert window.rail.isHidden()
-    qtbot.mouseClick(window.welcome.sample_button, Qt.MouseButton.LeftButton)
+    window.activateWindow()
+    qtbot.keyClick(window.welcome.sample_button, Qt.Key.Key_Return)
     assert window.context.project.folder == tmp_path / "documents" / "Sample"
     assert window.context.project.guideline == "Short answers."
     assert not window.rail.isHidden()
