@@ -1,0 +1,89 @@
+"""The objectives against TRL's own loss code, fed the same log-probabilities token by token."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from unittest.mock import MagicMock
+
+import pytest
+import torch
+
+from dpo_studio.training.objectives import dpo, hinge, ipo, robust
+
+pytest.importorskip("trl")
+
+D = torch.float64
+#: Tokens of the chosen and of the rejected completions of four pairs.
+LENGTHS = torch.tensor([[3, 5], [6, 2], [4, 4], [1, 6]])
+WINS = torch.tensor([[1, 2]] * 4)
+
+
+@pytest.fixture
+def tokens():
+    """Token log-probabilities (policy and reference, pairs, 2, longest), nothing past each length."""
+    values = -3 * torch.rand(2, 4, 2, 6, dtype=D, generator=torch.Generator().manual_seed(11))
+    return values * (torch.arange(6) < LENGTHS.unsqueeze(2))
+
+
+def trl_dpo(
+    tokens, loss_types, *, beta=0.3, label_smoothing=0.0, ld_alpha=None, weights=None, lengths=LENGTHS
+) -> float:
+    """What DPOTrainer's loss says of these tokens: every row is one prompt token, then the completion."""
+    from trl import DPOTrainer
+
+    policy, reference = (torch.cat([each[:, 0], each[:, 1]]) for each in tokens)
+    mask = torch.arange(policy.shape[1]) < torch.cat([lengths[:, 0], lengths[:, 1]]).unsqueeze(1)
+    mask = torch.nn.functional.pad(mask.long(), (1, 0))
+
+    def model_of(logps):
+        rest = {name: torch.zeros_like(logps) for name in ("entropy", "mean_logits")}
+        outputs = SimpleNamespace(log_probs=logps, is_top1=torch.zeros_like(logps).bool(), **rest)
+        return MagicMock(return_value=outputs)
+
+    trainer = MagicMock(
+        aux_loss_enabled=False,
+        ld_alpha=ld_alpha,
+        precompute_ref_logps=False,
+        f_divergence_type="reverse_kl",
+        loss_types=loss_types,
+        loss_weights=weights or [1.0] * len(loss_types),
+        beta=beta,
+        label_smoothing=label_smoothing,
+        use_weighting=False,
+        ref_model=model_of(reference),
+    )
+    trainer.args.gradient_checkpointing_kwargs = None
+    trainer.accelerator.device = torch.device("cpu")
+    trainer.accelerator.gather = trainer.accelerator.gather_for_metrics = lambda value: value
+    trainer._tp_size, trainer._total_train_tokens = 1, 0
+    inputs = {"input_ids": mask, "attention_mask": torch.ones_like(mask), "completion_mask": mask}
+    return DPOTrainer._compute_loss(trainer, model_of(policy), inputs, False).item()
+
+
+@pytest.mark.parametrize(
+    ("loss_type", "ours", "options"),
+    [
+        ("sigmoid", dpo, {}),
+        ("hinge", hinge, {}),
+        ("robust", robust, {"label_smoothing": 0.2}),
+        ("ipo", ipo, {"lengths": LENGTHS}),
+    ],
+)
+def test_the_losses_of_dpo_trainer(tokens, loss_type, ours, options):
+    policy, reference = tokens.sum(dim=3)
+    theirs = trl_dpo(tokens, [loss_type], label_smoothing=options.get("label_smoothing", 0.0))
+    found = ours(policy, reference, WINS, beta=0.3, **options)
+    assert found.shape == (4,)
+    assert found.mean().item() == pytest.approx(theirs, rel=1e-9)
+
+
+def test_label_smoothing_is_that_of_cpo_trainer_on_log_ratios(tokens):
+    from trl.experimental.cpo import CPOTrainer
+
+    policy, reference = tokens.sum(dim=3)
+    ratios = policy - reference
+    trainer = MagicMock(alpha=0.0, loss_type="sigmoid", beta=0.3, label_smoothing=0.15)
+    trainer.accelerator.device = torch.device("cpu")
+    theirs, *_ = CPOTrainer.cpo_loss(trainer, ratios[:, 0], ratios[:, 1])
+    ours = dpo(policy, reference, WINS, beta=0.3, label_smoothing=0.15)
+    assert torch.allclose(ours, theirs, rtol=1e-9)
