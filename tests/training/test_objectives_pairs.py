@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from dpo_studio.training.objectives import davidson, dpo, hinge, ipo, rao_kupper, robust
+from dpo_studio.training.objectives import davidson, dpo, dpop, hinge, ipo, ld_dpo, rao_kupper, robust, shared_logps
 
 D = torch.float64
 LENGTHS = torch.tensor([[4, 5], [7, 2], [3, 3]])
@@ -20,6 +20,8 @@ PAIRED = {
     "robust": lambda p, r, k: robust(p, r, k, beta=0.7),
     "hinge": lambda p, r, k: hinge(p, r, k, beta=0.7),
     "ipo": lambda p, r, k: ipo(p, r, k, beta=0.7, lengths=LENGTHS[: len(p)]),
+    "dpop": lambda p, r, k: dpop(p, r, k, beta=0.7, penalty=5.0),
+    "ld_dpo": lambda p, r, k: ld_dpo(p, r, k, beta=0.7, policy_shared_logps=p * 0.6, reference_shared_logps=r * 0.4),
     "rao_kupper": lambda p, r, k: rao_kupper(p, r, k, beta=0.7),
     "davidson": lambda p, r, k: davidson(p, r, k, beta=0.7),
 }
@@ -35,6 +37,9 @@ def test_values_where_policy_is_reference():
     assert dpo(same, same, win, label_smoothing=0.3).item() == pytest.approx(math.log(2))
     assert robust(same, same, win).item() == pytest.approx(math.log(2))
     assert hinge(same, same, win).item() == 1.0
+    assert dpop(same, same, win).item() == pytest.approx(math.log(2))
+    half = {"policy_shared_logps": same / 2, "reference_shared_logps": same / 2}
+    assert ld_dpo(same, same, win, **half).item() == pytest.approx(math.log(2))
     assert ipo(same, same, win, beta=0.1, lengths=torch.tensor([[3, 9]])).item() == pytest.approx(25.0)
     for objective in (rao_kupper, davidson):
         assert objective(same, same, win).item() == pytest.approx(math.log(4))
@@ -56,6 +61,39 @@ def test_by_hand():
     assert davidson(policy, reference, win, beta=0.5).item() == pytest.approx(
         math.log(1 + math.exp(-2) + 2 * math.exp(-1))
     )
+
+
+def test_the_penalty_of_dpop_is_inside_the_sigma():
+    win, zeros = torch.tensor([[1, 2]] * 2), torch.zeros(2, 2, dtype=D)
+    # a_w = −0.5, a_l = −3: 0.1·(2.5 − 50·0.5) = −2.25. Then a_w = 0.5: no penalty, 0.1·3.5.
+    found = dpop(logps([-0.5, -3.0], [0.5, -3.0]), zeros, win)
+    assert found.tolist() == pytest.approx([math.log(1 + math.exp(2.25)), math.log(1 + math.exp(-0.35))])
+
+
+def test_ld_dpo_by_hand():
+    tokens = torch.tensor([[[-1.0, -2.0, -4.0], [-3.0, -5.0, 99.0]]], dtype=D)
+    lengths, win, zeros = torch.tensor([[3, 2]]), torch.tensor([[1, 2]]), torch.zeros(1, 2, dtype=D)
+    shared = shared_logps(tokens, lengths)
+    assert shared.tolist() == [[-3.0, -8.0]]
+    sums = {"policy_shared_logps": shared, "reference_shared_logps": zeros}
+    whole = logps([-7.0, -8.0])
+    # d = (−3 + 0.25·(−4)) − (−8) = 4
+    assert ld_dpo(whole, zeros, win, beta=1.0, alpha=0.25, **sums).item() == pytest.approx(math.log(1 + math.exp(-4)))
+    assert ld_dpo(whole, zeros, win, alpha=1.0, **sums).item() == pytest.approx(dpo(whole, zeros, win).item())
+
+
+def test_margins_are_taken_from_d():
+    policy, zeros, win = logps([2.0, -1.0]), torch.zeros(1, 2, dtype=D), torch.tensor([[1, 2]])
+    shared = {"policy_shared_logps": policy, "reference_shared_logps": zeros}
+    expected = math.log(1 + math.exp(-(0.5 * 3.0 - 0.7)))
+    for found in (
+        dpo(policy, zeros, win, beta=0.5, margin=0.7),
+        robust(policy, zeros, win, beta=0.5, label_smoothing=0.0, margin=0.7),
+        dpop(policy, zeros, win, beta=0.5, margin=0.7),
+        ld_dpo(policy, zeros, win, beta=0.5, margin=0.7, **shared),
+    ):
+        assert found.item() == pytest.approx(expected)
+    assert hinge(policy, zeros, win, beta=0.5, margin=0.7).item() == pytest.approx(1 - (1.5 - 0.7))
 
 
 def test_smoothing_and_margin_of_each_example():
@@ -129,7 +167,7 @@ def test_a_tie_far_out_costs_what_it_should(objective):
     assert torch.isfinite(policy.grad).all()
 
 
-@pytest.mark.parametrize("objective", [robust, hinge, dpo])
+@pytest.mark.parametrize("objective", [robust, hinge, dpo, dpop])
 def test_ties_and_larger_groups_are_refused(objective):
     with pytest.raises(ValueError, match=f"{objective.__name__} cannot use a tie"):
         objective(torch.zeros(1, 2), torch.zeros(1, 2), torch.tensor([[1, 1]]))

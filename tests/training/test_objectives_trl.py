@@ -8,7 +8,18 @@ from unittest.mock import MagicMock
 import pytest
 import torch
 
-from dpo_studio.training.objectives import dpo, hinge, ipo, robust
+from dpo_studio.training.objectives import (
+    combined,
+    dpo,
+    hinge,
+    ipo,
+    ld_dpo,
+    orpo,
+    preferred_ft,
+    robust,
+    shared_logps,
+    simpo,
+)
 
 pytest.importorskip("trl")
 
@@ -87,3 +98,53 @@ def test_label_smoothing_is_that_of_cpo_trainer_on_log_ratios(tokens):
     theirs, *_ = CPOTrainer.cpo_loss(trainer, ratios[:, 0], ratios[:, 1])
     ours = dpo(policy, reference, WINS, beta=0.3, label_smoothing=0.15)
     assert torch.allclose(ours, theirs, rtol=1e-9)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.4, 1.0])
+def test_ld_dpo_from_tokens(tokens, alpha):
+    policy, reference = tokens.sum(dim=3)
+    shared = {
+        "policy_shared_logps": shared_logps(tokens[0], LENGTHS),
+        "reference_shared_logps": shared_logps(tokens[1], LENGTHS),
+    }
+    ours = ld_dpo(policy, reference, WINS, beta=0.3, alpha=alpha, **shared)
+    assert ours.mean().item() == pytest.approx(trl_dpo(tokens, ["sigmoid"], ld_alpha=alpha), rel=1e-9)
+
+
+def test_likelihood_of_the_best_one_group_at_a_time(tokens):
+    """TRL averages over the tokens of a batch, we over those of a group: one group is the same."""
+    for number in range(4):
+        one = tokens[:, number : number + 1]
+        lengths, win = LENGTHS[number : number + 1], WINS[:1]
+        policy, reference = one.sum(dim=3)
+        assert preferred_ft(policy, win, lengths=lengths).item() == pytest.approx(
+            trl_dpo(one, ["sft"], lengths=lengths), rel=1e-9
+        )
+        losses = dpo(policy, reference, win, beta=0.3)
+        ours = combined(losses, policy, win, lengths=lengths, weight=2.0, nll_weight=0.7)
+        theirs = trl_dpo(one, ["sigmoid", "sft"], weights=[2.0, 0.7], lengths=lengths)
+        assert ours.item() == pytest.approx(theirs, rel=1e-9)
+
+
+def test_simpo_is_cpo_trainers(tokens):
+    from trl.experimental.cpo import CPOTrainer
+
+    policy = tokens[0].sum(dim=2)
+    means = policy / LENGTHS
+    trainer = MagicMock(alpha=0.0, loss_type="simpo", beta=2.5, simpo_gamma=0.75, label_smoothing=0.0)
+    trainer.accelerator.device = torch.device("cpu")
+    theirs, *_ = CPOTrainer.cpo_loss(trainer, means[:, 0], means[:, 1])
+    ours = simpo(policy, WINS, lengths=LENGTHS, beta=2.5, gamma_beta_ratio=0.3)
+    assert torch.allclose(ours, theirs, rtol=1e-9)
+
+
+def test_orpo_is_orpo_trainers_odds_beside_the_likelihood(tokens):
+    from trl.experimental.orpo import ORPOTrainer
+
+    policy = tokens[0].sum(dim=2)
+    means = policy / LENGTHS
+    trainer = MagicMock(beta=0.4)
+    trainer.accelerator.device = torch.device("cpu")
+    odds, *_ = ORPOTrainer.odds_ratio_loss(trainer, means[:, 0], means[:, 1])  # in fp32 there
+    ours = orpo(policy, WINS, lengths=LENGTHS, odds_weight=0.4)
+    assert torch.allclose(ours, -means[:, 0] - odds.double(), rtol=1e-6)

@@ -9,10 +9,32 @@ besides, such as lengths in tokens, are keyword tensors of the same shape.
 from __future__ import annotations
 
 from .all_pairs import all_pairs
+from .best import preferred_ft
 from .dpo import dpo, robust
 from .hinge import hinge
 from .ipo import ipo
+from .options import combined, margin_of_strength
+from .penalised import dpop, ld_dpo, shared_logps
 from .plackett_luce import pl_dpo
+from .reference_free import orpo, simpo, unlikelihood
 from .ties import davidson, rao_kupper
 
-__all__ = ["all_pairs", "davidson", "dpo", "hinge", "ipo", "pl_dpo", "rao_kupper", "robust"]
+__all__ = [
+    "all_pairs",
+    "combined",
+    "davidson",
+    "dpo",
+    "dpop",
+    "hinge",
+    "ipo",
+    "ld_dpo",
+    "margin_of_strength",
+    "orpo",
+    "pl_dpo",
+    "preferred_ft",
+    "rao_kupper",
+    "robust",
+    "shared_logps",
+    "simpo",
+    "unlikelihood",
+]

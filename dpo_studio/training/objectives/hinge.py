@@ -17,7 +17,7 @@ def hinge(
 ) -> Tensor:
     """max(0, 1 − d): nothing more to learn from a pair whose margin has reached 1.
 
-    Liu et al., arXiv 2309.06657, section 3.2.
+    Liu et al., arXiv 2309.06657.
 
     Args:
         policy_logps, reference_logps: (batch, 2).
