@@ -1,4 +1,4 @@
-"""What combines with any paired or ranked objective: likelihood of the best, and a weight, and strength as a margin.
+"""What combines with any paired or ranked objective: a weight, likelihood of the best, and strength as a margin.
 
 A weight is a factor of the losses, before the likelihood is added; a margin is an argument of the objectives that
 have one.
