@@ -18,6 +18,7 @@ from dpo_studio.training.objectives import (
     simpo,
     unlikelihood,
 )
+from dpo_studio.training.objectives.reference_free import log_odds
 
 D = torch.float64
 WIN = torch.tensor([[1, 2]])
@@ -67,6 +68,12 @@ def test_stable_far_out_and_at_certainty(objective):
     losses = objective(policy, WIN.expand(5, 2), torch.ones(5, 2, dtype=torch.long))
     losses.sum().backward()
     assert torch.isfinite(losses).all() and torch.isfinite(policy.grad).all()
+
+
+def test_log_odds_keep_their_digits_in_fp32():
+    logps = torch.tensor([-1e-6, -1e-4, -0.1, -0.7, -5.0, -30.0])
+    expected = [x - math.log(-math.expm1(x)) for x in logps.tolist()]
+    assert log_odds(logps).tolist() == pytest.approx(expected, rel=1e-6)
 
 
 @paired
