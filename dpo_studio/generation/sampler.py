@@ -3,8 +3,8 @@
 The same seed and settings give the same text: every candidate draws from a random stream of its own,
 and a lone row is doubled because libraries round a product with one row differently. What is left are
 last bits: kernels may round a row differently beside other rows, and `answer` reads prompts of different
-lengths in one padded batch. In float32 they have not been seen to change a token; in bfloat16 such a bit
-now and then does, in `answer` more than in `sample`.
+lengths in one padded batch. In float32 such a bit was seen to change a token once, in `answer`, on a tiny
+model whose probabilities are all but equal; in bfloat16 it now and then does, in `answer` more than in `sample`.
 """
 
 from __future__ import annotations
