@@ -42,7 +42,7 @@ WINDOW_LIBRARIES = {
     "libX11-xcb.so.1": "libx11-xcb1",
 }
 #: Program -> Debian package: what the tests of the real window are driven with.
-TEST_PROGRAMS = {"Xvfb": "xvfb", "xauth": "xauth", "evilwm": "evilwm", "xdotool": "xdotool", "maim": "maim"}
+TEST_PROGRAMS = {"Xvfb": "xvfb", "xdotool": "xdotool"}
 
 _FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts", "~/.fonts")
 _FONT_PACKAGE = "fonts-dejavu-core"

@@ -63,7 +63,6 @@ class _Inbox:
 def main() -> int:
     """Serve commands until stdin ends; returns the exit status."""
     out = _take_stdout()
-    _lower_priority()
     lock = threading.Lock()
 
     def say(event: events.Event) -> None:
@@ -105,12 +104,3 @@ def _take_stdout() -> IO[str]:
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     return out
-
-
-def _lower_priority() -> None:
-    """Leave the machine to the window where the two want it at once."""
-    if hasattr(os, "nice"):
-        try:
-            os.nice(10)
-        except OSError:
-            pass

@@ -17,7 +17,7 @@ from typing import IO
 from dpo_studio.core import commands, events
 
 LOG_TAIL_LINES = 20
-NICENESS = 5
+NICENESS = 10
 
 
 def worker_environment() -> dict[str, str]:

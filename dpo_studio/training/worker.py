@@ -94,7 +94,6 @@ def _train(run_folder: Path) -> int:
     if any(isinstance(event, events.RunDone) for event in jobs.EventTail(run_folder).read()):
         print("This run is finished.", file=sys.stderr)
         return EXIT_DONE
-    _be_nice()
     found = latest_checkpoint(run_folder)
     try:
         log = EventLog(run_folder, keep_bytes=found[1].events_bytes if found else 0)
@@ -148,9 +147,3 @@ def _disk_failure(error: OSError) -> events.Failed:
         "The disk is full, so training stopped.",
         "Free some space, then Resume: training goes on from the last checkpoint.",
     )
-
-
-def _be_nice() -> None:
-    """Lower priority, so that the window stays smooth."""
-    if hasattr(os, "nice"):
-        os.nice(10)

@@ -157,7 +157,7 @@ def _load_back(project: Path, exports: Path) -> None:
 
     rows = load_dataset(str(exports / "ranking"), split="train")
     assert len(rows) == 3 and set(rows.column_names) >= {"prompt", "completions", "ranks"}
-    # A tie at second place of four gives 1 + ... pairs: counted by hand for the three rankings above.
+    # 1 ≻ 2 = 3 ≻ rest orders 3 + 2 pairs, a best one of four 3, a whole order of four 6.
     pairs = load_dataset(str(exports / "preference"), split="train")
     assert len(pairs) == 5 + 3 + 6
     assert set(pairs.column_names) >= {"prompt", "chosen", "rejected"}

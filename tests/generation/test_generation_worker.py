@@ -154,11 +154,3 @@ def test_a_line_that_is_no_command_is_told_and_the_next_is_obeyed(tiny_llama: Pa
         assert isinstance(failed, events.Failed) and "understand" in failed.message and failed.details
         send(process, job(tiny_llama, "job", 1, length=3))
         assert read_until(process, is_end)[-1] == events.JobFinished("job", "done")
-
-
-@pytest.mark.skipif(not hasattr(os, "nice"), reason="priorities of POSIX")
-def test_it_leaves_the_machine_to_the_window(tiny_llama: Path, log: Path) -> None:
-    with worker(log) as process:
-        send(process, job(tiny_llama, "job", 1, length=3))
-        read_until(process, is_end)
-        assert os.getpriority(os.PRIO_PROCESS, process.pid) >= min(19, os.nice(0) + 10)

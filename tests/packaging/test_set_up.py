@@ -176,10 +176,10 @@ def test_what_is_missing_follows_from_what_is_wanted(script, monkeypatch):
     system = script("system_packages")
     monkeypatch.setattr(system, "_loads", lambda library: library not in ("libxcb-cursor.so.0", "libEGL.so.1"))
     monkeypatch.setattr(system, "_has_font", lambda: True)
-    monkeypatch.setattr(system.shutil, "which", lambda name: None if name == "maim" else name)
+    monkeypatch.setattr(system.shutil, "which", lambda name: None if name == "xdotool" else name)
     assert system.missing(window=False, tests=False) == {"libEGL.so.1": "libegl1"}
     assert system.missing(window=True, tests=False).keys() == {"libEGL.so.1", "libxcb-cursor.so.0"}
-    assert system.missing(window=True, tests=True).keys() == {"libEGL.so.1", "libxcb-cursor.so.0", "maim"}
+    assert system.missing(window=True, tests=True).keys() == {"libEGL.so.1", "libxcb-cursor.so.0", "xdotool"}
 
 
 def test_a_failing_step_shows_its_last_lines_and_the_mend(script, console, tmp_path):

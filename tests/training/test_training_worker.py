@@ -47,8 +47,7 @@ def steps(folder: Path) -> list[tuple]:
 
 @pytest.fixture
 def in_process(monkeypatch):
-    """`worker.main` in this process, without making the tests slow for ever."""
-    monkeypatch.setattr(worker, "_be_nice", lambda: None)
+    """`worker.main` in this process, on one thread."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     return worker.main
 
