@@ -7,28 +7,26 @@ continues from it, with the same numbers as if it had never stopped.
 from __future__ import annotations
 
 import json
-import os
-import queue
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 
 from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
 from dpo_studio.jobs.training import EVENTS_FILE
-from dpo_studio.models import load as models
 
 from . import adapter, batches, checkpoints, samples
 from .adapter import WithoutDropout
 from .batches import Dataset, Example
 from .disk import write_file_whole
 from .forward import Scorer, choose_scorer
-from .learner import Learner, Measurement, Metrics, NotFinite, is_out_of_memory
+from .learner import Learner, Measurement, Metrics, NotFinite
+from .loading import dtype_name, load, threads, token_budget_of, use_threads
+from .memory import is_out_of_memory
+from .processes import Alone, join
 from .reference import CACHE_FILE, Reference
 from .saved import (
     ADAPTER_FOLDER,
@@ -44,8 +42,6 @@ from .saved import (
 from .schedule import learning_rate
 
 Control = Callable[[], str]
-#: Tokens of a row in fp32, by device.
-TOKEN_BUDGET = {"cpu": 1024, "cuda": 8192, "mps": 2048}
 _PAUSE_POLL_S = 0.2
 #: Steps with a number that is not finite that are passed over before the run gives up.
 _SKIPS_ALLOWED = 1
@@ -63,9 +59,10 @@ def train(run_folder: Path, *, control: Control = lambda: "run") -> Iterator[eve
     """
     spec = read_spec(run_folder)
     found = latest_checkpoint(run_folder)
-    _use_threads(found[1].threads if found else _threads())
-    loaded = yield from _load(spec, found[1].dtype if found else spec.settings.dtype)
-    run = _Run(run_folder, spec, loaded, control)
+    use_threads(found[1].threads if found else threads())
+    processes = join(spec.settings.device)
+    loaded = yield from load(spec, found[1].dtype if found else spec.settings.dtype, processes)
+    run = _Run(run_folder, spec, loaded, control, processes)
     yield from run.prepare(found[1] if found else None)
     if found:
         checkpoints.restore(found[0], run.model, run.learner.optimizer)
@@ -73,13 +70,15 @@ def train(run_folder: Path, *, control: Control = lambda: "run") -> Iterator[eve
         yield from run.first_look()
     yield from run.steps()
     yield from run.finish()
+    processes.leave()
 
 
 class _Run:
     """A run under way. The methods are its chapters, in order; each yields what happens in it."""
 
-    def __init__(self, folder: Path, spec: RunSpec, loaded: Any, control: Control) -> None:
+    def __init__(self, folder: Path, spec: RunSpec, loaded: Any, control: Control, processes: Alone) -> None:
         self._folder, self._spec, self._loaded, self._control = folder, spec, loaded, control
+        self._processes = processes
         self._settings = spec.settings
         self._began = time.monotonic()
         self._stopped = False
@@ -99,10 +98,11 @@ class _Run:
         self._notices += notices
         everything = [*self._data.train, *self._data.held_out]
         self._scorer, notices = choose_scorer(self.model, everything)
-        if state and not state.shared:
+        everywhere = all(self._processes.gather(lambda: self._scorer.shared))
+        if not everywhere or (state and not state.shared):
             self._scorer, notices = Scorer(self.model, shared=False), []
         self._notices += notices
-        budget = state.token_budget if state else _token_budget(self._loaded)
+        budget = state.token_budget if state else token_budget_of(self._loaded)
         self._steps = self._count_steps()
         trainable = sum(parameter.numel() for _, parameter in adapter.trainable(self.model))
         yield events.RunStarted(
@@ -110,7 +110,7 @@ class _Run:
             groups=len(self._data.train),
             held_out_groups=len(self._data.held_out),
             device=str(self._loaded.device),
-            dtype=_name(self._loaded.dtype),
+            dtype=dtype_name(self._loaded.dtype),
             parameters=self._loaded.parameters,
             trainable_parameters=trainable,
             tokenizer_hash=self._loaded.tokenizer_hash,
@@ -146,22 +146,24 @@ class _Run:
 
     def _make_reference(self, examples: Sequence[Example], token_budget: int) -> Iterator[events.Event]:
         spec, loaded = self._spec, self._loaded
-        identity = (spec.base, spec.adapter, loaded.tokenizer_hash, loaded.dtype, loaded.device, self._scorer.path)
+        identity = (spec.base, spec.adapter, loaded.tokenizer_hash, loaded.dtype, loaded.device.type, self._scorer.path)
         reference = Reference(self._folder / CACHE_FILE, identity)
-        self.learner = Learner(self.model, self._scorer, reference, self._settings, token_budget=token_budget)
+        self.learner = Learner(
+            self.model, self._scorer, reference, self._settings, token_budget=token_budget, processes=self._processes
+        )
         if not reference.missing(examples):
             return
         yield events.ModelLoading(spec.base, "scoring the answers with the starting model")
         while reference.missing(examples):
             try:
-                for _ in reference.compute(
+                reference.compute(
                     self.model,
                     self._scorer,
                     examples,
                     token_budget=self.learner.token_budget,
                     adapter_is_new=spec.adapter is None,
-                ):
-                    pass
+                    processes=self._processes,
+                )
             except (RuntimeError, MemoryError) as error:
                 yield self._less_memory(error, examples)
 
@@ -171,6 +173,7 @@ class _Run:
         """Every optimiser step that is left, with its measurements and checkpoints."""
         settings, data = self._settings, self._data
         per_epoch = batches.steps_per_epoch(len(data.train), settings.batch_groups)
+        self._processes.copy_weights([parameter for _, parameter in adapter.trainable(self.model)])
         while self._step < self._steps and not self._asked_to_stop():
             batch = batches.batch_of_step(
                 data.train, self._step, batch_groups=settings.batch_groups, seed=settings.seed
@@ -178,6 +181,7 @@ class _Run:
             rate = learning_rate(
                 self._step, steps=self._steps, peak=settings.learning_rate, warmup_ratio=settings.warmup_ratio
             )
+            self._processes.begin_step(settings.seed, self._step)
             try:
                 self._metrics = self.learner.step(batch, rate)
             except NotFinite as error:
@@ -191,13 +195,13 @@ class _Run:
             if data.held_out and self._due(settings.evaluate_every):
                 yield self._evaluate()
             if self._due(settings.checkpoint_every):
-                yield self._checkpoint()
+                yield self._processes.first(self._checkpoint)
 
     def _due(self, every: int) -> bool:
         return bool(every) and self._step % every == 0
 
     def _asked_to_stop(self) -> bool:
-        while (wish := self._control()) == "pause":
+        while (wish := self._processes.first(self._control)) == "pause":
             time.sleep(_PAUSE_POLL_S)
         self._stopped = self._stopped or wish == "stop"
         return self._stopped
@@ -212,7 +216,7 @@ class _Run:
         state = State(
             step=self._step,
             events_bytes=log.stat().st_size if log.exists() else 0,
-            dtype=_name(self._loaded.dtype),
+            dtype=dtype_name(self._loaded.dtype),
             threads=torch.get_num_threads(),
             shared=self._scorer.shared,
             token_budget=self.learner.token_budget,
@@ -231,7 +235,7 @@ class _Run:
         found = latest_checkpoint(self._folder)
         if found:
             adapter.put_back(self.model, found[0] / CHECKPOINT_ADAPTER)
-        adapter.save(self.model, self._folder / ADAPTER_FOLDER)
+        self._save_adapter()
         kept = f"step {found[0].name.removeprefix('step-').lstrip('0')}" if found else "the last good step"
         raise UserError(
             f"Training stopped at step {self._step + 1}: its numbers are not finite any more."
@@ -260,14 +264,15 @@ class _Run:
 
     def finish(self) -> Iterator[events.Event]:
         """Save the adapter, measure it, answer the fixed prompts again, and say how it ended."""
-        adapter.save(self.model, self._folder / ADAPTER_FOLDER)
+        self._save_adapter()
         evaluated = self._evaluate()
         if self._data.held_out:
             self._metrics = dict(evaluated.metrics)
             if self._step and not self._due(self._settings.evaluate_every):
                 yield evaluated
         assert self._measured is not None
-        write_file_whole(self._folder / FINAL_LOGPS_FILE, json.dumps(self._measured[1].logps, indent=1).encode())
+        logps = json.dumps(self._measured[1].logps, indent=1).encode()
+        self._processes.first(lambda: write_file_whole(self._folder / FINAL_LOGPS_FILE, logps))
         if self._step:
             yield from self._answers("after")
         yield events.RunDone(
@@ -278,7 +283,12 @@ class _Run:
             metrics=self._metrics,
         )
 
+    def _save_adapter(self) -> None:
+        self._processes.first(lambda: adapter.save(self.model, self._folder / ADAPTER_FOLDER))
+
     def _answers(self, phase: str) -> Iterator[events.Event]:
+        if not self._processes.leads:
+            return
         prompts = samples.read_prompts(self._folder / PROMPTS_FILE)
         with WithoutDropout(self.model):
             for found in samples.answer(
@@ -289,59 +299,3 @@ class _Run:
                 together=self._scorer.shared,
             ):
                 yield events.AnswerSampled(phase, found.prompt, found.text, found.finish_reason)
-
-
-def _load(spec: RunSpec, dtype: str) -> Generator[events.Event, None, Any]:
-    """Load the model in a thread, so that what it is doing can be told meanwhile."""
-    stages: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    began = time.monotonic()
-    with ThreadPoolExecutor(1) as pool:
-        job = pool.submit(
-            models.load,
-            spec.base,
-            adapter=spec.adapter,
-            device=spec.settings.device,
-            dtype=dtype,
-            on_stage=stages.put,
-        )
-        job.add_done_callback(lambda _: stages.put(None))
-        while (stage := stages.get()) is not None:
-            yield events.ModelLoading(spec.base, stage)
-        loaded = job.result()
-    yield events.ModelLoaded(
-        base=spec.base,
-        adapter=None if spec.adapter is None else str(spec.adapter),
-        device=str(loaded.device),
-        dtype=_name(loaded.dtype),
-        parameters=loaded.parameters,
-        context_length=loaded.context_length,
-        tokenizer_hash=loaded.tokenizer_hash,
-        seconds=time.monotonic() - began,
-    )
-    return loaded
-
-
-def _token_budget(loaded: Any) -> int:
-    """How many tokens of groups go into a row.
-
-    In fp32 neighbours in a row change nothing. In bf16 they move a completion's sum by up to 2 nats (attention adds
-    up in other blocks), so every group has a row of its own there: then the policy and the reference round alike,
-    and the first step's margins are exactly 0.
-    """
-    return TOKEN_BUDGET.get(loaded.device.type, 1024) if loaded.dtype == torch.float32 else 1
-
-
-def _threads() -> int:
-    """Threads to compute with: what the environment says, else the physical cores this process may use."""
-    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
-        return max(1, int(os.environ["OMP_NUM_THREADS"]))
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
-
-
-def _use_threads(count: int) -> None:
-    torch.set_num_threads(count)
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -20,12 +20,16 @@ from . import diagnostics
 from .adapter import WithoutDropout, trainable
 from .batches import Example, micro_batches
 from .forward import Scorer
+from .memory import memory_gb
 from .objectives import all_pairs, pl_dpo
 from .objectives.orders import ABSENT
+from .processes import Alone
 from .reference import Reference
 
 Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
 Metrics = dict[str, float | None]
+#: Losses (groups,); log-probabilities of policy and reference, and ranks (groups, k): of a micro-batch.
+Part = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class NotFinite(Exception):
@@ -65,7 +69,14 @@ class Learner:
     """
 
     def __init__(
-        self, model: Any, scorer: Scorer, reference: Reference, settings: TrainingSettings, *, token_budget: int
+        self,
+        model: Any,
+        scorer: Scorer,
+        reference: Reference,
+        settings: TrainingSettings,
+        *,
+        token_budget: int,
+        processes: Alone | None = None,
     ) -> None:
         self._model, self._scorer, self._reference, self._settings = model, scorer, reference, settings
         self._objective = objective_of(settings)
@@ -74,6 +85,7 @@ class Learner:
             self._parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
         self.token_budget = token_budget
+        self._processes = processes or Alone()
 
     def step(self, examples: Sequence[Example], learning_rate: float) -> Metrics:
         """One optimiser step on these groups; the metrics are of the policy before it.
@@ -83,11 +95,10 @@ class Learner:
         """
         started = time.perf_counter()
         self.optimizer.zero_grad(set_to_none=True)
-        parts = []
-        for part in micro_batches(examples, self.token_budget):
-            losses, policy, reference, ranks = self._losses(part)
-            (losses.sum() / len(examples)).backward()
-            parts.append((losses.detach(), policy.detach(), reference, ranks))
+        share = self._processes.share(examples)
+        found = self._processes.gather(lambda: self._backward(share, groups=len(examples)))
+        parts = [part for of_process in found for part in of_process]
+        self._processes.sum_gradients(self._parameters)
         metrics = self._metrics(parts)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self._settings.max_grad_norm)
         metrics["grad_norm"], metrics["learning_rate"] = norm.item(), learning_rate
@@ -103,25 +114,42 @@ class Learner:
         metrics["memory_gb"] = memory_gb()
         return metrics
 
+    def _backward(self, examples: Sequence[Example], *, groups: int) -> list[Part]:
+        """Add the gradients of the groups that are this process's; `groups` are in the whole batch."""
+        parts = []
+        for part in micro_batches(examples, self.token_budget):
+            losses, policy, reference, ranks = self._losses(part)
+            (losses.sum() / groups).backward()
+            parts.append((losses.detach(), policy.detach(), reference, ranks))
+        return parts
+
     def measure(self, examples: Sequence[Example]) -> Measurement:
         """The metrics and log-probabilities of these groups, without training on them."""
-        parts, logps = [], {}
+        share = self._processes.share(examples)
+        found = self._processes.gather(lambda: self._look(share))
+        logps = {group: row for _, of_process in found for group, row in of_process.items()}
+        metrics = self._metrics([part for parts, _ in found for part in parts])
+        return Measurement(metrics, {example.group: logps[example.group] for example in examples})
+
+    def _look(self, examples: Sequence[Example]) -> tuple[list[Part], dict[str, list[float]]]:
+        parts: list[Part] = []
+        logps = {}
         with torch.no_grad(), WithoutDropout(self._model):
             for part in micro_batches(examples, self.token_budget):
                 losses, policy, reference, ranks = self._losses(part)
                 parts.append((losses, policy, reference, ranks))
                 for example, row in zip(part, policy.tolist(), strict=True):
                     logps[example.group] = row[: len(example.completions)]
-        return Measurement(self._metrics(parts), logps)
+        return parts, logps
 
-    def _losses(self, part: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _losses(self, part: Sequence[Example]) -> Part:
         policy = diagnostics.stack(self._scorer.logps(part), fill=0.0)
         device = policy.device
         reference = diagnostics.stack([self._reference.logps(example) for example in part], fill=0.0).to(device)
         ranks = diagnostics.stack([torch.tensor(example.ranks) for example in part], fill=ABSENT).to(device)
         return self._objective(policy, reference, ranks), policy, reference, ranks
 
-    def _metrics(self, parts: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]) -> Metrics:
+    def _metrics(self, parts: Sequence[Part]) -> Metrics:
         losses, policy, reference, ranks = zip(*parts, strict=True)
         join = diagnostics.stack
         return diagnostics.measure(
@@ -131,20 +159,3 @@ class Learner:
             join([row for part in ranks for row in part], fill=ABSENT),
             beta=self._settings.beta,
         )
-
-
-def memory_gb() -> float:
-    """Memory in use by this process, in 10⁹ bytes: the GPU's peak where there is one, else the resident set."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return torch.cuda.max_memory_allocated() / 1e9
-    import psutil
-
-    return psutil.Process().memory_info().rss / 1e9
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on a GPU or on the CPU."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)

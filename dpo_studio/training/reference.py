@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from .adapter import WithoutDropout
 from .batches import Example, micro_batches
 from .disk import write_file_whole
 from .forward import Scorer
+from .processes import Alone
 
 CACHE_FILE = "reference.safetensors"
 
@@ -47,9 +48,16 @@ class Reference:
         return self._known[self._key(example)]
 
     def compute(
-        self, model: Any, scorer: Scorer, examples: Sequence[Example], *, token_budget: int, adapter_is_new: bool
-    ) -> Iterator[int]:
-        """Compute what is missing and keep it on disk; yields how many groups are done after each row.
+        self,
+        model: Any,
+        scorer: Scorer,
+        examples: Sequence[Example],
+        *,
+        token_budget: int,
+        adapter_is_new: bool,
+        processes: Alone,
+    ) -> None:
+        """Compute what is missing, each process its share, and keep it on disk.
 
         Args:
             adapter_is_new: the adapter was made for this run, so the reference is the base without it.
@@ -58,14 +66,18 @@ class Reference:
         if not todo:
             return
         off: Callable[[], Any] = model.disable_adapter if adapter_is_new else nullcontext
-        done = 0
-        for part in micro_batches(todo, token_budget):
-            with torch.no_grad(), WithoutDropout(model), off():
-                rows = scorer.logps(part)
-            self._known.update({self._key(example): row.cpu() for example, row in zip(part, rows, strict=True)})
-            done += len(part)
-            yield done
-        write_file_whole(self._path, save(self._known))
+
+        def compute() -> dict[str, Tensor]:
+            found = {}
+            for part in micro_batches(processes.share(todo), token_budget):
+                with torch.no_grad(), WithoutDropout(model), off():
+                    rows = scorer.logps(part)
+                found.update({self._key(example): row.cpu() for example, row in zip(part, rows, strict=True)})
+            return found
+
+        for found in processes.gather(compute):
+            self._known.update(found)
+        processes.first(lambda: write_file_whole(self._path, save(self._known)))
 
     def _key(self, example: Example) -> str:
         ids = json.dumps([self._identity, example.prompt, example.completions])

@@ -33,6 +33,8 @@ def main(run_folder: Path) -> int:
     if not run_folder.is_dir():
         print(f"There is no run folder {run_folder}.", file=sys.stderr)
         return EXIT_FAILED
+    if int(os.environ.get("RANK", "0")):
+        return _assist(run_folder)
     lock = jobs.lock(run_folder)
     try:
         lock.acquire(timeout=LOCK_PATIENCE_S)
@@ -90,8 +92,30 @@ class EventLog:
         self._file.close()
 
 
+def _assist(run_folder: Path) -> int:
+    """Share the work of a run's first process, which holds the lock and writes everything there is to say."""
+    if _is_finished(run_folder):
+        return EXIT_DONE
+    try:
+        from .engine import train
+
+        for _ in train(run_folder):
+            pass
+    except UserError as error:
+        print(error.message, file=sys.stderr)
+        return EXIT_FAILED
+    except Exception:
+        traceback.print_exc()
+        return EXIT_FAILED
+    return EXIT_DONE
+
+
+def _is_finished(run_folder: Path) -> bool:
+    return any(isinstance(event, events.RunDone) for event in jobs.EventTail(run_folder).read())
+
+
 def _train(run_folder: Path) -> int:
-    if any(isinstance(event, events.RunDone) for event in jobs.EventTail(run_folder).read()):
+    if _is_finished(run_folder):
         print("This run is finished.", file=sys.stderr)
         return EXIT_DONE
     found = latest_checkpoint(run_folder)

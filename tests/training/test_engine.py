@@ -13,7 +13,7 @@ from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
 from dpo_studio.models.load import load
 from dpo_studio.models.logprobs import token_logps
-from dpo_studio.training import batches, engine, learner
+from dpo_studio.training import batches, learner, loading
 from dpo_studio.training.engine import train
 
 
@@ -99,7 +99,7 @@ def test_the_same_seed_gives_the_same_losses_and_another_does_not(make_run):
 
 def test_packing_does_not_change_the_result(make_run, monkeypatch):
     packed = losses_of(run_all(make_run("packed", max_steps=5)))
-    monkeypatch.setitem(engine.TOKEN_BUDGET, "cpu", 1)
+    monkeypatch.setitem(loading.TOKEN_BUDGET, "cpu", 1)
     alone = losses_of(run_all(make_run("alone", max_steps=5)))
     assert packed == pytest.approx(alone, abs=1e-4)
 

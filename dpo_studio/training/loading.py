@@ -1,0 +1,96 @@
+"""What a run needs before it can begin: threads to compute with, the model, and how long its rows are."""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import psutil
+import torch
+
+from dpo_studio.core import events
+from dpo_studio.models import load as models
+
+from .processes import Alone
+from .saved import RunSpec
+
+#: Tokens of a row in fp32, by device.
+TOKEN_BUDGET = {"cpu": 1024, "cuda": 8192, "mps": 2048}
+_SIGN_OF_LIFE_S = 60.0
+
+
+def load(spec: RunSpec, dtype: str, processes: Alone) -> Generator[events.Event, None, Any]:
+    """Load the model in a thread, so that what it is doing can be told meanwhile.
+
+    Of several processes the first goes first: a download or a conversion happens once, and the number format that it
+    chose is everybody's.
+    """
+    stages: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    began = time.monotonic()
+
+    def from_files(number_format: str) -> Any:
+        return models.load(
+            spec.base,
+            adapter=spec.adapter,
+            device=processes.device(spec.settings.device),
+            dtype=number_format,
+            on_stage=stages.put,
+        )
+
+    with ThreadPoolExecutor(1) as pool:
+        job: Future[Any] = pool.submit(from_files, dtype) if processes.leads else Future()
+        job.add_done_callback(lambda _: stages.put(None))
+        while (stage := processes.first(lambda: _next(stages))) is not None:
+            if stage:
+                yield events.ModelLoading(spec.base, stage)
+        chosen = processes.first(lambda: dtype_name(job.result().dtype))
+    loaded = processes.in_step(job.result if processes.leads else lambda: from_files(chosen))
+    yield events.ModelLoaded(
+        base=spec.base,
+        adapter=None if spec.adapter is None else str(spec.adapter),
+        device=str(loaded.device),
+        dtype=dtype_name(loaded.dtype),
+        parameters=loaded.parameters,
+        context_length=loaded.context_length,
+        tokenizer_hash=loaded.tokenizer_hash,
+        seconds=time.monotonic() - began,
+    )
+    return loaded
+
+
+def _next(stages: queue.SimpleQueue[str | None]) -> str | None:
+    """The next stage; an empty one as a sign of life where a stage takes long, and None at the end."""
+    try:
+        return stages.get(timeout=_SIGN_OF_LIFE_S)
+    except queue.Empty:
+        return ""
+
+
+def token_budget_of(loaded: Any) -> int:
+    """How many tokens of groups go into a row.
+
+    In fp32 neighbours in a row change nothing. In bf16 they move a completion's sum by up to 2 nats (attention adds
+    up in other blocks), so every group has a row of its own there: then the policy and the reference round alike,
+    and the first step's margins are exactly 0.
+    """
+    return TOKEN_BUDGET.get(loaded.device.type, 1024) if loaded.dtype == torch.float32 else 1
+
+
+def threads() -> int:
+    """Threads to compute with: what the environment says, else the physical cores this process may use."""
+    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
+        return max(1, int(os.environ["OMP_NUM_THREADS"]))
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
+
+
+def use_threads(count: int) -> None:
+    torch.set_num_threads(count)
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
