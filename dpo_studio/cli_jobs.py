@@ -91,8 +91,12 @@ def _sampling(asked: dict[str, Any]) -> SamplingSettings:
 @click.option("--run-from", help="Go on from the model that this run made: the next round.")
 @click.option("--name", default="", help="What to call the run.")
 @click.option("--resume", help="Go on with an interrupted run from its last checkpoint.")
+@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="How many share the work.")
+@click.option("--prepare-only", is_flag=True, help="Make the run's folder, say how to train it, and leave it at that.")
 @reports
-def train_command(out: Reporter, project: Path, resume: str | None, **asked: Any) -> int | None:
+def train_command(
+    out: Reporter, project: Path, resume: str | None, processes: int, prepare_only: bool, **asked: Any
+) -> int | None:
     """Train on the project's rankings, in a background process that this command follows.
 
     Ctrl+C stops after the step in hand and keeps the adapter; a second one leaves it to itself.
@@ -120,7 +124,10 @@ def train_command(out: Reporter, project: Path, resume: str | None, **asked: Any
                 name=asked["name"],
                 report=out.progress,
             )
-        ended = cli_train.follow(opened, run, report=out.progress)
+        if prepare_only:
+            out.result(*cli_train.how_to_train(opened, run, processes=processes))
+            return None
+        ended = cli_train.follow(opened, run, processes=processes, report=out.progress)
         out.result(ended.to_json(), ended.sentence())
         return STOPPED if ended.interrupted else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -114,8 +115,16 @@ def find_to_resume(project: Project, name: str) -> Run:
     return run
 
 
-def follow(project: Project, run: Run, *, report: Callable[[str], None]) -> Ended:
-    """Start the run's process, tell what it says until it ends, and adopt its adapter.
+def how_to_train(project: Project, run: Run, *, processes: int) -> tuple[dict[str, Any], str]:
+    """The command line that trains a prepared run, for a program and for a person."""
+    folder = project.folder / run.folder
+    command = training.command(folder, processes=processes)
+    values = {"run": run.name, "uuid": run.uuid, "folder": str(folder), "command": command}
+    return values, f"{run.name} is ready in {folder}. Train it with\n{shlex.join(command)}"
+
+
+def follow(project: Project, run: Run, *, processes: int = 1, report: Callable[[str], None]) -> Ended:
+    """Start the run's process or processes, tell what is said until the end, and adopt the adapter.
 
     Raises:
         UserError: the training could not go on, with the reason it gave.
@@ -125,7 +134,7 @@ def follow(project: Project, run: Run, *, report: Callable[[str], None]) -> Ende
     tail = training.EventTail(folder)
     said = tail.read()
     heard: list[events.Event] = []
-    process = training.start(folder)
+    process = training.start(folder, processes=processes)
 
     def stop() -> None:
         training.ask(folder, "stop")

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -193,6 +194,20 @@ def test_train_adopts_the_adapter_which_then_answers_and_is_exported(call, label
     assert status == 0 and made["completions"] == 2
     status, exported, _ = call("export", labelled, tmp_path / "out", "--as", "adapter")
     assert status == 0 and exported["steps"] == 3 and "adapter_model.safetensors" in exported["files"]
+
+
+def test_a_run_that_was_only_prepared_is_trained_by_two_processes_later(call, labelled):
+    status, prepared, _ = call("train", labelled, *_QUICK, "--set", "max_steps=2", "--prepare-only", "--processes", 2)
+    assert status == 0 and prepared["run"] == "Run 1"
+    folder = Path(prepared["folder"])
+    assert (folder / "data.jsonl").is_file() and training.outcome(folder).state == "new"
+    assert prepared["command"][-5:] == ["-m", "dpo_studio", "worker", "train", str(folder)]
+    assert prepared["command"][1:6] == ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    status, ended, err = call("train", labelled, "--resume", "Run 1", "--processes", 2)
+    assert status == 0, err
+    assert (ended["state"], ended["steps"]) == ("finished", 2)
+    with Project.open(labelled) as project:
+        assert runs.all_runs(project)[0].result_policy_id is not None
 
 
 def test_train_takes_a_settings_file_and_the_options_above_it(call, labelled, tmp_path):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import psutil
 from filelock import FileLock, Timeout
 
 from dpo_studio.core import events
@@ -28,7 +29,25 @@ _REMEMBERED_BYTES = 256
 State = Literal["new", "running", "finished", "stopped", "failed", "interrupted"]
 
 
-def start(run_folder: Path, *, interpreter: str = sys.executable) -> subprocess.Popen[bytes]:
+def command(run_folder: Path, *, processes: int = 1, interpreter: str = sys.executable) -> list[str]:
+    """The command line that trains a run: its worker, or as many as there are processes, by `accelerate launch`.
+
+    With "multi_gpu" accelerate means that it starts them all; each takes a GPU of its own, or the CPU where
+    there is none.
+    """
+    worker = ["-m", "dpo_studio", "worker", "train", str(run_folder)]
+    if processes == 1:
+        return [interpreter, *worker]
+    cores = psutil.cpu_count(logical=False) or 1
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores // processes))
+    return [
+        *(interpreter, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(processes)),
+        *("--num_machines", "1", "--main_process_port", "0", "--num_cpu_threads_per_process", threads),
+        *("--mixed_precision", "no", "--dynamo_backend", "no", *worker),
+    ]
+
+
+def start(run_folder: Path, *, processes: int = 1, interpreter: str = sys.executable) -> subprocess.Popen[bytes]:
     """Start the run's worker, or start it again where it was interrupted. It outlives this process.
 
     Raises:
@@ -40,7 +59,7 @@ def start(run_folder: Path, *, interpreter: str = sys.executable) -> subprocess.
     ask(run_folder, "run")
     with (run_folder / LOG_FILE).open("ab") as log:
         process = subprocess.Popen(
-            [interpreter, "-m", "dpo_studio", "worker", "train", str(run_folder)],
+            command(run_folder, processes=processes, interpreter=interpreter),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import random
+import re
+import shlex
+import subprocess
+import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from dpo_studio.core import events
+from dpo_studio.core.errors import UserError
+from dpo_studio.jobs import training as jobs
+from dpo_studio.training import learner, processes
 from dpo_studio.training.engine import train
 from tests.training.several_processes import in_processes
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the processes of these tests are forks")
+ROOT = Path(__file__).parents[2]
 
 
 def whole_run(rank: int, folder: Path) -> list[events.Event]:
@@ -73,3 +88,212 @@ def test_two_processes_give_the_numbers_of_one(make_run):
     assert of_kind(first, events.AnswerSampled) == answers and not of_kind(second, events.AnswerSampled)
     reference = [load_file(folder / "reference.safetensors") for folder in (alone, together)]
     assert reference[0].keys() == reference[1].keys() and len(reference[0]) == 12
+
+
+# -- agreement --------------------------------------------------------------------------------------
+
+
+def spoil_losses(rank: int, spoil) -> None:
+    """Hand the losses of this process's micro-batches, in training, to `spoil(losses, groups, call)`."""
+    real, calls = learner.Learner._losses, []
+
+    def spoiled(self, part):
+        found = real(self, part)
+        if rank == 1 and torch.is_grad_enabled():
+            calls.append(1)
+            found = (spoil(found[0], part, len(calls)), *found[1:])
+        return found
+
+    learner.Learner._losses = spoiled
+
+
+def short_of_memory(rank: int, folder: Path) -> list[events.Event]:
+    def spoil(losses, part, call):
+        if len(part) > 1:
+            raise torch.OutOfMemoryError("out of memory")
+        return losses
+
+    spoil_losses(rank, spoil)
+    return list(train(folder))
+
+
+def test_memory_that_runs_out_in_one_process_makes_the_rows_of_all_smaller(make_run):
+    groups = uneven_groups(make_run)
+    expected = list(train(make_run("roomy", groups=groups, epochs=1)))
+    first, second = in_processes(2, short_of_memory, make_run("short", groups=groups, epochs=1))
+    notices = [event.message for event in of_kind(first, events.Notice) if event.code == "less_memory"]
+    assert notices and notices == [e.message for e in of_kind(second, events.Notice) if e.code == "less_memory"]
+    assert_same(measured(first), measured(expected))
+
+
+def one_bad_number(rank: int, folder: Path) -> list[events.Event]:
+    spoil_losses(rank, lambda losses, part, call: losses * float("nan") if call == 1 else losses)
+    return list(train(folder))
+
+
+def test_a_number_that_is_not_finite_in_one_process_passes_the_step_over_in_all(make_run):
+    first, second = in_processes(2, one_bad_number, make_run(max_steps=3))
+    for said in (first, second):
+        assert [notice.code for notice in of_kind(said, events.Notice)] == ["not_finite"]
+        assert [step.step for step in of_kind(said, events.StepDone)] == [1, 2, 3]
+    assert measured(first)[1:] != [] and all(m["loss"] == m["loss"] for m in measured(first)[2:])
+
+
+def a_mistake(rank: int, folder: Path) -> list[events.Event]:
+    spoil_losses(rank, lambda losses, part, call: 1 // 0)
+    return list(train(folder))
+
+
+def test_a_mistake_in_one_process_ends_all_with_its_reason(make_run):
+    first, second = in_processes(2, a_mistake, make_run())
+    assert isinstance(second, ZeroDivisionError)
+    assert isinstance(first, RuntimeError)
+    assert "Process 1 failed" in str(first) and "ZeroDivisionError" in str(first)
+
+
+def dies(rank: int, folder: Path) -> list[events.Event]:
+    spoil_losses(rank, lambda losses, part, call: os._exit(9) if call == 2 else losses)
+    return list(train(folder))
+
+
+def test_a_process_that_dies_ends_the_run_and_no_process_waits(make_run):
+    began = time.monotonic()
+    first, second = in_processes(2, dies, make_run())
+    assert second == 9
+    assert isinstance(first, UserError) and "Another process" in first.message and "Resume" in first.hint
+    assert time.monotonic() - began < 60
+
+
+def stopped(rank: int, folder: Path) -> list[events.Event]:
+    wishes = iter(["run", "run", "pause", "run", "stop"])
+    return list(train(folder, control=lambda: next(wishes, "stop") if rank == 0 else "run"))
+
+
+def test_the_wish_to_stop_that_the_first_process_reads_stops_all(make_run):
+    for said in in_processes(2, stopped, make_run()):
+        assert (said[-1].reason, said[-1].steps) == ("stopped", 3)
+
+
+def interrupted(rank: int, folder: Path) -> list[events.Event]:
+    said = []
+    for event in train(folder):
+        said.append(event)
+        if isinstance(event, events.StepDone) and event.step == 5:
+            break
+    return said
+
+
+def test_a_run_of_two_processes_goes_on_with_the_same_numbers(make_run):
+    """With dropout, so that every process needs the stream of random numbers that it had."""
+    whole, broken = (make_run(name, max_steps=8, lora_dropout=0.3) for name in ("whole", "broken"))
+    expected, _ = in_processes(2, whole_run, whole)
+    in_processes(2, interrupted, broken)
+    resumed, _ = in_processes(2, whole_run, broken)
+    assert of_kind(resumed, events.RunStarted)[0].first_step == 4
+    after_four = [event for event in expected if getattr(event, "step", 0) > 4]
+    assert measured(resumed) == measured(after_four)
+    assert (whole / "adapter/adapter_model.safetensors").read_bytes() == (
+        broken / "adapter/adapter_model.safetensors"
+    ).read_bytes()
+
+
+# -- the parts --------------------------------------------------------------------------------------
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(1, 4000), max_size=40), st.integers(1, 9))
+def test_items_are_dealt_out_once_in_order_and_evenly(sizes, count):
+    items = [SimpleNamespace(tokens=size, place=place) for place, size in enumerate(sizes)]
+    shares = processes.deal(items, count)
+    assert len(shares) == count
+    assert sorted(item.place for share in shares for item in share) == list(range(len(sizes)))
+    for share in shares:
+        assert [item.place for item in share] == sorted(item.place for item in share)
+    # Otherwise the last item given to the heaviest share would have gone to the lightest.
+    weights = [sum(item.tokens for item in share) for share in shares]
+    heaviest = max(weights)
+    assert heaviest - min(weights) <= max(sizes, default=0)
+
+
+def parts(rank: int, folder: Path) -> dict:
+    """Each operation once, on what differs by process."""
+    here = processes.join("cpu")
+    weights = [torch.nn.Parameter(torch.full((2, 3), float(rank))), torch.nn.Parameter(torch.zeros(4))]
+    unused = torch.nn.Parameter(torch.ones(1))
+    weights[0].grad = torch.full((2, 3), 1.0 + rank)
+    if rank == 0:
+        weights[1].grad = torch.arange(4.0)
+    here.sum_gradients([*weights, unused])
+    draws = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        here.begin_step(5, 7)
+        draws.append(torch.rand(3).tolist())
+    gathered = here.gather(lambda: {"rank": rank, "tensor": [torch.tensor(float(rank))]})
+    told = here.first(lambda: "the first's" if rank == 0 else pytest.fail("only the first does this"))
+    here.copy_weights(weights)
+    return {
+        "grads": [None if p.grad is None else p.grad.tolist() for p in (*weights, unused)],
+        "draws": draws,
+        "gathered": [(found["rank"], found["tensor"][0].item()) for found in gathered],
+        "told": told,
+        "own": here.in_step(lambda: rank * 10),
+        "copied": weights[0].tolist(),
+    }
+
+
+def test_each_operation_between_two_processes(tmp_path):
+    first, second = in_processes(2, parts, tmp_path)
+    for found in (first, second):
+        assert found["grads"] == [[[3.0] * 3] * 2, [0.0, 1.0, 2.0, 3.0], None]
+        assert found["gathered"] == [(0, 0.0), (1, 1.0)]
+        assert found["told"] == "the first's"
+        assert found["copied"] == [[0.0] * 3] * 2
+        assert found["draws"][0] == found["draws"][1]
+    assert first["draws"] != second["draws"]
+    assert (first["own"], second["own"]) == (0, 10)
+    torch.manual_seed(0)
+    assert first["draws"][0] == torch.rand(3).tolist()  # the first process keeps the run's own stream
+
+
+def two_errors(rank: int, folder: Path) -> str:
+    here = processes.join("cpu")
+
+    def work():
+        raise MemoryError("out of memory") if rank == 0 else UserError("Worse.", "Mend it.")
+
+    try:
+        here.gather(work)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "nothing"
+
+
+def test_two_errors_at_once_are_the_same_one_in_all(tmp_path):
+    found = in_processes(2, two_errors, tmp_path)
+    assert found == ["UserError: Worse. Mend it."] * 2
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(UserError, match="3 processes were started, and this machine has 2 CUDA GPUs"):
+        processes.join("auto")
+
+
+# -- the launch -------------------------------------------------------------------------------------
+
+
+def test_the_launch_line_of_the_readme_trains_with_two_processes(make_run):
+    folder = make_run(max_steps=2)
+    (line,) = re.findall(r"^ +(accelerate launch .*)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    program, *arguments = shlex.split(line.replace("RUN_FOLDER", str(folder)))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name(program)), *arguments], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    said = jobs.EventTail(folder).read()
+    assert [event.step for event in of_kind(said, events.StepDone)] == [1, 2]
+    assert len(of_kind(said, events.RunStarted)) == len(of_kind(said, events.RunDone)) == 1  # one of them writes
