@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
+import uuid
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 KEPT = 7
 _DAY_S = 86_400
 _PARTIAL = ".partial"
+#: A half-written copy that nobody has written to for so long is of a process that died.
+_FORSAKEN_S = 3600
 
 
 def make(conn: sqlite3.Connection, folder: Path, *, label: str) -> Path:
@@ -21,10 +24,9 @@ def make(conn: sqlite3.Connection, folder: Path, *, label: str) -> Path:
     """
     target_folder = folder / "backups"
     target_folder.mkdir(exist_ok=True)
-    for left_over in target_folder.glob(f"*{_PARTIAL}*"):
-        left_over.unlink(missing_ok=True)
+    _clear_forsaken(target_folder)
     target = target_folder / f"project-{datetime.now():%Y%m%d-%H%M%S}-{label}.db"
-    partial = target.with_suffix(f".{os.getpid()}{_PARTIAL}")
+    partial = target.with_suffix(f".{uuid.uuid4().hex}{_PARTIAL}")
     try:
         copy = sqlite3.connect(partial)
         try:
@@ -51,6 +53,14 @@ def make_daily(conn: sqlite3.Connection, folder: Path) -> Path | None:
 def newest(folder: Path) -> Path | None:
     copies = _all(folder)
     return copies[0] if copies else None
+
+
+def _clear_forsaken(target_folder: Path) -> None:
+    """Clear away what dead processes left half written; another living one may be at its own copy this moment."""
+    for path in target_folder.glob(f"*{_PARTIAL}*"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _FORSAKEN_S:
+                path.unlink()
 
 
 def _all(folder: Path) -> list[Path]:

@@ -7,6 +7,7 @@ a policy with `adopt`.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
@@ -92,13 +93,18 @@ def _write_folder(
     body = {
         "run": run_uuid,
         "base": policy.base,
-        "adapter": None if policy.adapter is None else str(project.folder / policy.adapter),
+        "adapter": None if policy.adapter is None else _from(path, project.folder / policy.adapter),
         "training": settings.to_json(),
     }
     _write(path / SETTINGS_FILE, json.dumps(body, indent=2) + "\n")
     lines = [_group_line(g, r) for g, r in data.train + data.held_out]
     _write(path / DATA_FILE, "".join(lines))
     _write(path / PROMPTS_FILE, "".join(_prompt_line(p) for p in _sample_prompts(project)))
+
+
+def _from(run_folder: Path, place: Path) -> str:
+    """A place as seen from the run's folder, so that the project can be moved as a whole."""
+    return Path(os.path.relpath(place, run_folder)).as_posix()
 
 
 def adopt(project: Project, run: Run, adapter: str) -> Policy:

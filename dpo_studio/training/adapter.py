@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.events import Notice
 from dpo_studio.core.settings import TrainingSettings
+from dpo_studio.models.quiet import quiet
 
 from .disk import whole_folder, write_tensors
 
@@ -43,7 +44,8 @@ def attach(model: Any, settings: TrainingSettings) -> tuple[Any, list[Notice]]:
             task_type="CAUSAL_LM",
         )
         try:
-            model = get_peft_model(model, config)
+            with quiet():
+                model = get_peft_model(model, config)
         except ValueError as error:
             raise UserError(
                 f"No adapter can be put on this model: {error}", "Choose another model for training."

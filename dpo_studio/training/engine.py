@@ -36,6 +36,7 @@ from .saved import (
     PROMPTS_FILE,
     RunSpec,
     State,
+    checkpoint_saved,
     latest_checkpoint,
     read_spec,
 )
@@ -224,7 +225,7 @@ class _Run:
             seconds=time.monotonic() - self._began,
         )
         folder = checkpoints.save(self._folder, state, self.model, self.learner.optimizer)
-        return events.CheckpointSaved(self._step, folder.relative_to(self._folder).as_posix())
+        return checkpoint_saved(self._folder, folder, state)
 
     def _skip(self) -> events.Notice:
         self._skipped += 1

@@ -9,6 +9,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from dpo_studio.core.errors import UserError
+from dpo_studio.core.events import CheckpointSaved
 from dpo_studio.core.settings import TrainingSettings
 
 SETTINGS_FILE, DATA_FILE, PROMPTS_FILE = "settings.json", "data.jsonl", "sample_prompts.jsonl"
@@ -44,7 +45,8 @@ def read_spec(run_folder: Path) -> RunSpec:
         raise UserError(f"{run_folder} is not a training run.", "Start a new run.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"The run's settings are damaged ({error}).", "Start a new run.") from error
-    return RunSpec(base, None if given is None else Path(given), TrainingSettings.from_json(values).validate())
+    adapter = None if given is None else (run_folder.absolute() / given).resolve()
+    return RunSpec(base, adapter, TrainingSettings.from_json(values).validate())
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,11 @@ def checkpoint_folders(run_folder: Path) -> list[Path]:
     """The run's whole checkpoints, oldest first."""
     found = (run_folder / CHECKPOINTS_FOLDER).glob("step-*")
     return sorted(path for path in found if path.is_dir() and path.name.removeprefix("step-").isdigit())
+
+
+def checkpoint_saved(run_folder: Path, folder: Path, state: State) -> CheckpointSaved:
+    """What is said of a checkpoint; the same whenever it is said."""
+    return CheckpointSaved(state.step, folder.relative_to(run_folder).as_posix())
 
 
 def latest_checkpoint(run_folder: Path) -> tuple[Path, State] | None:

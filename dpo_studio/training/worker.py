@@ -15,7 +15,7 @@ from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
 from dpo_studio.jobs import training as jobs
 
-from .saved import latest_checkpoint
+from .saved import State, checkpoint_saved, latest_checkpoint
 
 EXIT_DONE, EXIT_FAILED, EXIT_TAKEN = 0, 1, 3
 RESERVE_FILE, RESERVE_BYTES = "reserve", 64 * 1024
@@ -125,7 +125,7 @@ def _train(run_folder: Path) -> int:
         print(_disk_failure(error).message, file=sys.stderr)
         return EXIT_FAILED
     try:
-        failure = _run_engine(run_folder, log)
+        failure = _run_engine(run_folder, log, found)
         if failure is not None:
             log.append_last(failure)
             return EXIT_FAILED
@@ -134,10 +134,16 @@ def _train(run_folder: Path) -> int:
         log.close()
 
 
-def _run_engine(run_folder: Path, log: EventLog) -> events.Failed | None:
-    """Run the engine to its end; what stopped it, if something did."""
+def _run_engine(run_folder: Path, log: EventLog, found: tuple[Path, State] | None) -> events.Failed | None:
+    """Run the engine to its end; what stopped it, if something did.
+
+    Args:
+        found: the checkpoint that it goes on from, if there is one.
+    """
     try:
         log.reserve()
+        if found:  # its own line came after it was made, so it was cut away, or never written
+            log.append(checkpoint_saved(run_folder, *found))
         # Here and not above: the lock is to be held before the seconds that torch takes to import.
         from .engine import train
 

@@ -111,9 +111,33 @@ def test_the_newest_backups_are_kept(project, folder):
 
 
 def test_what_a_backup_left_half_written_is_cleared_away(project, folder):
-    (folder / "backups" / "project-20200101-000000-daily.77.partial").write_bytes(b"half")
+    half = folder / "backups" / "project-20200101-000000-daily.77.partial"
+    half.write_bytes(b"half")
+    os.utime(half, (time.time() - 2 * 3600,) * 2)
     made = backup.make(project.db.conn, folder, label="now")
     assert [path.name for path in (folder / "backups").iterdir()] == [made.name]
+
+
+def test_two_first_openings_of_a_day_at_once_both_make_their_backup(folder):
+    """One project opened from two places: the second backup starts while the first is half written."""
+    Project.create(folder).close()
+    made = []
+
+    class Slow:
+        """A connection in the middle of whose copying another opens the project."""
+
+        def backup(self, copy):
+            copy.execute("CREATE TABLE half (a)")
+            copy.commit()
+            Project.open(folder).close()
+            made.extend((folder / "backups").glob("*.db"))
+
+    whole = backup.make(Slow(), folder, label="daily")
+    assert whole.exists() and made
+    conn = sqlite3.connect(whole)
+    assert conn.execute("SELECT name FROM sqlite_master").fetchall() == [("half",)]
+    conn.close()
+    assert not list((folder / "backups").glob("*.partial*"))
 
 
 def test_a_backup_that_cannot_be_written_does_not_keep_the_project_closed(folder):

@@ -71,7 +71,7 @@ def test_a_later_round_starts_from_the_adapter(project, policy, make_group):
     tuned = runs.adopt(project, run, "adapter")
     second = runs.create(project, tuned, TrainingSettings())
     settings = json.loads((project.folder / second.folder / "settings.json").read_text())
-    assert settings["adapter"] == str(project.folder / run.folder / "adapter")
+    assert settings["adapter"] == f"../{Path(run.folder).name}/adapter"
     assert (tuned.name, tuned.round, tuned.parent_id) == ("SmolLM2 + Run 1", 1, policy.id)
     assert runs.adopt(project, second, "adapter").name == "SmolLM2 + Run 2"
 
