@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ EXIT_DONE, EXIT_FAILED, EXIT_TAKEN = 0, 1, 3
 RESERVE_FILE, RESERVE_BYTES = "reserve", 64 * 1024
 #: Longer than a look at whether a worker lives holds the lock.
 LOCK_PATIENCE_S = 2.0
+LAST_WORD_S = 10.0
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -101,13 +103,19 @@ def _assist(run_folder: Path) -> int:
 
         for _ in train(run_folder):
             pass
-    except UserError as error:
-        print(error.message, file=sys.stderr)
-        return EXIT_FAILED
-    except Exception:
-        traceback.print_exc()
+    except Exception as error:
+        if not isinstance(error, UserError):
+            traceback.print_exc()
+        _wait_for_the_last_word(run_folder)
         return EXIT_FAILED
     return EXIT_DONE
+
+
+def _wait_for_the_last_word(run_folder: Path) -> None:
+    """Wait until the first process has let the run go: once one has failed, its launcher ends them all."""
+    deadline = time.monotonic() + LAST_WORD_S
+    while jobs.is_alive(run_folder) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _is_finished(run_folder: Path) -> bool:

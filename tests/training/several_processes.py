@@ -16,10 +16,14 @@ _context.set_forkserver_preload(["dpo_studio.training.engine", "accelerate", "pe
 LIMIT_S = 120
 
 
-def in_processes(count: int, work: Callable[[int, Path], Any], folder: Path) -> list[Any]:
+def in_processes(
+    count: int, work: Callable[[int, Path], Any], folder: Path, *, wait_for: int | None = None
+) -> list[Any]:
     """What `work(rank, folder)` returned in each process; the exception it raised, or the status it died with.
 
-    `work` is a function at the top of a module.
+    Args:
+        work: a function at the top of a module.
+        wait_for: how many processes to hear, the first ones; the others are killed. All, unless it is given.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -41,14 +45,14 @@ def in_processes(count: int, work: Callable[[int, Path], Any], folder: Path) -> 
         there.close()
         started.append((process, here))
     results: list[Any] = []
-    for process, here in started:
+    for process, here in started[:wait_for]:
         try:
             results.append(here.recv() if here.poll(LIMIT_S) else "hung")
         except EOFError:
             process.join(LIMIT_S)
             results.append(process.exitcode)
-    for process, _ in started:
-        process.join(5)
+    for number, (process, _) in enumerate(started):
+        process.join(5 if number < len(results) else 0)
         if process.is_alive():
             process.kill()
     return results

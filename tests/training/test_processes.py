@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,7 +22,7 @@ from safetensors.torch import load_file
 from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
 from dpo_studio.jobs import training as jobs
-from dpo_studio.training import learner, processes
+from dpo_studio.training import learner, processes, worker
 from dpo_studio.training.engine import train
 from tests.training.several_processes import in_processes
 
@@ -139,6 +140,20 @@ def test_a_number_that_is_not_finite_in_one_process_passes_the_step_over_in_all(
     assert measured(first)[1:] != [] and all(m["loss"] == m["loss"] for m in measured(first)[2:])
 
 
+def fails_in_second(rank: int, folder: Path) -> int:
+    spoil_losses(rank, lambda losses, part, call: 1 // 0)
+    return worker.main(folder)
+
+
+def test_the_workers_of_a_run_that_fails_leave_its_reason(make_run):
+    folder = make_run()
+    assert in_processes(2, fails_in_second, folder) == [worker.EXIT_FAILED] * 2
+    last = jobs.EventTail(folder).read()[-1]
+    assert isinstance(last, events.Failed)
+    assert "Process 1 failed" in last.details and "ZeroDivisionError" in last.details
+    assert not jobs.is_alive(folder)
+
+
 def a_mistake(rank: int, folder: Path) -> list[events.Event]:
     spoil_losses(rank, lambda losses, part, call: 1 // 0)
     return list(train(folder))
@@ -162,6 +177,17 @@ def test_a_process_that_dies_ends_the_run_and_no_process_waits(make_run):
     assert second == 9
     assert isinstance(first, UserError) and "Another process" in first.message and "Resume" in first.hint
     assert time.monotonic() - began < 60
+
+
+def sleeps(rank: int, folder: Path) -> list[events.Event]:
+    processes.PATIENCE = timedelta(seconds=2)
+    spoil_losses(rank, lambda losses, part, call: time.sleep(3600))
+    return list(train(folder))
+
+
+def test_a_process_that_is_not_heard_of_ends_the_run(make_run):
+    (first,) = in_processes(2, sleeps, make_run(), wait_for=1)
+    assert isinstance(first, UserError) and "not heard of for too long" in first.message
 
 
 def stopped(rank: int, folder: Path) -> list[events.Event]:
