@@ -162,8 +162,23 @@ class Evaluated(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Sampled(Event):
+    """Fresh answers of the policy after `step` optimiser steps, measured.
+
+    `metrics` holds kl (KL(π_θ ‖ π_ref) in nats a response, None without a reference at hand), kl_per_token, mean_length
+    (tokens), distinct_1, distinct_2, finished (share that ended by themselves), time_share (of the run so far).
+    """
+
+    step: int
+    metrics: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerSampled(Event):
-    """An answer to one of the run's fixed prompts; `phase` is "before" or "after"."""
+    """An answer to one of the run's fixed prompts.
+
+    `phase` is "before" or "after" for the most probable answer, "step 12" for one drawn after 12 optimiser steps.
+    """
 
     phase: str
     prompt: int
@@ -203,6 +218,7 @@ _EVENTS: dict[str, type[Event]] = {
         RunStarted,
         StepDone,
         Evaluated,
+        Sampled,
         AnswerSampled,
         CheckpointSaved,
         RunDone,

@@ -18,6 +18,10 @@ METHODS: dict[str, str] = {
 }
 
 
+#: Groups of layers that an adapter can be put on, by name; other names are endings of module names.
+LORA_TARGETS = ("all-linear", "attention", "mlp")
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """What is wrong with one field of some settings, in a sentence that says what is allowed."""
@@ -97,11 +101,14 @@ class TrainingSettings:
         stage_reduction: "mean" or "sum" over the Plackett–Luce stages of one group.
         label_smoothing: ε of conservative DPO, for method "dpo".
         lora_alpha: scale of the adapter; the adapter's output is multiplied by alpha/rank.
+        lora_targets: one of LORA_TARGETS, or endings of module names with commas between them ("q_proj, v_proj").
         learning_rate: the peak, after the warm-up.
         warmup_ratio: share of the optimiser steps with a rising rate.
         batch_groups: groups per optimiser step.
         evaluate_every: optimiser steps between measurements on the held-out groups; 0 for only at
             the start and the end.
+        fresh_samples: answers drawn from the policy at each measurement; 0 for none.
+        fresh_tokens: tokens of such an answer at most.
         checkpoint_every: optimiser steps between checkpoints.
         max_length: tokens of prompt and completion together; 0 is the model's own context.
         max_steps: stop after this many optimiser steps; 0 means all epochs.
@@ -116,6 +123,7 @@ class TrainingSettings:
     lora_rank: int = 16
     lora_alpha: int = 32
     lora_dropout: float = 0.0
+    lora_targets: str = "all-linear"
     learning_rate: float = 2e-4
     warmup_ratio: float = 0.1
     weight_decay: float = 0.0
@@ -125,6 +133,8 @@ class TrainingSettings:
     max_steps: int = 0
     max_length: int = 0
     evaluate_every: int = 5
+    fresh_samples: int = 4
+    fresh_tokens: int = 64
     checkpoint_every: int = 10
     seed: int = 0
     dtype: str = "auto"
@@ -147,9 +157,15 @@ class TrainingSettings:
             max_steps=(0, 10_000_000),
             max_length=(0, 1_000_000),
             evaluate_every=(0, 1_000_000),
+            fresh_samples=(0, 256),
+            fresh_tokens=(1, 4096),
             checkpoint_every=(1, 1_000_000),
             seed=(0, 2**31 - 1),
         )
+        if not self.lora_targets.strip(" ,"):
+            problems.append(
+                Problem("lora_targets", f"Lora targets is empty; use {', '.join(LORA_TARGETS)}, or names of layers.")
+            )
         for name, allowed in (
             ("method", tuple(METHODS)),
             ("stage_reduction", ("mean", "sum")),

@@ -17,18 +17,18 @@ from dpo_studio.core.settings import TrainingSettings
 from dpo_studio.models.quiet import quiet
 
 from .disk import whole_folder, write_tensors
+from .targets import targets_of
 
 ADAPTER_NAME = "default"
-_WITH_MAMBA_LAYERS = frozenset({"mamba", "mamba2", "falcon_mamba", "falcon_h1", "nemotron_h"})
 
 
 def attach(model: Any, settings: TrainingSettings) -> tuple[Any, list[Notice]]:
-    """The model with an adapter to train: a new LoRA on all linear layers, or the one it has already.
+    """The model with an adapter to train: a new LoRA on the layers that the settings name, or the one it has already.
 
-    The adapter's weights are fp32 whatever the base's are. A continued adapter keeps its own rank and alpha.
+    The adapter's weights are fp32 whatever the base's are. A continued adapter keeps its own rank, alpha and layers.
 
     Raises:
-        UserError: the adapter it has is not a LoRA, or the model has no layer to adapt.
+        UserError: the adapter it has is not a LoRA, or the model has no such layer to adapt.
     """
     notices: list[Notice] = []
     if hasattr(model, "peft_config"):
@@ -39,7 +39,7 @@ def attach(model: Any, settings: TrainingSettings) -> tuple[Any, list[Notice]]:
             r=settings.lora_rank,
             lora_alpha=settings.lora_alpha,
             lora_dropout=settings.lora_dropout,
-            target_modules=_targets(model),
+            target_modules=targets_of(model, settings.lora_targets),
             bias="none",
             task_type="CAUSAL_LM",
         )
@@ -88,14 +88,6 @@ def put_back(model: Any, folder: Path) -> None:
     state = load_file(folder / SAFETENSORS_WEIGHTS_NAME)
     outcome: Any = set_peft_model_state_dict(model, state, adapter_name=ADAPTER_NAME)
     assert not outcome.unexpected_keys, outcome.unexpected_keys
-
-
-def _targets(model: Any) -> str | list[str]:
-    """All linear layers; of a Mamba all but `out_proj`, whose weight its fast kernels read past any adapter."""
-    if model.config.model_type not in _WITH_MAMBA_LAYERS:
-        return "all-linear"
-    linear = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
-    return sorted(linear - {"out_proj", "lm_head"})
 
 
 def _continue(model: Any, settings: TrainingSettings) -> list[Notice]:

@@ -23,6 +23,7 @@ from .adapter import WithoutDropout
 from .batches import Dataset, Example
 from .disk import write_file_whole
 from .forward import Scorer, choose_scorer
+from .fresh import FreshAnswers
 from .learner import Learner, Measurement, Metrics, NotFinite
 from .loading import dtype_name, load, threads, token_budget_of, use_threads
 from .memory import is_out_of_memory
@@ -103,6 +104,13 @@ class _Run:
         if not everywhere or (state and not state.shared):
             self._scorer, notices = Scorer(self.model, shared=False), []
         self._notices += notices
+        self._fresh = FreshAnswers(
+            self.model,
+            self._loaded,
+            self._settings,
+            samples.read_prompts(self._folder / PROMPTS_FILE) if self._processes.leads else [],
+            together=self._scorer.shared,
+        )
         budget = state.token_budget if state else token_budget_of(self._loaded)
         self._steps = self._count_steps()
         trainable = sum(parameter.numel() for _, parameter in adapter.trainable(self.model))
@@ -130,6 +138,7 @@ class _Run:
             yield events.Notice(
                 "nothing_held_out", "No labelled prompt is held out, so there is no curve on unseen groups."
             )
+        yield from self._fresh.look(0)
 
     def _read_data(self) -> Dataset:
         limits = [self._loaded.context_length, self._settings.max_length]
@@ -193,8 +202,10 @@ class _Run:
                 continue
             self._step += 1
             yield events.StepDone(self._step, self._step / per_epoch, self._metrics)
-            if data.held_out and self._due(settings.evaluate_every):
-                yield self._evaluate()
+            if self._due(settings.evaluate_every):
+                if data.held_out:
+                    yield self._evaluate()
+                yield from self._fresh.look(self._step)
             if self._due(settings.checkpoint_every):
                 yield self._processes.first(self._checkpoint)
 
@@ -274,6 +285,8 @@ class _Run:
         assert self._measured is not None
         logps = json.dumps(self._measured[1].logps, indent=1).encode()
         self._processes.first(lambda: write_file_whole(self._folder / FINAL_LOGPS_FILE, logps))
+        if self._step and not self._due(self._settings.evaluate_every):
+            yield from self._fresh.look(self._step)
         if self._step:
             yield from self._answers("after")
         yield events.RunDone(

@@ -137,6 +137,7 @@ def make_run(tmp_path, tiny_model):
             "device": "cpu",
             "evaluate_every": 3,
             "checkpoint_every": 2,
+            "fresh_tokens": 6,
             **settings,
         }
         body = {"run": name, "base": str(base or tiny_model), "adapter": adapter, "training": training}

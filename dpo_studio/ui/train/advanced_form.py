@@ -22,6 +22,7 @@ class Field:
     Attributes:
         choices: values and their words; empty for a number.
         method: the only method it matters for; empty for all.
+        words: it holds words and not a number.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Field:
     help: str
     choices: tuple[tuple[str, str], ...] = ()
     method: str = ""
+    words: bool = False
 
 
 SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
@@ -66,6 +68,7 @@ SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
             Field("lora_rank", "Rank", "how much the adapter can hold"),
             Field("lora_alpha", "Alpha", "its strength, divided by the rank"),
             Field("lora_dropout", "Dropout", "the share switched off at random in each step"),
+            Field("lora_targets", "Layers", "all-linear, attention, mlp, or names such as q_proj, v_proj", words=True),
         ),
     ),
     (
@@ -221,9 +224,10 @@ class AdvancedForm(QWidget):
             widget.currentIndexChanged.connect(self._on_edited)
         else:
             widget = QLineEdit()
-            widget.setAlignment(Qt.AlignmentFlag.AlignRight)
+            if not field.words:
+                widget.setAlignment(Qt.AlignmentFlag.AlignRight)
             widget.textChanged.connect(self._on_edited)
-        widget.setFixedWidth(CHOICE_WIDTH if field.choices else NUMBER_WIDTH)
+        widget.setFixedWidth(CHOICE_WIDTH if field.choices or field.words else NUMBER_WIDTH)
         widget.setAccessibleName(field.label)
         widget.setAccessibleDescription(field.help)
         widget.setObjectName(f"train-{field.name}")
