@@ -209,6 +209,12 @@ def test_before_and_after_stand_side_by_side(qtbot, open_page, project):
     assert "Low Tide, Salt & Crumb." in after and "[picture: x]" in after
     assert row._notes["before"].text() == "cut off"
     assert "café by the sea" in row.findChildren(type(page.view.title))[0].text()
+    assert [row._steps.itemText(n) for n in range(row._steps.count())] == ["step 8", "step 16", "step 24", "step 32"]
+    assert "number 32" in row._fresh.toPlainText() and not row.fresh_frame.isHidden()
+    row._steps.setCurrentIndex(1)
+    assert "number 16" in row._fresh.toPlainText()
+    row.show_answers({**next(iter(page.view.feed.record.answers.values()))})
+    assert "number 16" in row._fresh.toPlainText()
 
 
 def test_an_answer_loads_nothing_from_this_disk_or_the_web(qtbot, light, tmp_path):

@@ -25,8 +25,8 @@ def series(values, *, first: int = 1, every: int = 1) -> Series:
     return made
 
 
-def codes(train, held_out=None, *, steps: int = 32) -> list[str]:
-    return [r.code for r in readings.read(train, held_out or {}, steps=steps, beta=BETA)]
+def codes(train, held_out=None, fresh=None, *, steps: int = 32) -> list[str]:
+    return [r.code for r in readings.read(train, held_out or {}, fresh or {}, steps=steps, beta=BETA)]
 
 
 # -- the record ----------------------------------------------------------------------------------
@@ -51,12 +51,14 @@ def test_a_resume_forgets_what_was_measured_past_its_checkpoint():
     begun = events.RunStarted(30, 28, 4, "cpu", "float32", 100, 10)
     record.add([begun, events.Evaluated(0, {"loss": 1.0})])
     record.add(events.StepDone(step, 0.1, {"loss": 1.0 / step}) for step in range(1, 15))
+    record.add([events.Sampled(9, {"kl": 1.0}), events.Sampled(12, {"kl": 2.0})])
     record.add([events.Evaluated(12, {"loss": 0.5}), events.Failed("The disk is full.")])
     assert record.failed is not None
     record.add([events.RunStarted(30, 28, 4, "cpu", "float32", 100, 10, first_step=10)])
     assert record.failed is None and record.step == 10
     assert list(record.train["loss"].steps) == list(range(1, 11))
     assert list(record.held_out["loss"].steps) == [0]
+    assert list(record.fresh["kl"].steps) == [9]
     record.add([events.StepDone(11, 0.2, {"loss": 9.0})])
     assert record.train["loss"].last() == 9.0
 
@@ -88,7 +90,7 @@ def test_best_answers_that_get_less_likely_while_the_margin_grows():
         "margin": series([0.05 * step for step in range(1, 21)]),
         "logratio_best": series([-0.3 * step for step in range(1, 21)]),
     }
-    (found,) = readings.read(train, {}, steps=32, beta=BETA)
+    (found,) = readings.read(train, {}, {}, steps=32, beta=BETA)
     assert (found.code, found.curve, found.step) == ("displacement", "rewards", 20)
     # The mean of the last fifth, steps 17 to 20, is -0.3 * 18.5.
     assert "5.5 nats" in found.sentence
@@ -102,7 +104,7 @@ def test_learning_by_heart():
     flat = {"accuracy": series([0.5, 0.7, 0.7, 0.7, 0.65], first=0, every=4)}
     rising = {"accuracy": series([0.5, 0.6, 0.7, 0.8, 0.9], first=0, every=4)}
     perfect = {"accuracy": series([1.0] * 5, first=0, every=4)}
-    (found,) = readings.read(train, flat, steps=16, beta=BETA)
+    (found,) = readings.read(train, flat, {}, steps=16, beta=BETA)
     assert (found.code, found.curve, found.step) == ("memorising", "accuracy", 16)
     assert "65%" in found.sentence
     assert codes(train, rising) == [] and codes(train, perfect) == []
@@ -123,9 +125,33 @@ def test_far_from_the_start_is_measured_in_nats():
 
 @pytest.mark.parametrize(("name", "word"), [("loss", "loss"), ("grad_norm", "gradient")])
 def test_a_loss_that_is_no_number_is_told_with_its_step(name, word):
-    (found,) = readings.read({name: series([0.5, 0.4, None, 0.3])}, {}, steps=32, beta=BETA)
+    (found,) = readings.read({name: series([0.5, 0.4, None, 0.3])}, {}, {}, steps=32, beta=BETA)
     assert (found.code, found.step) == ("not_finite", 3)
     assert f"the {word} was not a number" in found.sentence
+
+
+def fresh(kl, variety, length) -> dict[str, Series]:
+    names = {"kl": kl, "distinct_2": variety, "mean_length": length}
+    return {name: series(values, first=0, every=8) for name, values in names.items()}
+
+
+def test_fresh_answers_that_stay_themselves_say_nothing():
+    assert codes({}, fresh=fresh([0.0, 3.0, 9.9], [0.98, 0.95, 0.80], [50.0, 30.0, 26.0])) == []
+    assert codes({}, fresh=fresh([0.0, None, 4.0], [None, 0.95, 0.94], [20.0, 60.0, 20.0])) == []
+
+
+@pytest.mark.parametrize(
+    ("kl", "variety", "length", "code", "curve"),
+    [
+        ([0.0, 6.0, 10.5], [0.98, 0.97, 0.96], [50.0, 50.0, 50.0], "drifted", "kl"),
+        ([0.0, 2.0, 3.0], [0.98, 0.9, 0.5], [50.0, 50.0, 50.0], "repeating", "kl"),
+        ([0.0, 2.0, 3.0], [0.98, 0.9, 0.9], [20.0, 40.0, 48.0], "length_runs", "length"),
+        ([0.0, 2.0, 3.0], [0.98, 0.9, 0.9], [50.0, 20.0, 4.0], "length_runs", "length"),
+    ],
+)
+def test_fresh_answers_that_drift_repeat_or_run_away(kl, variety, length, code, curve):
+    found = readings.read({}, {}, fresh(kl, variety, length), steps=32, beta=BETA)
+    assert [(r.code, r.curve, r.step) for r in found] == [(code, curve, 16)]
 
 
 def test_no_numbers_no_readings():

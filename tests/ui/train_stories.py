@@ -104,6 +104,17 @@ def answers(project: Project, run: Run, phase: str) -> list[events.AnswerSampled
     return [events.AnswerSampled(phase, number, texts[phase], reason) for number in numbers]
 
 
+def drawn(project: Project, run: Run, step: int) -> list[events.Event]:
+    """Fresh answers at a step, a little further from the start each time."""
+    from dpo_studio.ui.train.before_after import read_prompts
+
+    metrics = {"kl": 0.2 * step, "kl_per_token": 0.004 * step, "mean_length": 52.0 - step / 4}
+    metrics |= {"distinct_1": 0.8, "distinct_2": 0.96, "finished": 0.5, "time_share": 0.05}
+    numbers = read_prompts(project.folder / run.folder)
+    texts = [events.AnswerSampled(f"step {step}", n, f"*Tide* number {step}, by the", "length") for n in numbers]
+    return [*texts, events.Sampled(step, metrics)]
+
+
 def story(project: Project, run: Run, *, upto: int = STEPS, done: str = "finished") -> list[events.Event]:
     """All that a run says up to a step; with `done` also its end, for a run whose adapter is saved."""
     said: list[events.Event] = [
@@ -118,6 +129,8 @@ def story(project: Project, run: Run, *, upto: int = STEPS, done: str = "finishe
         said.append(step_done(step))
         if step % 4 == 0:
             said.append(evaluated(step))
+        if step % 8 == 0:
+            said += drawn(project, run, step)
         if step % 10 == 0:
             said.append(events.CheckpointSaved(step, f"checkpoints/step-{step:06d}"))
     if done:

@@ -75,6 +75,8 @@ SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
         "Measuring and the machine",
         (
             Field("evaluate_every", "Measure every", "steps between held-out measurements; 0 for start and end only"),
+            Field("fresh_samples", "Fresh answers", "drawn at each measurement, to see drift and length; 0 for none"),
+            Field("fresh_tokens", "Tokens of each", "a fresh answer is cut there"),
             Field("checkpoint_every", "Checkpoint every", "steps between the points a run can resume from"),
             Field(
                 "device",

@@ -10,6 +10,7 @@ from pathlib import Path
 from PySide6.QtCore import QByteArray, Qt, QUrl, Signal
 from PySide6.QtGui import QImage, QResizeEvent, QTextDocument, QWheelEvent
 from PySide6.QtWidgets import (
+    QComboBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -125,6 +126,28 @@ class _PromptRow(QFrame):
             column.addStretch(1)
             columns.addLayout(column, 1)
             self._views[phase], self._notes[phase] = view, note
+        self._steps = QComboBox()
+        self._steps.setAccessibleName(f"Which fresh answer to prompt {number}")
+        self._steps.currentIndexChanged.connect(self._show_step)
+        self._fresh = AnswerView(f"Fresh answer while training, prompt {number}")
+        self._drawn: dict[str, events.AnswerSampled] = {}
+        name = QLabel("While training")
+        name.setProperty("role", "badge")
+        what = QLabel("drawn, not the likeliest, and cut early")
+        what.setProperty("role", "muted")
+        row = QHBoxLayout()
+        row.addWidget(name)
+        row.addWidget(self._steps)
+        row.addWidget(what)
+        row.addStretch(1)
+        self.fresh_frame = QWidget()
+        fresh = QVBoxLayout(self.fresh_frame)
+        fresh.setContentsMargins(0, theme.SPACE_S, 0, 0)
+        fresh.setSpacing(4)
+        fresh.addLayout(row)
+        fresh.addWidget(self._fresh)
+        self.fresh_frame.hide()
+        layout.addWidget(self.fresh_frame)
 
     def show_answers(self, answers: Mapping[str, events.AnswerSampled]) -> None:
         for phase, view in self._views.items():
@@ -136,10 +159,31 @@ class _PromptRow(QFrame):
             view.show_answer(answer.text)
             cut = "cut off" if answer.finish_reason == "length" else ""
             note.setText(cut if answer.text.strip() else "an empty answer")
+        self._show_drawn({phase: answer for phase, answer in answers.items() if phase not in self._views})
+
+    def _show_drawn(self, drawn: Mapping[str, events.AnswerSampled]) -> None:
+        """The fresh answers by step; the newest is shown until the person chooses another."""
+        chosen = self._steps.currentText()
+        newest = self._steps.currentIndex() == self._steps.count() - 1
+        self._drawn = dict(drawn)
+        known = [self._steps.itemText(index) for index in range(self._steps.count())]
+        if known != list(drawn):
+            self._steps.blockSignals(True)
+            self._steps.clear()
+            self._steps.addItems(list(drawn))
+            self._steps.blockSignals(False)
+            index = self._steps.count() - 1 if newest else self._steps.findText(chosen)
+            self._steps.setCurrentIndex(max(0, index))
+        self.fresh_frame.setVisible(bool(drawn))
+        self._show_step()
+
+    def _show_step(self) -> None:
+        answer = self._drawn.get(self._steps.currentText())
+        self._fresh.show_answer("" if answer is None else answer.text)
 
 
 class BeforeAfterPanel(QScrollArea):
-    """The run's sample prompts, each with its answer before and after.
+    """The run's sample prompts, each with its answer before and after, and fresh ones in between.
 
     Signals:
         filled: answers are there that were not there before.

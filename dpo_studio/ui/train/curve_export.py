@@ -28,9 +28,10 @@ _GAP, _HEAD, _TITLE_HEIGHT = 24, 48, 44
 
 
 def csv_text(record: RunRecord) -> str:
-    """Every metric by step: a column each, "train_…" and "held_out_…"; a gap is an empty field."""
+    """Every metric by step: a column each, "train_…", "held_out_…" and "fresh_…"; a gap is an empty field."""
     columns = [(f"train_{name}", series) for name, series in record.train.items()]
     columns += [(f"held_out_{name}", series) for name, series in record.held_out.items()]
+    columns += [(f"fresh_{name}", series) for name, series in record.fresh.items()]
     rows: dict[int, dict[str, float]] = {}
     for name, series in columns:
         for step, value in zip(series.steps, series.values, strict=True):

@@ -21,7 +21,7 @@ from .record import RunRecord, Series
 from .smoothing import smoothed
 from .wording import number
 
-Source = Literal["train", "held_out"]
+Source = Literal["train", "held_out", "fresh"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,19 @@ PLOTS: tuple[PlotSpec, ...] = (
         (Line("accuracy", "train", "training", 0), Line("accuracy", "held_out", "held out", 1)),
         level=0.5,
         limits=(-0.06, 1.1),
+    ),
+    PlotSpec(
+        "kl",
+        "Drift",
+        "KL of its fresh answers from the start, in nats; past 10 is far.",
+        (Line("kl", "fresh", "fresh answers", 1),),
+        level=0.0,
+    ),
+    PlotSpec(
+        "length",
+        "Length",
+        "Tokens of its fresh answers, which are cut at a limit.",
+        (Line("mean_length", "fresh", "fresh answers", 1),),
     ),
 )
 
@@ -238,7 +251,7 @@ class PlotCard(QFrame):
         for line, item in self._lines.items():
             colour = QColor(look.series[line.colour])
             item.setPen(pg.mkPen(colour, width=1.5 if line.source == "train" else 2))
-            if line.source == "held_out":
+            if line.source != "train":
                 item.setSymbol("o")
                 item.setSymbolSize(6)
                 item.setSymbolBrush(pg.mkBrush(colour))
@@ -298,7 +311,7 @@ class PlotCard(QFrame):
 
 
 def _value_at(record: RunRecord, line: Line, step: int) -> str:
-    """A line's value at a step; a held-out one is the last that was measured until then."""
+    """A line's value at a step; one that is measured now and then is the last that was measured until then."""
     series: Series | None = getattr(record, line.source).get(line.metric)
     if series is None or not len(series):
         return ""

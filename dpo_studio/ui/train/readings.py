@@ -17,6 +17,10 @@ SMALL_CHANGE_NATS = 0.5
 DISPLACED_NATS = 1.0
 FAR_NATS = 60.0
 ALL_RIGHT = 0.995
+#: KL of a fresh answer from the reference, in nats.
+DRIFTED_NATS = 10.0
+#: What is left of the variety or the length that fresh answers had, to be worth a word.
+COLLAPSED, SHRUNK, RUN_AWAY = 0.75, 0.5, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +43,32 @@ class Reading:
 class _Run:
     train: Mapping[str, Series]
     held_out: Mapping[str, Series]
+    fresh: Mapping[str, Series]
     steps: int
     beta: float
 
 
-def read(train: Mapping[str, Series], held_out: Mapping[str, Series], *, steps: int, beta: float) -> list[Reading]:
+def read(
+    train: Mapping[str, Series],
+    held_out: Mapping[str, Series],
+    fresh: Mapping[str, Series],
+    *,
+    steps: int,
+    beta: float,
+) -> list[Reading]:
     """All findings on a run as it stands, the gravest first.
 
     Args:
-        train, held_out: series by metric name.
+        train, held_out, fresh: series by metric name; the last are of fresh answers.
         steps: optimiser steps of the whole run; 0 when unknown.
         beta: the run's β, which turns rewards back into nats.
     """
-    run = _Run(train, held_out, steps, beta)
+    run = _Run(train, held_out, fresh, steps, beta)
     rules: tuple[Callable[[_Run], Reading | None], ...] = (
         _not_finite,
+        _drifted,
+        _repeating,
+        _length_runs,
         _displacement,
         _memorising,
         _far_from_the_start,
@@ -78,6 +93,53 @@ def _not_finite(run: _Run) -> Reading | None:
                     "Try a lower learning rate, or float32 weights.",
                 )
     return None
+
+
+def _drifted(run: _Run) -> Reading | None:
+    kl = _finite(run.fresh.get("kl"))
+    if not kl or kl[-1][1] <= DRIFTED_NATS:
+        return None
+    return Reading(
+        "drifted",
+        "kl",
+        kl[-1][0],
+        f"Its own answers are {kl[-1][1]:.0f} nats from where it began: it has drifted too far.",
+        "Read the answers; try a higher beta, a lower learning rate or fewer passes.",
+    )
+
+
+def _repeating(run: _Run) -> Reading | None:
+    """Fresh answers lose their variety: they repeat themselves."""
+    variety = _finite(run.fresh.get("distinct_2"))
+    if len(variety) < 2:
+        return None
+    (_, first), (step, last) = variety[0], variety[-1]
+    if last >= COLLAPSED * first:
+        return None
+    return Reading(
+        "repeating",
+        "kl",
+        step,
+        f"Its fresh answers repeat themselves: {last:.0%} of their word pairs differ, {first:.0%} at the start.",
+        "It has drifted too far: try a higher beta, a lower learning rate or fewer passes.",
+    )
+
+
+def _length_runs(run: _Run) -> Reading | None:
+    """Fresh answers get much longer or shorter: length is being learnt."""
+    length = _finite(run.fresh.get("mean_length"))
+    if len(length) < 3:
+        return None
+    first, last = length[0][1], (length[-2][1] + length[-1][1]) / 2
+    if not first or SHRUNK * first <= last <= RUN_AWAY * first:
+        return None
+    return Reading(
+        "length_runs",
+        "length",
+        length[-1][0],
+        f"Its answers are {'longer' if last > first else 'shorter'}: {last:.0f} tokens, {first:.0f} at the start.",
+        "If you did not mean to teach length: compare answers of like length, or try a higher beta.",
+    )
 
 
 def _displacement(run: _Run) -> Reading | None:

@@ -57,7 +57,8 @@ class RunRecord:
 
     Attributes:
         train, held_out: series by metric name (see `core.events.StepDone`).
-        answers: by prompt number, then by phase ("before", "after").
+        fresh: series of what was measured on fresh answers (see `core.events.Sampled`).
+        answers: by prompt number, then by phase ("before", "after", "step 12").
         stage: what it is doing before the first step, as a phrase.
         version: grows with every change.
     """
@@ -75,6 +76,7 @@ class RunRecord:
         self.step = 0
         self.train: dict[str, Series] = {}
         self.held_out: dict[str, Series] = {}
+        self.fresh: dict[str, Series] = {}
         self.notices: list[events.Notice] = []
         self.answers: dict[int, dict[str, events.AnswerSampled]] = {}
         self.version += 1
@@ -86,7 +88,7 @@ class RunRecord:
 
     @property
     def has_curves(self) -> bool:
-        return bool(self.train or self.held_out)
+        return bool(self.train or self.held_out or self.fresh)
 
     def add(self, said: Iterable[events.Event]) -> None:
         """Take in events in the order in which they were said."""
@@ -101,6 +103,8 @@ class RunRecord:
                 _append(self.train, step, metrics)
             case events.Evaluated(step=step, metrics=metrics):
                 _append(self.held_out, step, metrics)
+            case events.Sampled(step=step, metrics=metrics):
+                _append(self.fresh, step, metrics)
             case events.RunStarted():
                 self._begin(event)
             case events.ModelLoading(stage=stage):
@@ -122,7 +126,7 @@ class RunRecord:
     def _begin(self, event: events.RunStarted) -> None:
         """A start, or a resume: what was measured past the checkpoint is measured again."""
         self.started, self.done, self.failed, self.step = event, None, None, event.first_step
-        for series in (*self.train.values(), *self.held_out.values()):
+        for series in (*self.train.values(), *self.held_out.values(), *self.fresh.values()):
             series.cut(event.first_step + 1)
 
 

@@ -98,7 +98,7 @@ class RunView(QWidget):
             return
         record = self.feed.record
         beta = float(self._run.settings.get("beta", 0.1))
-        found = readings.read(record.train, record.held_out, steps=record.steps, beta=beta)
+        found = readings.read(record.train, record.held_out, record.fresh, steps=record.steps, beta=beta)
         self.curves.show_readings(found)
         self.notes.show_run(self._run, record, found)
         self.tabs.setTabText(NOTES, f"Notes ({self.notes.count})" if self.notes.count else "Notes")
