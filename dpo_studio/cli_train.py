@@ -13,7 +13,7 @@ from dpo_studio.cli_generate import policy_named
 from dpo_studio.cli_output import counted, interruptions
 from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.settings import TrainingSettings, parse_assignments, recommend
+from dpo_studio.core.settings import TrainingSettings, parse_assignments, recommend, with_method
 from dpo_studio.core.types import Policy, Run
 from dpo_studio.jobs import training
 from dpo_studio.jobs.worker import describe_exit, log_tail
@@ -83,10 +83,12 @@ def prepare(
     data = runs.training_data(project)
     ranked = data.largest_k > _GROUPS_WITH_PAIRS_ONLY
     settings = recommend(len(data.train), ranked=ranked).settings
+    settings = with_method(settings, str(given.get("method", settings.method)))
     settings = TrainingSettings.from_json({**settings.to_json(), **given})
-    if method:
-        settings = parse_assignments(settings, [f"method={method}"])
+    assigned = parse_assignments(settings, assignments).method
+    settings = with_method(settings, assigned if assigned != settings.method else method or settings.method)
     settings = parse_assignments(settings, assignments).validate()
+    data = data.for_method(settings.method)
     if model or run_from:
         policy = policy_named(project, model=model, run_name=run_from)
     else:

@@ -144,8 +144,8 @@ class RunStarted(Event):
 class StepDone(Event):
     """One optimiser step, measured over its whole effective batch.
 
-    `metrics` holds loss, reward_best, reward_worst, margin, accuracy, kendall_tau, logp_best,
-    logp_worst, logratio_best, logratio_worst, grad_norm, learning_rate, tokens_per_s, memory_gb.
+    `metrics` holds loss, reward_best, reward_worst, margin, accuracy, kendall_tau, length_correlation,
+    logp_best, logp_worst, logratio_best, logratio_worst, grad_norm, learning_rate, tokens_per_s, memory_gb.
     """
 
     step: int

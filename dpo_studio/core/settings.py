@@ -9,33 +9,30 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from .errors import UserError
+from .methods import METHOD_SETTINGS, METHODS
+from .setting_checks import Problem, SettingsError, from_json, out_of_range, validated, words
+
+__all__ = [
+    "LORA_TARGETS",
+    "MAX_CANDIDATES",
+    "METHODS",
+    "MIN_CANDIDATES",
+    "MIN_STEPS",
+    "SAMPLING_PRESETS",
+    "Problem",
+    "Recommendation",
+    "SamplingSettings",
+    "SettingsError",
+    "TrainingSettings",
+    "parse_assignments",
+    "recommend",
+    "with_method",
+]
 
 MIN_CANDIDATES, MAX_CANDIDATES = 2, 9
 
-METHODS: dict[str, str] = {
-    "pl_dpo": "PL-DPO: learns from whole rankings, ties included",
-    "dpo": "DPO: learns from every better/worse pair of a ranking",
-}
-
-
 #: Groups of layers that an adapter can be put on, by name; other names are endings of module names.
 LORA_TARGETS = ("all-linear", "attention", "mlp")
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong with one field of some settings, in a sentence that says what is allowed."""
-
-    field: str
-    message: str
-
-
-class SettingsError(UserError):
-    """Settings that cannot be used; `problems` names each field."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__(" ".join(problem.message for problem in problems))
-        self.problems = tuple(problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ class SamplingSettings:
     seed: int = 0
 
     def problems(self) -> list[Problem]:
-        return _out_of_range(
+        return out_of_range(
             self,
             k=(MIN_CANDIDATES, MAX_CANDIDATES),
             temperature=(0.0, 5.0),
@@ -73,14 +70,14 @@ class SamplingSettings:
 
     def validate(self) -> SamplingSettings:
         """Itself, or raises SettingsError."""
-        return _validated(self)
+        return validated(self)
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> SamplingSettings:
-        return _from_json(cls, values)
+        return from_json(cls, values)
 
 
 #: Presets by name: a sentence for the person, and what it sets.
@@ -97,9 +94,17 @@ class TrainingSettings:
 
     Attributes:
         method: a key of METHODS.
-        beta: the weight β of the implicit reward β·log(π_θ/π_ref).
+        beta: the weight β of the implicit reward β·log(π_θ/π_ref). Which of what follows a method reads is
+            in METHODS; the others stay at their defaults.
         stage_reduction: "mean" or "sum" over the Plackett–Luce stages of one group.
-        label_smoothing: ε of conservative DPO, for method "dpo".
+        label_smoothing: ε of conservative and of robust DPO, the share of labels that may be wrong.
+        nll_weight: the weight of the best completion's negative log-likelihood per token; 0 is without.
+        strength_use: "off", or what a label's strength becomes: a "margin", a "weight", or a "smoothing" that is
+            smaller for strong labels and follows the annotator's confidence where it is known.
+        strength_alpha: α of the margin α·log(1 + strength).
+        nu: ν of the models with ties. gamma_beta_ratio: γ/β of SimPO. penalty: λ of DPO-Positive.
+        ld_alpha: α of LD-DPO. odds_weight: λ of ORPO. unlikelihood_alpha: α of unlikelihood.
+        desirable_weight, undesirable_weight: λ_D and λ_U of KTO.
         lora_alpha: scale of the adapter; the adapter's output is multiplied by alpha/rank.
         lora_targets: one of LORA_TARGETS, or endings of module names with commas between them ("q_proj, v_proj").
         learning_rate: the peak, after the warm-up.
@@ -120,6 +125,17 @@ class TrainingSettings:
     beta: float = 0.1
     stage_reduction: str = "mean"
     label_smoothing: float = 0.0
+    nll_weight: float = 0.0
+    strength_use: str = "off"
+    strength_alpha: float = 1.0
+    nu: float = 3.0
+    gamma_beta_ratio: float = 0.5
+    penalty: float = 50.0
+    ld_alpha: float = 0.5
+    odds_weight: float = 0.1
+    desirable_weight: float = 1.0
+    undesirable_weight: float = 1.0
+    unlikelihood_alpha: float = 0.5
     lora_rank: int = 16
     lora_alpha: int = 32
     lora_dropout: float = 0.0
@@ -141,10 +157,20 @@ class TrainingSettings:
     device: str = "auto"
 
     def problems(self) -> list[Problem]:
-        problems = _out_of_range(
+        problems = out_of_range(
             self,
             beta=(1e-4, 10.0),
             label_smoothing=(0.0, 0.49),
+            nll_weight=(0.0, 100.0),
+            strength_alpha=(0.0, 100.0),
+            nu=(1e-3, 1e3),
+            gamma_beta_ratio=(0.0, 10.0),
+            penalty=(0.0, 1e4),
+            ld_alpha=(0.0, 1.0),
+            odds_weight=(0.0, 100.0),
+            desirable_weight=(0.0, 100.0),
+            undesirable_weight=(0.0, 100.0),
+            unlikelihood_alpha=(0.0, 10.0),
             lora_rank=(1, 512),
             lora_alpha=(1, 2048),
             lora_dropout=(0.0, 0.9),
@@ -169,25 +195,84 @@ class TrainingSettings:
         for name, allowed in (
             ("method", tuple(METHODS)),
             ("stage_reduction", ("mean", "sum")),
+            ("strength_use", ("off", "margin", "weight", "smoothing")),
             ("dtype", ("auto", "float32", "bfloat16")),
             ("device", ("auto", "cpu", "cuda", "mps")),
         ):
             if getattr(self, name) not in allowed:
                 problems.append(
-                    Problem(name, f"{_words(name)} is {getattr(self, name)!r}; use one of {', '.join(allowed)}.")
+                    Problem(name, f"{words(name)} is {getattr(self, name)!r}; use one of {', '.join(allowed)}.")
                 )
+        bad = {problem.field for problem in problems}
+        return problems + [problem for problem in self._misfits() if problem.field not in bad]
+
+    def _misfits(self) -> list[Problem]:
+        """What does not fit the method."""
+        if self.method not in METHODS:
+            return []
+        method = METHODS[self.method]
+        problems = [
+            Problem(name, f"{words(name)} is not used by {method.title}; leave it out.")
+            for name in sorted(METHOD_SETTINGS - set(method.uses))
+            if getattr(self, name) != getattr(_DEFAULTS, name)
+        ]
+        if self.strength_use not in ("off", *method.strength_uses):
+            allowed = ", ".join(("off", *method.strength_uses))
+            problems.append(
+                Problem(
+                    "strength_use", f"Strength use is {self.strength_use!r}; with {method.title} use one of {allowed}."
+                )
+            )
+        elif self.strength_use == "smoothing" and self.label_smoothing == 0.0:
+            problems.append(
+                Problem("label_smoothing", "Label smoothing has to be above 0 for strength to make it smaller.")
+            )
+        if self.method == "rao_kupper" and self.nu <= 1.0:
+            problems.append(Problem("nu", f"Nu is {self.nu:g}; with {method.title} it has to be above 1."))
         return problems
+
+    @property
+    def reward_beta(self) -> float:
+        """The β of the rewards that are shown: the method's where it weighs log(π_θ/π_ref), else the usual one."""
+        weighs_ratios = "beta" in METHODS[self.method].uses and self.method != "simpo"
+        return self.beta if weighs_ratios else _DEFAULTS.beta
 
     def validate(self) -> TrainingSettings:
         """Itself, or raises SettingsError."""
-        return _validated(self)
+        return validated(self)
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> TrainingSettings:
-        return _from_json(cls, values)
+        return from_json(cls, values)
+
+
+_DEFAULTS = TrainingSettings()
+
+
+def with_method(settings: TrainingSettings, method: str) -> TrainingSettings:
+    """The settings for another method.
+
+    What stood at the old method's default takes the new one's, and what the new one does not read goes back to the
+    default; what was chosen otherwise stays.
+    """
+    if method not in METHODS or settings.method not in METHODS:
+        return dataclasses.replace(settings, method=method)
+    before, after = METHODS[settings.method], METHODS[method]
+    values: dict[str, Any] = {}
+    for name in METHOD_SETTINGS:
+        plain = getattr(_DEFAULTS, name)
+        chosen = getattr(settings, name) != before.defaults.get(name, plain)
+        if name not in after.uses:
+            values[name] = plain
+        elif not chosen:
+            values[name] = after.defaults.get(name, plain)
+    changed = dataclasses.replace(settings, method=method, **values)
+    if changed.strength_use not in after.strength_uses:
+        changed = dataclasses.replace(changed, strength_use="off")
+    return changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +281,14 @@ class Recommendation:
 
     settings: TrainingSettings
     reasons: Mapping[str, str] = field(default_factory=dict)
+
+    def for_method(self, method: str) -> Recommendation:
+        """The same advice for a method that was chosen by hand."""
+        if method == self.settings.method:
+            return self
+        settings = with_method(self.settings, method)
+        reasons = {name: reason for name, reason in self.reasons.items() if name not in METHOD_SETTINGS | {"method"}}
+        return Recommendation(settings, {"method": "your choice", **reasons})
 
 
 MIN_STEPS = 30
@@ -249,43 +342,4 @@ def parse_assignments(settings: Settings, assignments: Sequence[str]) -> Setting
         if not equals:
             raise UserError(f"{text!r} is not a setting.", "Write it as name=value, for example beta=0.2.")
         values[name.strip()] = value.strip()
-    return _from_json(type(settings), {**settings.to_json(), **values})
-
-
-def _validated(settings: Settings) -> Settings:
-    problems = settings.problems()
-    if problems:
-        raise SettingsError(problems)
-    return settings
-
-
-def _from_json(cls: type[Settings], values: Mapping[str, Any]) -> Settings:
-    kinds: dict[str, type] = {f.name: type(f.default) for f in dataclasses.fields(cls)}
-    unknown = sorted(set(values) - set(kinds))
-    if unknown:
-        raise UserError(f"There is no setting called {unknown[0]!r}.", f"The settings are {', '.join(kinds)}.")
-    typed: dict[str, Any] = {}
-    for name, value in values.items():
-        kind = kinds[name]
-        try:
-            number = float(value) if kind in (int, float) else None
-            if kind is int and number is not None and not number.is_integer():
-                raise ValueError
-            typed[name] = kind(number) if number is not None else str(value)
-        except (TypeError, ValueError, OverflowError):
-            wanted = {int: "a whole number", float: "a number"}[kind]
-            raise SettingsError([Problem(name, f"{_words(name)} needs {wanted}, not {value!r}.")]) from None
-    return cls(**typed)
-
-
-def _out_of_range(settings: Any, **ranges: tuple[float, float]) -> list[Problem]:
-    problems = []
-    for name, (low, high) in ranges.items():
-        value = getattr(settings, name)
-        if not (math.isfinite(value) and low <= value <= high):
-            problems.append(Problem(name, f"{_words(name)} is {value:g}; it can be from {low:g} to {high:g}."))
-    return problems
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+    return from_json(type(settings), {**settings.to_json(), **values})

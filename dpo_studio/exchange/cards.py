@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dpo_studio import __version__
-from dpo_studio.core.settings import METHODS
+from dpo_studio.core.methods import METHODS
 from dpo_studio.store import Project
 
 from .writing import MARK
@@ -81,7 +81,8 @@ def model_card(facts: RunFacts, *, guideline: str) -> str:
         lines += ["## What it was to learn", "", _quote(guideline), ""]
     lines += ["## How it was trained", ""]
     method = str(facts.settings.get("method", ""))
-    lines += [f"- Method: {METHODS.get(method, method)}"]
+    title = f"{METHODS[method].title} ({METHODS[method].paper})" if method in METHODS else method
+    lines += [f"- Method: {title}"]
     lines += [f"- Data: {facts.groups:,} rankings; {facts.held_out_groups:,} more, of held-out prompts, to measure on"]
     if facts.ending is not None:
         how = "to its end" if facts.ending.reason == "finished" else "until it was stopped"

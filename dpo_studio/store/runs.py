@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dpo_studio.core import methods
 from dpo_studio.core import ranking as weak_orders
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import TrainingSettings
@@ -28,28 +29,51 @@ SAMPLE_PROMPTS = 4
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What a training run would use, and what it leaves out and why."""
+    """What a training run would use, and what it leaves out and why.
+
+    Attributes:
+        all_tied: rankings that are left out because they order nothing.
+        ties: those of them that tell something to a method that reads ties.
+    """
 
     train: tuple[tuple[Group, Ranking], ...]
     held_out: tuple[tuple[Group, Ranking], ...]
     all_tied: int
+    ties: tuple[tuple[Group, Ranking], ...] = ()
 
     @property
     def largest_k(self) -> int:
         return max((len(group.completions) for group, _ in self.train + self.held_out), default=0)
 
+    def for_method(self, method: str) -> TrainingData:
+        """What a run of this method would use: ties are data for some."""
+        taken = [item for item in self.ties if methods.is_usable(method, rankings.ranks_of(item[0], item[1].ranks))]
+        if not taken:
+            return self
+        train = [item for item in taken if not item[0].prompt.held_out]
+        held_out = [item for item in taken if item[0].prompt.held_out]
+        return TrainingData((*self.train, *train), (*self.held_out, *held_out), self.all_tied - len(taken))
+
+    def check(self, method: str) -> None:
+        """Raises UserError where the method can learn nothing from this."""
+        if not self.train:
+            raise UserError(*_why_no_data(self))
+        ranked = [(group.prompt.id, rankings.ranks_of(group, ranking.ranks)) for group, ranking in self.train]
+        prompts = {prompt for prompt, ranks in ranked if weak_orders.is_trainable(ranks)}
+        methods.check_data(method, [ranks for _, ranks in ranked], prompts=len(prompts))
+
 
 def training_data(project: Project) -> TrainingData:
     """The standing rankings that order something, split by their prompts."""
-    train, held_out, all_tied = [], [], 0
+    train, held_out, tied = [], [], []
     for group, ranking in rankings.labelled(project):
         if not weak_orders.is_trainable(rankings.ranks_of(group, ranking.ranks)):
-            all_tied += 1
+            tied.append((group, ranking))
         elif group.prompt.held_out:
             held_out.append((group, ranking))
         else:
             train.append((group, ranking))
-    return TrainingData(tuple(train), tuple(held_out), all_tied)
+    return TrainingData(tuple(train), tuple(held_out), len(tied), tuple(tied))
 
 
 def create(project: Project, policy: Policy, settings: TrainingSettings, *, name: str = "") -> Run:
@@ -59,12 +83,11 @@ def create(project: Project, policy: Policy, settings: TrainingSettings, *, name
     prompts answered before and after: unlabelled ones first, then held-out ones, then any).
 
     Raises:
-        UserError: no rankings yet, or none that orders anything.
+        UserError: no rankings yet, or none that the method can learn from.
     """
     settings.validate()
-    data = training_data(project)
-    if not data.train:
-        raise UserError(*_why_no_data(data))
+    data = training_data(project).for_method(settings.method)
+    data.check(settings.method)
     run_uuid = new_uuid()
     folder = Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{run_uuid[:8]}"
     path = project.folder / folder

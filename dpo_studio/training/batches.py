@@ -15,8 +15,9 @@ from typing import Protocol
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.events import Notice
+from dpo_studio.core.methods import check_data, is_usable
 from dpo_studio.core.ranking import is_trainable
-from dpo_studio.core.types import Message, messages_from_json
+from dpo_studio.core.types import Message, Ranks, messages_from_json
 
 
 class Chat(Protocol):
@@ -35,6 +36,7 @@ class Example:
         group: its uuid.
         ranks: as the objectives take them: 1 is best, equal are tied, 0 is unranked.
         strength, annotator: as labelled.
+        confidence: the annotator's in this label, from a half to 1; None where it is not known.
     """
 
     group: str
@@ -44,6 +46,7 @@ class Example:
     ranks: tuple[int, ...]
     strength: int = 1
     annotator: str = ""
+    confidence: float | None = None
 
     @property
     def longest(self) -> int:
@@ -75,16 +78,18 @@ _LEFT_OUT = {
 }
 
 
-def read(path: Path, chat: Chat, *, tokenizer_hash: str, max_length: int) -> Dataset:
+def read(path: Path, chat: Chat, *, tokenizer_hash: str, max_length: int, method: str = "pl_dpo") -> Dataset:
     """The groups of a run's `data.jsonl` as token ids.
 
     Token ids that were stored are used where they belong to this tokenizer; other texts are tokenised.
 
     Args:
         max_length: tokens of a prompt and one completion at most; groups with a longer one are left out.
+        method: whose use the groups are for; those that tell it nothing are left out.
 
     Raises:
-        UserError: no group is left to train on, or the file is damaged.
+        UserError: no group is left to train on, the method can learn nothing from those that are, or the file is
+            damaged.
     """
     kept: list[Example] = []
     left_out: Counter[str] = Counter()
@@ -98,7 +103,7 @@ def read(path: Path, chat: Chat, *, tokenizer_hash: str, max_length: int) -> Dat
                 left_out["refused"] += 1
                 continue
             example = _example(row, prompt, chat, tokenizer_hash)
-            reason = _why_not(example, max_length)
+            reason = _why_not(example, max_length, method)
             if reason:
                 left_out[reason] += 1
             else:
@@ -115,7 +120,14 @@ def read(path: Path, chat: Chat, *, tokenizer_hash: str, max_length: int) -> Dat
             f"There is no group to train on. {details}".strip(),
             "Label groups in which one answer is better than another.",
         )
+    prompts = {example.prompt for example in train if is_trainable(order_of(example))}
+    check_data(method, [order_of(example) for example in train], prompts=len(prompts))
     return Dataset(train, tuple(example for example in kept if example.held_out), notices)
+
+
+def order_of(example: Example) -> Ranks:
+    """The ranks as they were labelled: None is unranked."""
+    return tuple(rank or None for rank in example.ranks)
 
 
 def order(count: int, *, seed: int, epoch: int) -> list[int]:
@@ -168,13 +180,14 @@ def _example(row: dict, prompt: Sequence[int], chat: Chat, tokenizer_hash: str) 
         ranks=ranks,
         strength=int(row.get("strength", 1)),
         annotator=str(row.get("annotator", "")),
+        confidence=None if row.get("confidence") is None else float(row["confidence"]),
     )
 
 
-def _why_not(example: Example, max_length: int) -> str:
+def _why_not(example: Example, max_length: int, method: str) -> str:
     if len(example.completions) < 2:
         return "too_few"
-    if not is_trainable([rank or None for rank in example.ranks]):
+    if not is_usable(method, order_of(example)):
         return "nothing_ordered"
     if len(set(example.completions)) == 1:
         return "identical"

@@ -7,9 +7,12 @@ from torch import Tensor
 
 from .objectives.orders import ABSENT, better_than, in_best_bucket, in_last_bucket
 
+#: Margins that differ by less differ by rounding.
+_ROUNDING = 1e-4
+
 
 def measure(
-    losses: Tensor, policy_logps: Tensor, reference_logps: Tensor, ranks: Tensor, *, beta: float
+    losses: Tensor, policy_logps: Tensor, reference_logps: Tensor, ranks: Tensor, *, lengths: Tensor, beta: float
 ) -> dict[str, float | None]:
     """Loss, rewards, margin, accuracy, Kendall's τ, and mean ℓ and a of best and worst.
 
@@ -20,6 +23,7 @@ def measure(
     Args:
         losses: (groups,)
         policy_logps, reference_logps, ranks: (groups, k).
+        lengths: (groups, k), tokens of each completion.
     """
     policy, reference = policy_logps.double(), reference_logps.double()
     ratios = policy - reference
@@ -33,6 +37,7 @@ def measure(
         "margin": reward_best - reward_worst,
         "accuracy": accuracy(rewards, ranks),
         "kendall_tau": kendall_tau(rewards, ranks),
+        "length_correlation": length_correlation(rewards, ranks, lengths),
         "logp_best": _mean(policy, best),
         "logp_worst": _mean(policy, worst),
         "logratio_best": _mean(ratios, best),
@@ -71,10 +76,31 @@ def kendall_tau(rewards: Tensor, ranks: Tensor) -> float | None:
     return tau.mean().item()
 
 
+def length_correlation(rewards: Tensor, ranks: Tensor, lengths: Tensor) -> float | None:
+    """Pearson's correlation of the margin with how much longer the better completion is.
+
+    Over the strictly ordered pairs of all groups. None of fewer than three pairs, or where one of the two is the same
+    in all, up to the rounding of the margins.
+    """
+    better = better_than(ranks)
+    margins = (rewards.unsqueeze(2) - rewards.unsqueeze(1))[better].double()
+    longer = (lengths.unsqueeze(2) - lengths.unsqueeze(1))[better].double()
+    if len(margins) < 3 or margins.max() - margins.min() < _ROUNDING or longer.max() == longer.min():
+        return None
+    return torch.corrcoef(torch.stack([margins, longer]))[0, 1].item()
+
+
 def stack(rows: list[Tensor], *, fill: float) -> Tensor:
     """Rows (k_i,) as one (groups, k) tensor, the short ones filled up."""
     width = max(len(row) for row in rows)
     return torch.stack([torch.nn.functional.pad(row, (0, width - len(row)), value=fill) for row in rows])
+
+
+def stack_tokens(rows: list[Tensor]) -> Tensor:
+    """Token values (k_i, longest_i) as one (groups, k, longest) tensor, filled up with zeros."""
+    k, longest = (max(row.shape[dim] for row in rows) for dim in (0, 1))
+    pad = torch.nn.functional.pad
+    return torch.stack([pad(row, (0, longest - row.shape[1], 0, k - row.shape[0])) for row in rows])
 
 
 def _mean(values: Tensor, mask: Tensor) -> float:

@@ -16,6 +16,7 @@ import torch
 
 from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
+from dpo_studio.core.methods import METHODS
 from dpo_studio.jobs.training import EVENTS_FILE
 
 from . import adapter, batches, checkpoints, samples
@@ -27,6 +28,7 @@ from .fresh import FreshAnswers
 from .learner import Learner, Measurement, Metrics, NotFinite
 from .loading import dtype_name, load, threads, token_budget_of, use_threads
 from .memory import is_out_of_memory
+from .mismatched import partners_of
 from .processes import Alone, join
 from .reference import CACHE_FILE, Reference
 from .saved import (
@@ -147,6 +149,7 @@ class _Run:
             self._loaded.chat,
             tokenizer_hash=self._loaded.tokenizer_hash,
             max_length=min(limit for limit in limits if limit) if any(limits) else 2**31,
+            method=self._settings.method,
         )
 
     def _count_steps(self) -> int:
@@ -155,11 +158,19 @@ class _Run:
         return min(steps, settings.max_steps) if settings.max_steps else steps
 
     def _make_reference(self, examples: Sequence[Example], token_budget: int) -> Iterator[events.Event]:
-        spec, loaded = self._spec, self._loaded
+        spec, loaded, method = self._spec, self._loaded, self._settings.method
         identity = (spec.base, spec.adapter, loaded.tokenizer_hash, loaded.dtype, loaded.device.type, self._scorer.path)
-        reference = Reference(self._folder / CACHE_FILE, identity)
+        reference = Reference(self._folder / CACHE_FILE, identity, keeps_tokens=METHODS[method].needs_tokens)
+        partners = partners_of(self._data, seed=self._settings.seed) if method == "kto" else {}
+        examples = [*examples, *partners.values()]
         self.learner = Learner(
-            self.model, self._scorer, reference, self._settings, token_budget=token_budget, processes=self._processes
+            self.model,
+            self._scorer,
+            reference,
+            self._settings,
+            token_budget=token_budget,
+            processes=self._processes,
+            partners=partners,
         )
         if not reference.missing(examples):
             return

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from dpo_studio.core.events import Notice
 
@@ -120,8 +121,16 @@ class Scorer:
 
     def logps(self, examples: Sequence[Example]) -> list[Tensor]:
         """For each group the (k,) fp32 sums of log-probabilities, in nats, of its completions' tokens."""
-        sums = self._shared(examples) if self.shared else self._alone(examples)
+        sums = [tokens.sum() for tokens in self._tokens(examples)]
         return list(torch.stack(sums).split([len(example.completions) for example in examples]))
+
+    def token_logps(self, examples: Sequence[Example]) -> list[Tensor]:
+        """For each group the (k, longest) fp32 log-probabilities of its completions' tokens, 0 past their ends."""
+        tokens = iter(self._tokens(examples))
+        return [pad_sequence([next(tokens) for _ in example.completions], batch_first=True) for example in examples]
+
+    def _tokens(self, examples: Sequence[Example]) -> list[Tensor]:
+        return self._shared(examples) if self.shared else self._alone(examples)
 
     def _shared(self, examples: Sequence[Example]) -> list[Tensor]:
         head = head_of(self._model)
@@ -134,19 +143,19 @@ class Scorer:
         # index_select and not hidden[index]: the prompt's end is read several times, and the gradient of fancy
         # indexing adds those up in an order that differs from run to run.
         logps = target_logps(head, hidden.index_select(0, row.predicting), row.targets)
-        return [part.sum() for part in logps.split(row.lengths)]
+        return list(logps.split(row.lengths))
 
     def _alone(self, examples: Sequence[Example]) -> list[Tensor]:
         return [self._one_row(example.prompt, ids) for example in examples for ids in example.completions]
 
     def _one_row(self, prompt: Sequence[int], completion: Sequence[int]) -> Tensor:
         if not completion:
-            return torch.zeros((), device=self._device)
+            return torch.zeros(0, device=self._device)
         tokens = torch.tensor([[*prompt, *completion[:-1]]], device=self._device)
         keep = {"logits_to_keep": len(completion)} if self._takes_index else {}
         logits = self._model(input_ids=tokens, use_cache=False, **keep).logits[0, -len(completion) :].float()
         targets = torch.tensor(completion, device=self._device)
-        return (logits.gather(1, targets.unsqueeze(1)).squeeze(1) - logits.logsumexp(dim=1)).sum()
+        return logits.gather(1, targets.unsqueeze(1)).squeeze(1) - logits.logsumexp(dim=1)
 
 
 #: Most that a summed log-probability may differ between the two ways, in nats, times the root of its tokens. On the

@@ -6,14 +6,16 @@ of the whole batch.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from dpo_studio.core.methods import METHODS
 from dpo_studio.core.settings import TrainingSettings
 
 from . import diagnostics
@@ -21,15 +23,12 @@ from .adapter import WithoutDropout, trainable
 from .batches import Example, micro_batches
 from .forward import Scorer
 from .memory import memory_gb
-from .objectives import all_pairs, pl_dpo
+from .objective import Scored, losses_of
 from .objectives.orders import ABSENT
 from .processes import Alone
 from .reference import Reference
 
-Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
 Metrics = dict[str, float | None]
-#: Losses (groups,); log-probabilities of policy and reference, and ranks (groups, k): of a micro-batch.
-Part = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class NotFinite(Exception):
@@ -40,16 +39,14 @@ class NotFinite(Exception):
         self.metrics = metrics
 
 
-def objective_of(settings: TrainingSettings) -> Objective:
-    """The settings' method as a function of policy log-probabilities, reference log-probabilities and ranks."""
-    if settings.method == "pl_dpo":
-        return lambda policy, reference, ranks: pl_dpo(
-            policy, reference, ranks, beta=settings.beta, stage_reduction=settings.stage_reduction
-        )
-    assert settings.method == "dpo", settings.method
-    return lambda policy, reference, ranks: all_pairs(
-        policy, reference, ranks, beta=settings.beta, label_smoothing=settings.label_smoothing
-    )
+class Part(NamedTuple):
+    """What a micro-batch gave: losses (groups,); policy, reference, ranks and lengths (groups, k)."""
+
+    losses: Tensor
+    policy: Tensor
+    reference: Tensor
+    ranks: Tensor
+    lengths: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +74,12 @@ class Learner:
         *,
         token_budget: int,
         processes: Alone | None = None,
+        partners: Mapping[str, Example] | None = None,
     ) -> None:
+        """`partners`: each group's mismatched example, for `kto`."""
         self._model, self._scorer, self._reference, self._settings = model, scorer, reference, settings
-        self._objective = objective_of(settings)
+        self._partners = partners or {}
+        self._mismatched: tuple[Tensor, Tensor] | None = None
         self._parameters = [parameter for _, parameter in trainable(model)]
         self.optimizer = torch.optim.AdamW(
             self._parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -96,13 +96,14 @@ class Learner:
         started = time.perf_counter()
         self.optimizer.zero_grad(set_to_none=True)
         share = self._processes.share(examples)
+        self._mismatched = self._score_mismatched(share)
         found = self._processes.gather(lambda: self._backward(share, groups=len(examples)))
         parts = [part for of_process in found for part in of_process]
         self._processes.sum_gradients(self._parameters)
         metrics = self._metrics(parts)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self._settings.max_grad_norm)
         metrics["grad_norm"], metrics["learning_rate"] = norm.item(), learning_rate
-        if not (torch.isfinite(norm) and all(torch.isfinite(losses).all() for losses, *_ in parts)):
+        if not (torch.isfinite(norm) and all(torch.isfinite(part.losses).all() for part in parts)):
             self.optimizer.zero_grad(set_to_none=True)
             raise NotFinite(metrics)
         for group in self.optimizer.param_groups:
@@ -118,14 +119,15 @@ class Learner:
         """Add the gradients of the groups that are this process's; `groups` are in the whole batch."""
         parts = []
         for part in micro_batches(examples, self.token_budget):
-            losses, policy, reference, ranks = self._losses(part)
-            (losses.sum() / groups).backward()
-            parts.append((losses.detach(), policy.detach(), reference, ranks))
+            scored = self._losses(part)
+            (scored.losses.sum() / groups).backward()
+            parts.append(scored._replace(losses=scored.losses.detach(), policy=scored.policy.detach()))
         return parts
 
     def measure(self, examples: Sequence[Example]) -> Measurement:
         """The metrics and log-probabilities of these groups, without training on them."""
         share = self._processes.share(examples)
+        self._mismatched = self._score_mismatched(share)
         found = self._processes.gather(lambda: self._look(share))
         logps = {group: row for _, of_process in found for group, row in of_process.items()}
         metrics = self._metrics([part for parts, _ in found for part in parts])
@@ -136,26 +138,66 @@ class Learner:
         logps = {}
         with torch.no_grad(), WithoutDropout(self._model):
             for part in micro_batches(examples, self.token_budget):
-                losses, policy, reference, ranks = self._losses(part)
-                parts.append((losses, policy, reference, ranks))
-                for example, row in zip(part, policy.tolist(), strict=True):
+                parts.append(self._losses(part))
+                for example, row in zip(part, parts[-1].policy.tolist(), strict=True):
                     logps[example.group] = row[: len(example.completions)]
         return parts, logps
 
     def _losses(self, part: Sequence[Example]) -> Part:
-        policy = diagnostics.stack(self._scorer.logps(part), fill=0.0)
+        stack, tokens, reference_tokens = diagnostics.stack, None, None
+        if METHODS[self._settings.method].needs_tokens:
+            tokens = diagnostics.stack_tokens(self._scorer.token_logps(part))
+            policy = tokens.sum(dim=2)
+            known = [self._reference.token_logps(example) for example in part]
+            reference_tokens = diagnostics.stack_tokens(known).to(policy.device)
+        else:
+            policy = stack(self._scorer.logps(part), fill=0.0)
         device = policy.device
-        reference = diagnostics.stack([self._reference.logps(example) for example in part], fill=0.0).to(device)
-        ranks = diagnostics.stack([torch.tensor(example.ranks) for example in part], fill=ABSENT).to(device)
-        return self._objective(policy, reference, ranks), policy, reference, ranks
+        reference = stack([self._reference.logps(example) for example in part], fill=0.0).to(device)
+        ranks = stack([torch.tensor(example.ranks) for example in part], fill=ABSENT).to(device)
+        lengths = stack([torch.tensor([max(1, len(ids)) for ids in e.completions]) for e in part], fill=1).to(device)
+        mismatched_policy, mismatched_reference = self._mismatched or (None, None)
+        scored = Scored(
+            policy=policy,
+            reference=reference,
+            ranks=ranks,
+            lengths=lengths,
+            strength=torch.tensor([float(example.strength) for example in part], device=device),
+            confidence=torch.tensor([e.confidence or math.nan for e in part], device=device),
+            policy_tokens=tokens,
+            reference_tokens=reference_tokens,
+            mismatched_policy=mismatched_policy,
+            mismatched_reference=mismatched_reference,
+        )
+        return Part(losses_of(self._settings, scored), policy, reference, ranks, lengths)
+
+    def _score_mismatched(self, examples: Sequence[Example]) -> tuple[Tensor, Tensor] | None:
+        """The mismatched values (groups,) of policy and reference; None where the method needs none.
+
+        Of all groups of the step, those of the other processes too: how they are dealt out changes nothing.
+        """
+        if not self._partners:
+            return None
+        partners = [self._partners[example.group] for example in examples]
+
+        def score() -> list[tuple[Tensor, Tensor]]:
+            with torch.no_grad(), WithoutDropout(self._model):
+                rows = [row for part in micro_batches(partners, self.token_budget) for row in self._scorer.logps(part)]
+            return [(row.cpu(), self._reference.logps(partner)) for partner, row in zip(partners, rows, strict=True)]
+
+        pairs = [pair for found in self._processes.gather(score) for pair in found]
+        policy, reference = (torch.cat(values).to(self._parameters[0].device) for values in zip(*pairs, strict=True))
+        return policy, reference
 
     def _metrics(self, parts: Sequence[Part]) -> Metrics:
-        losses, policy, reference, ranks = zip(*parts, strict=True)
-        join = diagnostics.stack
+        def join(name: str, fill: float) -> Tensor:
+            return diagnostics.stack([row for part in parts for row in getattr(part, name)], fill=fill)
+
         return diagnostics.measure(
-            torch.cat(losses),
-            join([row for part in policy for row in part], fill=0.0),
-            join([row for part in reference for row in part], fill=0.0),
-            join([row for part in ranks for row in part], fill=ABSENT),
-            beta=self._settings.beta,
+            torch.cat([part.losses for part in parts]),
+            join("policy", 0.0),
+            join("reference", 0.0),
+            join("ranks", ABSENT),
+            lengths=join("lengths", 1),
+            beta=self._settings.reward_beta,
         )

@@ -241,6 +241,8 @@ def on_cpu(value: Any) -> Any:
         return value.detach().cpu()
     if isinstance(value, dict):
         return {key: on_cpu(item) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(on_cpu(item) for item in value))
     if type(value) in (list, tuple):
         return type(value)(on_cpu(item) for item in value)
     return value

@@ -25,19 +25,26 @@ from .forward import Scorer
 from .processes import Alone
 
 CACHE_FILE = "reference.safetensors"
+#: What the name of a group's token log-probabilities ends with.
+_TOKENS = "/tokens"
 
 
 class Reference:
     """Looks up the reference's (k,) log-probabilities by group."""
 
-    def __init__(self, path: Path, identity: Sequence[Any]) -> None:
-        """`identity`: everything but the tokens that the numbers depend on: model, dtype, way of computing."""
-        self._path = path
+    def __init__(self, path: Path, identity: Sequence[Any], *, keeps_tokens: bool = False) -> None:
+        """
+        Args:
+            identity: everything but the tokens that the numbers depend on: model, dtype, way of computing.
+            keeps_tokens: keep each token's log-probability too, for `token_logps`.
+        """
+        self._path, self._keeps_tokens = path, keeps_tokens
         self._identity = json.dumps([str(part) for part in identity])
         self._known = _read(path)
 
     def missing(self, examples: Sequence[Example]) -> list[Example]:
-        return [example for example in examples if self._key(example) not in self._known]
+        names = ("", _TOKENS) if self._keeps_tokens else ("",)
+        return [example for example in examples if any(self._key(example) + name not in self._known for name in names)]
 
     def logps(self, example: Example) -> Tensor:
         """(k,) fp32 on the CPU.
@@ -46,6 +53,14 @@ class Reference:
             KeyError: `compute` was not asked for this group.
         """
         return self._known[self._key(example)]
+
+    def token_logps(self, example: Example) -> Tensor:
+        """(k, longest) fp32 on the CPU, 0 past each end.
+
+        Raises:
+            KeyError: `compute` was not asked for this group, or not for its tokens.
+        """
+        return self._known[self._key(example) + _TOKENS]
 
     def compute(
         self,
@@ -71,8 +86,11 @@ class Reference:
             found = {}
             for part in micro_batches(processes.share(todo), token_budget):
                 with torch.no_grad(), WithoutDropout(model), off():
-                    rows = scorer.logps(part)
-                found.update({self._key(example): row.cpu() for example, row in zip(part, rows, strict=True)})
+                    rows = scorer.token_logps(part) if self._keeps_tokens else scorer.logps(part)
+                for example, row in zip(part, rows, strict=True):
+                    if self._keeps_tokens:
+                        found[self._key(example) + _TOKENS] = row.cpu()
+                    found[self._key(example)] = (row.sum(dim=1) if self._keeps_tokens else row).cpu()
             return found
 
         for found in processes.gather(compute):

@@ -6,6 +6,7 @@ import itertools
 import math
 import random
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,7 +20,9 @@ def test_by_hand():
     reference = torch.tensor([[-12.0, -19.0, -30.0, 0.0], [-5.0, -8.0, -6.0, -8.0]])
     # Ratios: 2, -1, 0 | 0, 2, -1, 0.  First group: 1 > 2 > unranked.  Second: {2, 3} above {1, 4}.
     ranks = torch.tensor([[1, 2, 0, -1], [2, 1, 1, 2]])
-    found = diagnostics.measure(torch.tensor([1.0, 2.0]), policy, reference, ranks, beta=0.5)
+    found = diagnostics.measure(
+        torch.tensor([1.0, 2.0]), policy, reference, ranks, lengths=torch.ones_like(ranks), beta=0.5
+    )
     best, worst = (2 + (2 - 1) / 2) / 2, (0 + 0) / 2
     assert found["loss"] == 1.5
     assert found["logratio_best"] == pytest.approx(best) and found["logratio_worst"] == pytest.approx(worst)
@@ -75,3 +78,19 @@ def test_the_schedule():
     assert all(later < earlier for earlier, later in itertools.pairwise(rates[2:]))
     assert rates[-1] > 0
     assert learning_rate(0, steps=1, peak=2.0, warmup_ratio=0.0) == 2.0
+
+
+def test_length_correlation_against_numpy_over_the_pairs_written_out():
+    rewards = torch.tensor([[0.3, -0.2, 0.9], [0.1, 0.4, 0.0]])
+    ranks = torch.tensor([[2, 3, 1], [1, 0, -1]])
+    lengths = torch.tensor([[10, 4, 25], [7, 9, 1]])
+    pairs = [(0.9 - 0.3, 15), (0.9 + 0.2, 21), (0.3 + 0.2, 6), (0.1 - 0.4, -2)]
+    expected = np.corrcoef(np.array(pairs).T)[0, 1]
+    assert diagnostics.length_correlation(rewards, ranks, lengths) == pytest.approx(expected, abs=1e-6)
+
+
+def test_no_length_correlation_where_there_is_none_to_speak_of():
+    ranks, lengths = torch.tensor([[1, 2, 3]]), torch.tensor([[5, 6, 8]])
+    assert diagnostics.length_correlation(torch.zeros(1, 3), ranks, lengths) is None
+    assert diagnostics.length_correlation(torch.tensor([[3.0, 1.0, 0.0]]), ranks, torch.full((1, 3), 4)) is None
+    assert diagnostics.length_correlation(torch.tensor([[1.0, 0.0]]), ranks[:, :2], lengths[:, :2]) is None

@@ -18,12 +18,10 @@ from .options import combined, margin_of_strength
 from .penalised import dpop, ld_dpo, shared_logps
 from .plackett_luce import pl_dpo
 from .reference_free import orpo, simpo, unlikelihood
-from .requirements import check_data
 from .ties import davidson, rao_kupper
 
 __all__ = [
     "all_pairs",
-    "check_data",
     "combined",
     "davidson",
     "dpo",

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
+from dpo_studio.core.methods import METHOD_SETTINGS, METHODS
 from dpo_studio.core.settings import Problem, SettingsError, TrainingSettings
 from dpo_studio.ui import theme
 
@@ -21,7 +22,6 @@ class Field:
 
     Attributes:
         choices: values and their words; empty for a number.
-        method: the only method it matters for; empty for all.
         words: it holds words and not a number.
     """
 
@@ -29,8 +29,11 @@ class Field:
     label: str
     help: str
     choices: tuple[tuple[str, str], ...] = ()
-    method: str = ""
     words: bool = False
+
+    def matters_for(self, method: str) -> bool:
+        """Whether the method reads it."""
+        return self.name not in METHOD_SETTINGS or self.name in METHODS[method].uses
 
 
 SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
@@ -43,9 +46,8 @@ SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
                 "Long rankings",
                 "what a ranking of many counts beside a pair",
                 (("mean", "weigh as short ones"), ("sum", "weigh more")),
-                "pl_dpo",
             ),
-            Field("label_smoothing", "Label smoothing", "the share of your labels that may be wrong", (), "dpo"),
+            Field("label_smoothing", "Label smoothing", "the share of your labels that may be wrong"),
             Field("max_length", "Longest text", "tokens of prompt and answer together; 0 is the model's own limit"),
         ),
     ),
@@ -151,7 +153,7 @@ class AdvancedForm(QWidget):
         """Show the fields that matter for this method."""
         for field in FIELDS:
             for widget in self._rows[field.name]:
-                widget.setVisible(field.method in ("", method))
+                widget.setVisible(field.matters_for(method))
         self.show_problems(())
 
     def settings(self, method: str) -> TrainingSettings:
@@ -159,7 +161,7 @@ class AdvancedForm(QWidget):
         values: dict[str, object] = {"method": method}
         problems: list[Problem] = []
         for field in FIELDS:
-            if field.method not in ("", method):
+            if not field.matters_for(method):
                 values[field.name] = getattr(self._recommended, field.name)
                 continue
             try:

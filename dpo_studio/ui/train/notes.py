@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
+from dpo_studio.core.methods import METHOD_SETTINGS, METHODS
 from dpo_studio.core.types import Run
 from dpo_studio.ui import theme
 
 from .advanced_form import FIELDS
 from .readings import Reading
 from .record import RunRecord
-from .wording import METHOD_SENTENCES
 
 
 class NotesPanel(QScrollArea):
@@ -57,11 +57,12 @@ def _facts(run: Run, record: RunRecord) -> list[str]:
             f"{trained:,.1f} M parameters was trained on a model of {base:,.0f} M, "
             f"on {started.device} in {started.dtype}."
         )
-    method = METHOD_SENTENCES.get(str(run.settings.get("method")))
-    values = [method[0]] if method else []
+    method = METHODS.get(str(run.settings.get("method")))
+    values = [f"{method.title} ({method.paper})"] if method else []
     for field in FIELDS:
         value = run.settings.get(field.name)
-        if value is not None:
+        read = field.name not in METHOD_SETTINGS or method is None or field.name in method.uses
+        if value is not None and read:
             values.append(f"{field.label}: {value:g}" if isinstance(value, float) else f"{field.label}: {value}")
     return [*lines, "  ·  ".join(values)]
 

@@ -19,7 +19,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from dpo_studio.core.settings import METHODS, Recommendation, SettingsError, TrainingSettings, recommend
+from dpo_studio.core.methods import MAIN_METHODS, METHODS
+from dpo_studio.core.settings import Recommendation, SettingsError, TrainingSettings, recommend
 from dpo_studio.core.types import Policy, PolicyId
 from dpo_studio.store.runs import TrainingData
 from dpo_studio.ui import theme
@@ -215,8 +216,8 @@ class SetupView(QScrollArea):
         card.layout().addWidget(title)
         self.method_buttons: dict[str, QRadioButton] = {}
         group = QButtonGroup(self)
-        for method in METHODS:
-            name, sentence = wording.METHOD_SENTENCES[method]
+        for method in MAIN_METHODS:
+            name, sentence = METHODS[method].title, METHODS[method].sentence
             button = QRadioButton(name)
             button.setAccessibleDescription(sentence)
             button.clicked.connect(self._on_method_chosen)
@@ -335,7 +336,7 @@ def _reasons_text(recommendation: Recommendation) -> str:
     rows = []
     for name, reason in recommendation.reasons.items():
         value = getattr(settings, name)
-        shown = wording.METHOD_SENTENCES[value][0] if name == "method" else f"{labels[name]} {value:g}"
+        shown = METHODS[value].title if name == "method" else f"{labels[name]} {value:g}"
         rows.append(
             f'<tr><td style="padding:2px 16px 2px 0"><b>{shown}</b></td>'
             f'<td style="padding:2px">{reason[:1].upper()}{reason[1:]}.</td></tr>'

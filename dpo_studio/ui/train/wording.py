@@ -21,11 +21,6 @@ EMPTY_ALL_HELD_OUT = (
     "label",
 )
 
-METHOD_SENTENCES = {
-    "pl_dpo": ("PL-DPO", "Learns from each ranking as a whole, ties included. Best where you ranked three or more."),
-    "dpo": ("DPO", "Takes each ranking apart into better/worse pairs. The same as PL-DPO where you compared two."),
-}
-
 
 def data_sentence(data: TrainingData) -> str:
     """What trains, what is held out, and what teaches nothing."""
