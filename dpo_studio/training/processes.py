@@ -24,7 +24,7 @@ from dpo_studio.core.errors import UserError
 from .memory import is_out_of_memory
 
 #: A process that waits longer for another gives up. One that dies is noticed at once.
-PATIENCE = timedelta(minutes=30)
+PATIENCE = timedelta(hours=1)
 
 Result = TypeVar("Result")
 
@@ -100,7 +100,7 @@ class Several(Alone):
         self._words = dist.new_group(backend="gloo", timeout=PATIENCE)
 
     def device(self, asked: str) -> str:
-        return str(self._device)
+        return str(self._device) if self._device.type == "cuda" else self._device.type
 
     def share(self, items: Sequence[Item]) -> Sequence[Item]:
         return deal(items, self.count)[self.rank]
