@@ -32,6 +32,7 @@ from dpo_studio.models import cache
 from dpo_studio.models.load import LoadedModel, load
 from dpo_studio.store import runs
 from dpo_studio.training import engine
+from dpo_studio.training.kl import vocabulary_kl
 from tests.benchmarks import efficacy_answers as answers
 
 PREFERENCES = {preference.name: preference for preference in (PERSONAL, WARM, PLAIN)}
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("--preferences", default=",".join(PREFERENCES))
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--unseen", type=int, default=answers.UNSEEN, help="fewer for a quick look")
+    parser.add_argument("--dtype", default="auto", help="of the weights, for the same one on a busy machine")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="instead of the default")
     parser.add_argument("--out", type=Path, help="a JSON-lines file that keeps each line")
     options = parser.parse_args()
@@ -55,7 +57,12 @@ def main() -> None:
             for arm in options.arms.split(","):
                 key = {"seed": seed, "preference": preference, "arm": arm, "set": options.set, "unseen": options.unseen}
                 if not any(key.items() <= line.items() for line in lines):
-                    line = {**key, **measure(PREFERENCES[preference], arm, seed, options.set, unseen=options.unseen)}
+                    line = {
+                        **key,
+                        **measure(
+                            PREFERENCES[preference], arm, seed, options.set, unseen=options.unseen, dtype=options.dtype
+                        ),
+                    }
                     lines.append(line)
                     if options.out:
                         with options.out.open("a", encoding="utf-8") as file:
@@ -78,11 +85,11 @@ def settings_of(arm: str, groups: int, seed: int, assignments: Sequence[str]) ->
 
 
 def measure(
-    preference: StatedPreference, arm: str, seed: int, assignments: Sequence[str], *, unseen: int
+    preference: StatedPreference, arm: str, seed: int, assignments: Sequence[str], *, unseen: int, dtype: str
 ) -> dict[str, Any]:
     """Label, train, answer and compare once: a line of the table."""
-    loaded = load("starter")
-    drawn = answers.draw(loaded, seed, kept_in=cache.root().parent / "efficacy")
+    loaded = load("starter", dtype=dtype)
+    drawn = answers.draw(loaded, seed, unseen=unseen, kept_in=cache.root().parent / "efficacy")
     hashed = loaded.tokenizer_hash
     del loaded
     with tempfile.TemporaryDirectory() as scratch:
@@ -95,14 +102,15 @@ def measure(
         )
         with project:
             groups = len(runs.training_data(project).train)
-            run = runs.create(project, base, settings_of(arm, groups, seed, assignments))
+            run = runs.create(project, base, settings_of(arm, groups, seed, [f"dtype={dtype}", *assignments]))
+            (project.folder / run.folder / runs.PROMPTS_FILE).write_text("")  # fresh answers are drawn below
             said = list(engine.train(project.folder / run.folder))
             done = said[-1]
             assert isinstance(done, events.RunDone), done
-            tuned = load("starter", adapter=project.folder / run.folder / done.adapter)
+            tuned = load("starter", adapter=project.folder / run.folder / done.adapter, dtype=dtype)
         last = [event for event in said if isinstance(event, events.StepDone)][-1].metrics
-        before = [found for _, found in drawn.unseen[:unseen]]
-        prompts = [prompt for prompt, _ in drawn.unseen[:unseen]]
+        before = [found for _, found in drawn.unseen]
+        prompts = [prompt for prompt, _ in drawn.unseen]
         after = answers.fresh_answers(tuned, prompts, seed=seed)
         kl = [divergence(tuned, prompt, found) for prompt, found in zip(prompts, after[:KL_ANSWERS], strict=False)]
     levels = [[-preference.level(a.text, a.finish_reason) for a in some] for some in (after, before)]
@@ -134,10 +142,10 @@ def divergence(tuned: LoadedModel, prompt: str, found: Answer) -> float:
     asked = tuned.chat.prompt_ids(answers.conversation(prompt))
     tokens = torch.tensor([[*asked, *found.token_ids]], device=tuned.device)
     at = slice(len(asked) - 1, -1)
-    new = tuned.model(input_ids=tokens, use_cache=False).logits[0, at].float().log_softmax(-1)
+    new = tuned.model(input_ids=tokens, use_cache=False).logits[0, at].float()
     with tuned.model.disable_adapter():
-        old = tuned.model(input_ids=tokens, use_cache=False).logits[0, at].float().log_softmax(-1)
-    return float((new.exp() * (new - old)).sum())
+        old = tuned.model(input_ids=tokens, use_cache=False).logits[0, at].float()
+    return float(vocabulary_kl(new, old).sum())
 
 
 def distinct_2(text: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -50,26 +50,37 @@ def fresh_answers(loaded: LoadedModel, asked: Sequence[str], *, seed: int) -> li
     return [some[0] for some in answer(loaded, [conversation(prompt) for prompt in asked], sampling, (0,))]
 
 
-def draw(loaded: LoadedModel, seed: int, *, kept_in: Path) -> Round:
-    """The starting model's answers, from a file when they were drawn before."""
-    ranked, unseen = split(seed)
-    identity = json.dumps([ranked, unseen, SAMPLING.to_json(), loaded.tokenizer_hash, loaded.base, str(loaded.dtype)])
-    path = kept_in / f"answers-{seed}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.json"
-    if not path.exists():
-        four = answer(
+def draw(loaded: LoadedModel, seed: int, *, unseen: int, kept_in: Path) -> Round:
+    """The starting model's answers, from files when they were drawn before."""
+    ranked, rest = split(seed)
+    asked = rest[:unseen]
+
+    def four() -> list[list[Answer]]:
+        return answer(
             loaded, [conversation(prompt) for prompt in ranked], replace(SAMPLING, seed=seed), range(SAMPLING.k)
         )
-        one = fresh_answers(loaded, unseen, seed=seed)
-        rows = {"ranked": [[asdict(a) for a in some] for some in four], "unseen": [asdict(a) for a in one]}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(rows), encoding="utf-8")
-    rows = json.loads(path.read_text(encoding="utf-8"))
-    candidates = [tuple(_answer(row) for row in some) for some in rows["ranked"]]
+
+    def one() -> list[list[Answer]]:
+        return [[found] for found in fresh_answers(loaded, asked, seed=seed)]
+
+    candidates = _kept(kept_in, loaded, [seed, *ranked], four)
+    singles = _kept(kept_in, loaded, [1000 + seed, *asked], one)
     return Round(
         seed,
-        tuple(zip(ranked, candidates, strict=True)),
-        tuple(zip(unseen, [_answer(row) for row in rows["unseen"]], strict=True)),
+        tuple((prompt, tuple(some)) for prompt, some in zip(ranked, candidates, strict=True)),
+        tuple((prompt, found) for prompt, (found,) in zip(asked, singles, strict=True)),
     )
+
+
+def _kept(
+    folder: Path, loaded: LoadedModel, asked: Sequence[str | int], make: Callable[[], list[list[Answer]]]
+) -> list[list[Answer]]:
+    identity = json.dumps([asked, SAMPLING.to_json(), loaded.tokenizer_hash, loaded.base, str(loaded.dtype)])
+    path = folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.json"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps([[asdict(found) for found in some] for some in make()]), encoding="utf-8")
+    return [[_answer(row) for row in some] for some in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def _answer(row: dict) -> Answer:
@@ -77,7 +88,13 @@ def _answer(row: dict) -> Answer:
 
 
 def label(
-    folder: Path, drawn: Round, preference: StatedPreference, *, tokenizer_hash: str, best_against_worst: bool
+    folder: Path,
+    drawn: Round,
+    preference: StatedPreference,
+    *,
+    tokenizer_hash: str,
+    best_against_worst: bool,
+    model: str = "starter",
 ) -> tuple[Project, Policy]:
     """A project in which a labeller who means the preference ranked every prompt; nothing is held out.
 
@@ -85,7 +102,7 @@ def label(
         best_against_worst: keep of each ranking only its first best and its last worst answer.
     """
     project = Project.create(folder, guideline=preference.guideline)
-    base = policies.add(project, "starter", name="starter")
+    base = policies.add(project, model, name="start")
     for text, found in drawn.ranked:
         ranks = preference.ranks([(a.text, a.finish_reason) for a in found])
         if best_against_worst:
