@@ -76,7 +76,7 @@ def queue(
         raise UserError(*_why_nothing(project))
     if run_name:
         policy = policy_named(project, model=None, run_name=run_name)
-        check(policy.base, requests.adapter_path(project, policy))
+        check(policies.model_reference(project, policy), requests.adapter_path(project, policy))
     else:
         check(requests.model_reference(model or requests.STARTER), None)
         policy = policy_named(project, model=model, run_name=None)

@@ -60,7 +60,7 @@ class Ended:
         if self.held_out:
             before, after = (describe_metrics(self.held_out[i]) or "not measured" for i in (0, -1))
             lines.append(f"Held-out groups before: {before}; after: {after}.")
-        lines.append(f"The adapter is in {self.adapter}; generate with it: --run {self.run.name!r}.")
+        lines.append(f"What it learnt is in {self.adapter}; generate with it: --run {self.run.name!r}.")
         return "\n".join(lines)
 
 

@@ -179,7 +179,7 @@ def _answers(
     adapter_folder = _adapter_of(project, policy)
     command = commands.Generate(
         job="tour",
-        base=policy.base,
+        base=policies.model_reference(project, policy),
         adapter=None if adapter_folder is None else str(adapter_folder),
         items=tuple(
             commands.GenerationItem(group.id, group.prompt.messages, tuple(range(sampling.k))) for group in groups
@@ -271,7 +271,7 @@ def measure(
     longest = max(int((g.sampling or {}).get("max_new_tokens", 0)) for g in groups)
     groups = [g for g in groups if (g.sampling or {}).get("max_new_tokens") == longest]
     sampling = dataclasses.replace(SamplingSettings.from_json(groups[0].sampling or {}), seed=seed)
-    loaded = load(trained.base, adapter=_adapter_of(project, trained))
+    loaded = load(policies.model_reference(project, trained), adapter=_adapter_of(project, trained))
     answers = answer(loaded, [group.prompt.messages for group in groups], sampling, range(sampling.k))
     later = [[(found.text, found.finish_reason) for found in some] for some in answers]
     before = [[(c.text, c.finish_reason) for c in group.completions] for group in groups]

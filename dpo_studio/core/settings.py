@@ -35,6 +35,13 @@ MIN_CANDIDATES, MAX_CANDIDATES = 2, 9
 LORA_TARGETS = ("all-linear", "attention", "mlp")
 
 
+#: What is trained, by name, with a sentence for the person.
+TRAINS: dict[str, str] = {
+    "lora": "An adapter beside the model: small, quick to store, and gentle on memory.",
+    "full": "The whole model, every weight: a model folder of its own; for models below 500 M parameters.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class SamplingSettings:
     """How completions are drawn. Probabilities are cut in this order: top_k, top_p, min_p.
@@ -105,6 +112,7 @@ class TrainingSettings:
         nu: ν of the models with ties. gamma_beta_ratio: γ/β of SimPO. penalty: λ of DPO-Positive.
         ld_alpha: α of LD-DPO. odds_weight: λ of ORPO. unlikelihood_alpha: α of unlikelihood.
         desirable_weight, undesirable_weight: λ_D and λ_U of KTO.
+        trains: a key of TRAINS: an adapter, or all weights.
         lora_alpha: scale of the adapter; the adapter's output is multiplied by alpha/rank.
         lora_targets: one of LORA_TARGETS, or endings of module names with commas between them ("q_proj, v_proj").
         learning_rate: the peak, after the warm-up.
@@ -136,6 +144,7 @@ class TrainingSettings:
     desirable_weight: float = 1.0
     undesirable_weight: float = 1.0
     unlikelihood_alpha: float = 0.5
+    trains: str = "lora"
     lora_rank: int = 16
     lora_alpha: int = 32
     lora_dropout: float = 0.0
@@ -194,6 +203,7 @@ class TrainingSettings:
             )
         for name, allowed in (
             ("method", tuple(METHODS)),
+            ("trains", tuple(TRAINS)),
             ("stage_reduction", ("mean", "sum")),
             ("strength_use", ("off", "margin", "weight", "smoothing")),
             ("dtype", ("auto", "float32", "bfloat16")),
@@ -203,6 +213,8 @@ class TrainingSettings:
                 problems.append(
                     Problem(name, f"{words(name)} is {getattr(self, name)!r}; use one of {', '.join(allowed)}.")
                 )
+        if self.trains == "full" and self.dtype == "bfloat16":
+            problems.append(Problem("dtype", "Dtype is bfloat16; a whole model is trained in float32 (or auto)."))
         bad = {problem.field for problem in problems}
         return problems + [problem for problem in self._misfits() if problem.field not in bad]
 

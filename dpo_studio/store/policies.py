@@ -1,4 +1,7 @@
-"""Policies: a base model, or a base and the adapter that a run made."""
+"""Policies: a base model, a base and the adapter that a run made, or a whole model that a run made.
+
+A model of the project's own is kept relative to the project, which may be moved.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,23 @@ def add(
             [new_uuid(), name or base, base, adapter, parent_id, round_number, now()],
         )
         return get(project, PolicyId(cursor.lastrowid or 0))
+
+
+def is_made_here(base: str) -> bool:
+    """Whether a policy's base is a whole model that a run of the project made: `runs/<run>/model`."""
+    return base.startswith("runs/") and base.count("/") == 2
+
+
+def model_reference(project: Project, policy: Policy) -> str:
+    """The policy's base for whoever loads it: a model of the project's own as an absolute folder."""
+    return str(project.folder / policy.base) if is_made_here(policy.base) else policy.base
+
+
+def original_base(project: Project, policy: Policy) -> str:
+    """The base that this policy's first ancestor began with, before any run of this project."""
+    while is_made_here(policy.base) and policy.parent_id is not None:
+        policy = get(project, policy.parent_id)
+    return policy.base
 
 
 def get(project: Project, policy_id: PolicyId) -> Policy:

@@ -111,7 +111,7 @@ def commands_for(project: Project, groups: Iterable[Group], *, device: str = "au
         made.append(
             commands.Generate(
                 job=uuid.uuid4().hex,
-                base=policy.base,
+                base=policies.model_reference(project, policy),
                 items=tuple(
                     commands.GenerationItem(group.id, group.prompt.messages, missing(group)) for group in alike
                 ),

@@ -115,7 +115,7 @@ def _write_folder(
     path.mkdir(parents=True)
     body = {
         "run": run_uuid,
-        "base": policy.base,
+        "base": _from(path, project.folder / policy.base) if policies.is_made_here(policy.base) else policy.base,
         "adapter": None if policy.adapter is None else _from(path, project.folder / policy.adapter),
         "training": settings.to_json(),
     }
@@ -131,18 +131,19 @@ def _from(run_folder: Path, place: Path) -> str:
 
 
 def adopt(project: Project, run: Run, adapter: str) -> Policy:
-    """Make the adapter that a run left a policy of the project; once, however often it is asked.
+    """Make what a run left, an adapter or a whole model, a policy of the project; once, however often it is asked.
 
     Args:
-        adapter: the adapter's folder, relative to the run's folder.
+        adapter: the folder of the adapter or of the model, relative to the run's folder.
     """
+    left, whole = f"{run.folder}/{adapter}", run.settings.get("trains") == "full"
     with project.transaction() as db:
         parent = policies.get(project, run.policy_id)
         policy = policies.add(
             project,
-            parent.base,
+            left if whole else parent.base,
             name=f"{parent.name.split(' + ')[0]} + {run.name}",
-            adapter=f"{run.folder}/{adapter}",
+            adapter=None if whole else left,
             parent_id=parent.id,
         )
         db.conn.execute("UPDATE runs SET result_policy_id = ? WHERE id = ?", [policy.id, run.id])

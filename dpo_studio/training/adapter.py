@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from peft.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import load_file
 
@@ -16,6 +16,7 @@ from dpo_studio.core.events import Notice
 from dpo_studio.core.settings import TrainingSettings
 from dpo_studio.models.quiet import quiet
 
+from . import whole
 from .disk import whole_folder, write_tensors
 from .targets import targets_of
 
@@ -23,13 +24,16 @@ ADAPTER_NAME = "default"
 
 
 def attach(model: Any, settings: TrainingSettings) -> tuple[Any, list[Notice]]:
-    """The model with an adapter to train: a new LoRA on the layers that the settings name, or the one it has already.
+    """The model with all its weights to train, or with an adapter: a new LoRA on the layers that the settings name, or
+    the one it has already.
 
     The adapter's weights are fp32 whatever the base's are. A continued adapter keeps its own rank, alpha and layers.
 
     Raises:
         UserError: the adapter it has is not a LoRA, or the model has no such layer to adapt.
     """
+    if settings.trains == "full":
+        return whole.prepare(model)
     notices: list[Notice] = []
     if hasattr(model, "peft_config"):
         notices = _continue(model, settings)
@@ -75,7 +79,10 @@ def save(model: Any, folder: Path) -> None:
 
 
 def write_into(model: Any, folder: Path) -> None:
-    """Write the adapter's two files into a folder."""
+    """Write what is trained into a folder: the adapter's two files, or all weights."""
+    if not isinstance(model, PeftModel):
+        whole.write_into(model, folder)
+        return
     config = copy.deepcopy(model.peft_config[ADAPTER_NAME])
     config.inference_mode = True
     state = get_peft_model_state_dict(model, adapter_name=ADAPTER_NAME, save_embedding_layers=False)
@@ -84,7 +91,10 @@ def write_into(model: Any, folder: Path) -> None:
 
 
 def put_back(model: Any, folder: Path) -> None:
-    """Give the model the adapter weights that `write_into` wrote."""
+    """Give the model the weights that `write_into` wrote."""
+    if not isinstance(model, PeftModel):
+        whole.put_back(model, folder)
+        return
     state = load_file(folder / SAFETENSORS_WEIGHTS_NAME)
     outcome: Any = set_peft_model_state_dict(model, state, adapter_name=ADAPTER_NAME)
     assert not outcome.unexpected_keys, outcome.unexpected_keys

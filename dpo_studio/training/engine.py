@@ -19,7 +19,7 @@ from dpo_studio.core.errors import UserError
 from dpo_studio.core.methods import METHODS
 from dpo_studio.jobs.training import EVENTS_FILE
 
-from . import adapter, batches, checkpoints, samples
+from . import adapter, batches, checkpoints, samples, whole
 from .adapter import WithoutDropout
 from .batches import Dataset, Example
 from .disk import write_file_whole
@@ -36,6 +36,7 @@ from .saved import (
     CHECKPOINT_ADAPTER,
     DATA_FILE,
     FINAL_LOGPS_FILE,
+    MODEL_FOLDER,
     PROMPTS_FILE,
     RunSpec,
     State,
@@ -100,6 +101,8 @@ class _Run:
         self._notices = [*self._data.notices]
         self.model, notices = adapter.attach(self._loaded.model, self._settings)
         self._notices += notices
+        if self._settings.trains == "full" and state is None:
+            whole.check_disk(self._folder, self.model, checkpoints=checkpoints.KEEP)
         everything = [*self._data.train, *self._data.held_out]
         self._scorer, notices = choose_scorer(self.model, everything)
         everywhere = all(self._processes.gather(lambda: self._scorer.shared))
@@ -113,6 +116,7 @@ class _Run:
             samples.read_prompts(self._folder / PROMPTS_FILE) if self._processes.leads else [],
             together=self._scorer.shared,
         )
+        self._notices += self._fresh.notices
         budget = state.token_budget if state else token_budget_of(self._loaded)
         self._steps = self._count_steps()
         trainable = sum(parameter.numel() for _, parameter in adapter.trainable(self.model))
@@ -182,7 +186,7 @@ class _Run:
                     self._scorer,
                     examples,
                     token_budget=self.learner.token_budget,
-                    adapter_is_new=spec.adapter is None,
+                    adapter_is_new=spec.adapter is None and spec.settings.trains == "lora",
                     processes=self._processes,
                 )
             except (RuntimeError, MemoryError) as error:
@@ -262,7 +266,7 @@ class _Run:
         kept = f"step {found[0].name.removeprefix('step-').lstrip('0')}" if found else "the last good step"
         raise UserError(
             f"Training stopped at step {self._step + 1}: its numbers are not finite any more."
-            f" The adapter of {kept} is kept.",
+            f" What it had learnt by {kept} is kept.",
             "Train again with a lower learning rate.",
         )
 
@@ -304,12 +308,15 @@ class _Run:
             reason="stopped" if self._stopped else "finished",
             steps=self._step,
             seconds=time.monotonic() - self._began,
-            adapter=ADAPTER_FOLDER,
+            adapter=MODEL_FOLDER if self._settings.trains == "full" else ADAPTER_FOLDER,
             metrics=self._metrics,
         )
 
     def _save_adapter(self) -> None:
-        self._processes.first(lambda: adapter.save(self.model, self._folder / ADAPTER_FOLDER))
+        if self._settings.trains == "full":
+            self._processes.first(lambda: whole.save(self.model, self._loaded.tokenizer, self._folder / MODEL_FOLDER))
+        else:
+            self._processes.first(lambda: adapter.save(self.model, self._folder / ADAPTER_FOLDER))
 
     def _answers(self, phase: str) -> Iterator[events.Event]:
         if not self._processes.leads:

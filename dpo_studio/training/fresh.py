@@ -15,6 +15,7 @@ from .adapter import WithoutDropout
 from .frozen import FrozenWeights
 from .kl import responses_kl
 from .memory import is_out_of_memory
+from .whole import has_room_for_a_copy
 
 
 class FreshAnswers:
@@ -22,6 +23,9 @@ class FreshAnswers:
 
     The answers have a random stream of their own, decided by seed and step: a run that draws none, or goes on from a
     checkpoint, trains with the same numbers.
+
+    Attributes:
+        notices: what a person should know about what cannot be measured.
     """
 
     def __init__(
@@ -42,7 +46,13 @@ class FreshAnswers:
         """
         self._model, self._loaded, self._settings, self._together = model, loaded, settings, together
         self._prompts = list(prompts) if settings.fresh_samples else []
-        self._frozen = FrozenWeights(model) if self._prompts else None
+        self.notices: list[events.Notice] = []
+        self._frozen = None
+        if self._prompts and (settings.trains != "full" or has_room_for_a_copy(model)):
+            self._frozen = FrozenWeights(model)
+        elif self._prompts:
+            text = "There is not enough memory for a copy of the starting model, so its drift (KL) is not measured."
+            self.notices.append(events.Notice("no_kl", text))
         self._began, self._spent = time.monotonic(), 0.0
         self._last = -1
 

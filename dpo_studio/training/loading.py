@@ -29,6 +29,8 @@ def load(spec: RunSpec, dtype: str, processes: Alone) -> Generator[events.Event,
     Of several processes the first goes first: a download or a conversion happens once, and the number format that it
     chose is everybody's.
     """
+    if spec.settings.trains == "full":
+        dtype = "float32"  # small steps vanish in the rounding of bfloat16 weights
     stages: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     began = time.monotonic()
 

@@ -13,7 +13,12 @@ from dpo_studio.core.events import CheckpointSaved
 from dpo_studio.core.settings import TrainingSettings
 
 SETTINGS_FILE, DATA_FILE, PROMPTS_FILE = "settings.json", "data.jsonl", "sample_prompts.jsonl"
-FINAL_LOGPS_FILE, ADAPTER_FOLDER, CHECKPOINTS_FOLDER = "final_logps.json", "adapter", "checkpoints"
+FINAL_LOGPS_FILE, ADAPTER_FOLDER, MODEL_FOLDER, CHECKPOINTS_FOLDER = (
+    "final_logps.json",
+    "adapter",
+    "model",
+    "checkpoints",
+)
 
 CHECKPOINT_ADAPTER, OPTIMIZER, RANDOM, STATE = "adapter", "optimizer.safetensors", "random.safetensors", "state.json"
 
@@ -46,6 +51,8 @@ def read_spec(run_folder: Path) -> RunSpec:
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"The run's settings are damaged ({error}).", "Start a new run.") from error
     adapter = None if given is None else (run_folder.absolute() / given).resolve()
+    if base.startswith("../"):  # a model that another run of the project made
+        base = str((run_folder.absolute() / base).resolve())
     return RunSpec(base, adapter, TrainingSettings.from_json(values).validate())
 
 
