@@ -13,7 +13,7 @@ from dpo_studio.cli_generate import policy_named
 from dpo_studio.cli_output import counted, interruptions
 from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.settings import TrainingSettings, parse_assignments, recommend, with_method
+from dpo_studio.core.settings import TRAINS, TrainingSettings, parse_assignments, recommend, with_method
 from dpo_studio.core.types import Policy, Run
 from dpo_studio.jobs import training
 from dpo_studio.jobs.worker import describe_exit, log_tail
@@ -82,7 +82,8 @@ def prepare(
     """
     data = runs.training_data(project)
     ranked = data.largest_k > _GROUPS_WITH_PAIRS_ONLY
-    settings = recommend(len(data.train), ranked=ranked).settings
+    asked = parse_assignments(TrainingSettings.from_json(given), assignments).trains
+    settings = recommend(len(data.train), ranked=ranked, trains=asked if asked in TRAINS else "lora").settings
     settings = with_method(settings, str(given.get("method", settings.method)))
     settings = TrainingSettings.from_json({**settings.to_json(), **given})
     assigned = parse_assignments(settings, assignments).method

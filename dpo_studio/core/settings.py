@@ -304,9 +304,14 @@ class Recommendation:
 
 
 MIN_STEPS = 30
+#: Peak learning rates at 135 M parameters, by what is trained, and what they do.
+_RATES = {"lora": 2e-4, "full": 1e-5}
+_LEARNERS = {"lora": "an adapter moves", "full": "all weights together move"}
 
 
-def recommend(groups: int, *, parameters: int = 135_000_000, ranked: bool = True) -> Recommendation:
+def recommend(
+    groups: int, *, parameters: int = 135_000_000, ranked: bool = True, trains: str = "lora"
+) -> Recommendation:
     """Defaults for this many training groups and a model of this many parameters.
 
     The learning rate and the number of steps decide whether anything happens at all on a small
@@ -319,9 +324,10 @@ def recommend(groups: int, *, parameters: int = 135_000_000, ranked: bool = True
     batch = 2 if groups < 64 else 4 if groups < 256 else 8 if groups < 1024 else 16
     steps_per_epoch = math.ceil(groups / batch)
     epochs = max(1, math.ceil(MIN_STEPS / steps_per_epoch))
-    rate = 2e-4 * min(1.0, (135_000_000 / max(parameters, 1)) ** 0.5)
+    rate = _RATES[trains] * min(1.0, (135_000_000 / max(parameters, 1)) ** 0.5)
     settings = TrainingSettings(
         method="pl_dpo" if ranked else "dpo",
+        trains=trains,
         learning_rate=float(f"{rate:.1e}"),
         batch_groups=batch,
         epochs=epochs,
@@ -336,10 +342,11 @@ def recommend(groups: int, *, parameters: int = 135_000_000, ranked: bool = True
         "epochs": f"{groups} groups make {steps_per_epoch} steps a pass; {epochs} "
         f"{'pass' if epochs == 1 else 'passes'} make {steps}, and fewer than {MIN_STEPS} move a model little",
         "batch_groups": f"{batch} rankings a step suit a set of {groups}",
-        "learning_rate": f"an adapter on a model of {parameters / 1e6:,.0f} M parameters needs this rate to move",
-        "lora_rank": "rank 16 on every linear layer is enough for a style and small to store",
+        "learning_rate": f"{_LEARNERS[trains]} a model of {parameters / 1e6:,.0f} M parameters at this rate",
         "beta": "0.1 lets the model move and still holds it near where it began",
     }
+    if trains == "lora":
+        reasons["lora_rank"] = "rank 16 on every linear layer is enough for a style and small to store"
     return Recommendation(settings, reasons)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.settings import SettingsError, TrainingSettings
+from dpo_studio.core.settings import SamplingSettings, SettingsError, TrainingSettings
 from dpo_studio.core.types import Message
-from dpo_studio.store import completions, policies, prompts, rankings, runs
+from dpo_studio.store import Project, completions, policies, prompts, rankings, requests, runs
 
 
 @pytest.fixture
@@ -74,6 +74,38 @@ def test_a_later_round_starts_from_the_adapter(project, policy, make_group):
     assert settings["adapter"] == f"../{Path(run.folder).name}/adapter"
     assert (tuned.name, tuned.round, tuned.parent_id) == ("SmolLM2 + Run 1", 1, policy.id)
     assert runs.adopt(project, second, "adapter").name == "SmolLM2 + Run 2"
+
+
+def test_a_whole_model_becomes_a_policy_that_moves_with_the_project(project, policy, make_group, folder):
+    group = make_group(project)
+    rankings.add(project, group, ranks=[1, 2, 3, 4])
+    run = runs.create(project, policy, TrainingSettings(trains="full"))
+    whole = runs.adopt(project, run, "model")
+    assert (whole.base, whole.adapter, whole.round) == (f"{run.folder}/model", None, 1)
+    assert (whole.name, whole.parent_id) == ("SmolLM2 + Run 1", policy.id)
+    assert runs.adopt(project, run, "model") == whole
+    # Another round on it, with an adapter, and a third on that.
+    second = runs.create(project, whole, TrainingSettings())
+    spec = json.loads((project.folder / second.folder / "settings.json").read_text())
+    assert (project.folder / second.folder / spec["base"]).resolve() == project.folder.resolve() / run.folder / "model"
+    third = runs.adopt(project, second, "adapter")
+    assert (third.base, third.adapter) == (whole.base, f"{second.folder}/adapter")
+    assert policies.original_base(project, third) == policies.original_base(project, whole) == "starter"
+
+    project.close()
+    moved = folder.rename(folder.with_name("moved"))
+    with Project.open(moved) as opened:
+        found = policies.get(opened, whole.id)
+        assert Path(policies.model_reference(opened, found)) == opened.folder / run.folder / "model"
+        made = requests.make_groups(opened, prompts.all_prompts(opened), found, SamplingSettings(k=2))
+        (command,) = requests.commands_for(opened, completions.get_groups(opened, made))
+        assert Path(command.base).is_relative_to(moved.resolve()) or Path(command.base).is_relative_to(moved)
+        assert command.adapter is None
+
+
+@pytest.mark.parametrize("base", ["starter", "owner/model", "runs/model", "/somewhere/runs/a/model", "./runs/a"])
+def test_other_models_are_named_as_the_person_named_them(project, base):
+    assert policies.model_reference(project, policies.add(project, base)) == base
 
 
 def test_adopting_twice_makes_one_policy(project, policy, make_group):

@@ -53,9 +53,13 @@ def _facts(run: Run, record: RunRecord) -> list[str]:
     if started is not None:
         trained, base = started.trainable_parameters / 1e6, started.parameters / 1e6
         lines.append(
-            f"{started.groups:,} rankings trained it, {started.held_out_groups:,} measured it; an adapter of "
-            f"{trained:,.1f} M parameters was trained on a model of {base:,.0f} M, "
-            f"on {started.device} in {started.dtype}."
+            f"{started.groups:,} rankings trained it, {started.held_out_groups:,} measured it; "
+            + (
+                f"all {base:,.0f} M parameters were trained, "
+                if run.settings.get("trains") == "full"
+                else f"an adapter of {trained:,.1f} M parameters was trained on a model of {base:,.0f} M, "
+            )
+            + f"on {started.device} in {started.dtype}."
         )
     method = METHODS.get(str(run.settings.get("method")))
     values = [f"{method.title} ({method.paper})"] if method else []
