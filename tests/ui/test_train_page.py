@@ -195,6 +195,24 @@ def test_a_metric_that_was_not_finite_is_a_gap_in_the_curve(qtbot, open_page, pr
     np.testing.assert_array_equal(y, [1.0, np.nan, 0.8])
 
 
+def test_the_whole_model_can_be_chosen_and_has_a_rate_of_its_own(qtbot, open_page, project):
+    from dpo_studio.core.settings import recommend
+
+    page = open_page(project)
+    setup = page.setup
+    assert setup.settings().trains == "lora"
+    qtbot.mouseClick(setup.trains.buttons["full"], Qt.MouseButton.LeftButton)
+    settings = setup.settings()
+    assert settings.trains == "full"
+    assert settings.learning_rate == recommend(6, trains="full").settings.learning_rate < 5e-5
+    assert "what is trained" in setup.changes.text()
+    setup.disclosure.setChecked(True)
+    assert not setup.advanced.fields["lora_rank"].isVisible() and setup.advanced.fields["beta"].isVisible()
+    setup.reset()
+    assert setup.settings().trains == "lora"
+    assert setup.settings().learning_rate == recommend(6).settings.learning_rate
+
+
 def test_before_and_after_stand_side_by_side(qtbot, open_page, project):
     run = stories.new_run(project)
     stories.write(project, run, stories.story(project, run))
@@ -554,7 +572,8 @@ def test_every_control_has_a_name_and_is_reached_by_tab(qtbot, open_page, projec
         for control in controls:
             name = control.accessibleName() or (control.text() if isinstance(control, QAbstractButton) else "")
             assert name, control
-            alternatives = set(page.setup.method_buttons.values())  # one tab stop, arrows between them
+            # One tab stop each, arrows between them.
+            alternatives = {*page.setup.method_buttons.values(), *page.setup.trains.buttons.values()}
             assert control in reached or control in alternatives, name
     assert {action.text() for action in page.actions_for_palette()} >= {"Train or resume", "New training"}
     assert page.key_help()

@@ -154,6 +154,18 @@ def test_fresh_answers_that_drift_repeat_or_run_away(kl, variety, length, code, 
     assert [(r.code, r.curve, r.step) for r in found] == [(code, curve, 16)]
 
 
+@pytest.mark.parametrize(("sign", "word"), [(1, "Longer"), (-1, "Shorter")])
+def test_rewards_that_follow_length_are_told(sign, word):
+    mild = {"length_correlation": series([0.9 * sign, 0.5 * sign, 0.4 * sign])}
+    strong = {"length_correlation": series([0.1 * sign, 0.5 * sign, 0.9 * sign])}
+    (found,) = readings.read({}, strong, {}, steps=32, beta=BETA)
+    assert (found.code, found.step) == ("length_learnt", 3) and found.sentence.startswith(word)
+    assert codes({}, mild) == []
+    # What was held out is asked first.
+    assert codes(strong, mild) == []
+    assert codes(strong, {"length_correlation": series([None, 0.9])}) == ["length_learnt"]
+
+
 def test_no_numbers_no_readings():
     assert codes({}) == []
 

@@ -95,6 +95,7 @@ SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
         ),
     ),
 )
+_OF_ADAPTERS = frozenset({"lora_rank", "lora_alpha", "lora_dropout", "lora_targets"})
 FIELDS: tuple[Field, ...] = tuple(field for _, fields in SECTIONS for field in fields)
 
 
@@ -130,6 +131,8 @@ class AdvancedForm(QWidget):
         for title, fields in SECTIONS:
             head = QLabel(title)
             head.setProperty("role", "subheading")
+            if fields[0].name in _OF_ADAPTERS:
+                self._adapter_heading = head
             layout.addWidget(head)
             layout.addLayout(self._section(fields))
         self.fill(self._recommended)
@@ -149,11 +152,12 @@ class AdvancedForm(QWidget):
         """Names of the fields that say something else than what was recommended."""
         return [f.name for f in FIELDS if not self._same(f.name)]
 
-    def set_method(self, method: str) -> None:
-        """Show the fields that matter for this method."""
+    def set_method(self, method: str, *, trains: str = "lora") -> None:
+        """Show the fields that matter for this method and for what is trained."""
         for field in FIELDS:
             for widget in self._rows[field.name]:
-                widget.setVisible(field.matters_for(method))
+                widget.setVisible(field.matters_for(method) and not (trains == "full" and field.name in _OF_ADAPTERS))
+        self._adapter_heading.setVisible(trains != "full")
         self.show_problems(())
 
     def settings(self, method: str) -> TrainingSettings:

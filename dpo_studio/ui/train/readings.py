@@ -21,6 +21,8 @@ ALL_RIGHT = 0.995
 DRIFTED_NATS = 10.0
 #: What is left of the variety or the length that fresh answers had, to be worth a word.
 COLLAPSED, SHRUNK, RUN_AWAY = 0.75, 0.5, 2.0
+#: Correlation between the rewards' gaps and the lengths' gaps, from where on length explains most of what is learnt.
+MOSTLY_LENGTH = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ def read(
         _drifted,
         _repeating,
         _length_runs,
+        _length_is_learnt,
         _displacement,
         _memorising,
         _far_from_the_start,
@@ -142,6 +145,25 @@ def _length_runs(run: _Run) -> Reading | None:
     )
 
 
+def _length_is_learnt(run: _Run) -> Reading | None:
+    for series in (run.held_out, run.train):
+        found = _finite(series.get("length_correlation"))
+        if len(found) < 3:
+            continue
+        if abs(_end(found)) < MOSTLY_LENGTH:
+            return None
+        kind = "Longer" if _end(found) > 0 else "Shorter"
+        return Reading(
+            "length_learnt",
+            "margin",
+            found[-1][0],
+            f"{kind} answers get the higher reward almost throughout (correlation {_end(found):+.2f}): it may be learning "
+            "length.",
+            "If you did not mean to teach length: try LD-DPO or SimPO, and compare answers of like length.",
+        )
+    return None
+
+
 def _displacement(run: _Run) -> Reading | None:
     """The best answers get less likely while the margin grows (arXiv 2410.08847)."""
     for series in (run.held_out, run.train):
@@ -156,7 +178,7 @@ def _displacement(run: _Run) -> Reading | None:
                 best[-1][0],
                 f"The best answers are becoming less likely too (by {-_end(best):.1f} nats): the model learns what to "
                 "avoid faster than what to say.",
-                "Try fewer passes or a higher beta, and read the answers before and after.",
+                "Try a likelihood term (nll_weight) or DPO-Positive, fewer passes or a higher beta; read the answers.",
             )
         return None
     return None

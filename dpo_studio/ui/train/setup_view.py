@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -28,6 +29,7 @@ from dpo_studio.ui import theme
 from . import wording
 from .advanced_form import FIELDS, AdvancedForm
 from .estimates import Measured, parameters_of, time_sentence
+from .trains_choice import TrainsChoice
 
 COLUMN_WIDTH = 760
 QWIDGETSIZE_MAX = 16_777_215
@@ -100,7 +102,7 @@ class SetupView(QScrollArea):
 
     def settings(self) -> TrainingSettings:
         """The settings as they stand. Raises SettingsError."""
-        return self.advanced.settings(self.method)
+        return dataclasses.replace(self.advanced.settings(self.method), trains=self.trains.value).validate()
 
     def ask_to_train(self) -> None:
         """What the button does: say what is wrong at the fields, or ask the page to train."""
@@ -160,6 +162,9 @@ class SetupView(QScrollArea):
         layout.setSpacing(theme.SPACE_L)
         layout.addWidget(self._build_start())
         layout.addWidget(self._build_method())
+        self.trains = TrainsChoice()
+        self.trains.chosen.connect(self._on_trains_chosen)
+        layout.addWidget(self.trains)
         layout.addWidget(self._build_reasons())
         self.disclosure = QToolButton()
         self.disclosure.setText("Advanced settings")
@@ -260,6 +265,7 @@ class SetupView(QScrollArea):
     def reset(self) -> None:
         """Take the recommended method and settings again."""
         self._method_chosen = False
+        self.trains.choose("lora")
         self._recommend(keep_edits=False)
 
     def _recommend(self, *, keep_edits: bool = True) -> None:
@@ -270,11 +276,12 @@ class SetupView(QScrollArea):
             len(self._data.train),
             parameters=parameters_of(base, self._measured),
             ranked=self._data.largest_k > 2,
+            trains=self.trains.value,
         )
         if not self._method_chosen:
             self.method_buttons[self._recommendation.settings.method].setChecked(True)
         self.advanced.fill(self._recommendation.settings, keep_edits=keep_edits)
-        self.advanced.set_method(self.method)
+        self.advanced.set_method(self.method, trains=self.trains.value)
         self.reasons.setText(_reasons_text(self._recommendation))
 
     def _base(self) -> str:
@@ -291,9 +298,13 @@ class SetupView(QScrollArea):
         self.train_button.setEnabled(policy is not None)
         self._recommend()
 
+    def _on_trains_chosen(self, _: str) -> None:
+        self._recommend()
+        self._on_edited()
+
     def _on_method_chosen(self) -> None:
         self._method_chosen = True
-        self.advanced.set_method(self.method)
+        self.advanced.set_method(self.method, trains=self.trains.value)
         self._on_edited()
 
     def _on_disclosed(self, shown: bool) -> None:
@@ -306,6 +317,8 @@ class SetupView(QScrollArea):
         changed = [names[name] for name in self.advanced.changed()]
         if self.method != recommended.method:
             changed.insert(0, "method")
+        if self.trains.value != "lora":
+            changed.insert(0, "what is trained")
         self.changes.setText(f"You changed: {', '.join(changed)}." if changed else "")
         self.changes.setVisible(bool(changed))
         self.reset_button.setVisible(bool(changed))
