@@ -157,8 +157,8 @@ def _length_is_learnt(run: _Run) -> Reading | None:
             "length_learnt",
             "margin",
             found[-1][0],
-            f"{kind} answers get the higher reward almost throughout (correlation {_end(found):+.2f}): it may be learning "
-            "length.",
+            f"{kind} answers get the higher reward almost throughout (correlation {_end(found):+.2f}): it may be"
+            " learning length.",
             "If you did not mean to teach length: try LD-DPO or SimPO, and compare answers of like length.",
         )
     return None
