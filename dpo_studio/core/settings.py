@@ -299,7 +299,14 @@ class Recommendation:
         if method == self.settings.method:
             return self
         settings = with_method(self.settings, method)
-        reasons = {name: reason for name, reason in self.reasons.items() if name not in METHOD_SETTINGS | {"method"}}
+        uses = METHODS[method].uses
+        reasons = {
+            name: reason
+            for name, reason in self.reasons.items()
+            if name != "method"
+            and (name in uses or name not in METHOD_SETTINGS)
+            and getattr(settings, name) == getattr(self.settings, name)
+        }
         return Recommendation(settings, {"method": "your choice", **reasons})
 
 

@@ -10,11 +10,14 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 
 from dpo_studio.core import events
+from dpo_studio.core.methods import METHODS
+from dpo_studio.core.settings import with_method
 from dpo_studio.jobs import training
 from dpo_studio.store import Project, policies, prompts, runs
 from dpo_studio.ui import theme
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.job_board import Job
+from dpo_studio.ui.train.fields import METHOD_FIELDS
 from dpo_studio.ui.train.page import TrainPage
 from tests.ui import train_stories as stories
 
@@ -155,10 +158,57 @@ def test_the_method_decides_which_fields_there_are(open_page, project):
     fields["label_smoothing"].setText("nonsense")
     assert page.setup.settings().label_smoothing == 0.0, "a field that is not shown does not stop the run"
     fields["label_smoothing"].setText("0.1")
-    page.setup.method_buttons["dpo"].click()
+    page.setup.choice.buttons["dpo"].click()
     assert not fields["stage_reduction"].isVisible() and fields["label_smoothing"].isVisible()
     settings = page.setup.settings()
     assert (settings.method, settings.label_smoothing) == ("dpo", 0.1)
+
+
+def test_another_method_brings_its_words_its_defaults_and_its_fields(qtbot, open_page, project):
+    page = open_page(project)
+    choice, fields = page.setup.choice, page.setup.advanced.fields
+    page.setup.disclosure.setChecked(True)
+    assert {choice.others.itemData(n) for n in range(choice.others.count())} | {"pl_dpo", "dpo"} == set(METHODS)
+    choice.others.setCurrentIndex(choice.others.findData("hinge"))
+    choice.others.activated.emit(choice.others.currentIndex())
+    assert choice.buttons["other"].isChecked() and METHODS["hinge"].sentence in choice.others_note.text()
+    assert (page.setup.settings().method, page.setup.settings().beta) == ("hinge", 0.05)
+    assert "method" in page.setup.changes.text() and "beta" not in page.setup.changes.text()
+    strength = fields["strength_use"]
+    assert [strength.itemData(n) for n in range(strength.count())] == ["off", "margin", "weight"]
+    assert not fields["strength_alpha"].isVisible()
+    strength.setCurrentIndex(strength.findData("margin"))
+    assert fields["strength_alpha"].isVisible() and page.setup.settings().strength_use == "margin"
+    choice.buttons["pl_dpo"].click()
+    settings = page.setup.settings()
+    assert (settings.method, settings.beta, settings.strength_use) == ("pl_dpo", 0.1, "off")
+    assert not choice.others_note.isVisible() and not fields["strength_alpha"].isVisible()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_can_be_trained_as_the_page_shows_it(open_page, project, method):
+    page = open_page(project)
+    page.setup.choice.set_method(method)
+    page.setup.choice.chosen.emit()
+    settings = page.setup.settings()
+    assert settings == with_method(page.setup._recommendation.settings, method)
+    shown = {field.name for field in METHOD_FIELDS if not page.setup.advanced.fields[field.name].isHidden()}
+    assert shown == set(METHODS[method].uses) - {"strength_alpha"}
+    ties = 1 if METHODS[method].reads_ties else 0
+    assert page.setup.data_label.text().startswith(f"{6 + ties} rankings train it")
+
+
+def test_a_method_that_cannot_use_the_rankings_says_so_and_does_not_train(open_page, tmp_path):
+    project = stories.project_with_labels(tmp_path / "one", rankings_count=1, held_out=0, ties=0)
+    page = open_page(project)
+    page.setup.choice.set_method("kto")
+    page.setup.choice.chosen.emit()
+    assert page.setup.choice.problem.isVisible() and "2 different prompts" in page.setup.choice.problem.text()
+    assert "cannot use these rankings" in page.setup.estimate.text()
+    page.setup.ask_to_train()
+    assert runs.all_runs(project) == []
+    page.setup.choice.buttons["dpo"].click()
+    assert not page.setup.choice.problem.isVisible()
 
 
 def test_a_finished_run_reloads_with_every_point(qtbot, open_page, project):
@@ -573,7 +623,7 @@ def test_every_control_has_a_name_and_is_reached_by_tab(qtbot, open_page, projec
             name = control.accessibleName() or (control.text() if isinstance(control, QAbstractButton) else "")
             assert name, control
             # One tab stop each, arrows between them.
-            alternatives = {*page.setup.method_buttons.values(), *page.setup.trains.buttons.values()}
+            alternatives = {*page.setup.choice.buttons.values(), *page.setup.trains.buttons.values()}
             assert control in reached or control in alternatives, name
     assert {action.text() for action in page.actions_for_palette()} >= {"Train or resume", "New training"}
     assert page.key_help()

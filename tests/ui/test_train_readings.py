@@ -94,6 +94,7 @@ def test_best_answers_that_get_less_likely_while_the_margin_grows():
     assert (found.code, found.curve, found.step) == ("displacement", "rewards", 20)
     # The mean of the last fifth, steps 17 to 20, is -0.3 * 18.5.
     assert "5.5 nats" in found.sentence
+    assert "DPO-Positive" in found.offer and "imitate the best" in found.offer
     rising = {**train, "logratio_best": series([0.3 * step for step in range(1, 21)])}
     flat_margin = {**train, "margin": series([0.8] * 20)}
     assert codes(rising) == [] and codes(flat_margin) == []

@@ -3,51 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
-from dpo_studio.core.methods import METHOD_SETTINGS, METHODS
 from dpo_studio.core.settings import Problem, SettingsError, TrainingSettings
 from dpo_studio.ui import theme
 
+from .fields import METHOD_FIELDS, Field
+
 CHOICE_WIDTH, NUMBER_WIDTH = 200, 120
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One setting on the form.
-
-    Attributes:
-        choices: values and their words; empty for a number.
-        words: it holds words and not a number.
-    """
-
-    name: str
-    label: str
-    help: str
-    choices: tuple[tuple[str, str], ...] = ()
-    words: bool = False
-
-    def matters_for(self, method: str) -> bool:
-        """Whether the method reads it."""
-        return self.name not in METHOD_SETTINGS or self.name in METHODS[method].uses
 
 
 SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
     (
         "What is learnt",
         (
-            Field("beta", "Beta", "how strongly the model is held near where it began; higher holds more"),
-            Field(
-                "stage_reduction",
-                "Long rankings",
-                "what a ranking of many counts beside a pair",
-                (("mean", "weigh as short ones"), ("sum", "weigh more")),
-            ),
-            Field("label_smoothing", "Label smoothing", "the share of your labels that may be wrong"),
+            *METHOD_FIELDS,
             Field("max_length", "Longest text", "tokens of prompt and answer together; 0 is the model's own limit"),
         ),
     ),
@@ -99,7 +72,7 @@ _OF_ADAPTERS = frozenset({"lora_rank", "lora_alpha", "lora_dropout", "lora_targe
 FIELDS: tuple[Field, ...] = tuple(field for _, fields in SECTIONS for field in fields)
 
 
-class _Choice(QComboBox):
+class Choice(QComboBox):
     """A choice that the wheel changes only where the person is: a form is scrolled past."""
 
     def wheelEvent(self, event: QWheelEvent) -> None:
@@ -121,6 +94,7 @@ class AdvancedForm(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._recommended = TrainingSettings()
+        self._method, self._trains = self._recommended.method, self._recommended.trains
         self._filling = False
         self.fields: dict[str, QLineEdit | QComboBox] = {}
         self._rows: dict[str, list[QWidget]] = {}
@@ -150,14 +124,24 @@ class AdvancedForm(QWidget):
 
     def changed(self) -> list[str]:
         """Names of the fields that say something else than what was recommended."""
-        return [f.name for f in FIELDS if not self._same(f.name)]
+        return [f.name for f in FIELDS if self._matters(f, self._method) and not self._same(f.name)]
 
     def set_method(self, method: str, *, trains: str = "lora") -> None:
-        """Show the fields that matter for this method and for what is trained."""
-        for field in FIELDS:
-            for widget in self._rows[field.name]:
-                widget.setVisible(field.matters_for(method) and not (trains == "full" and field.name in _OF_ADAPTERS))
+        """Show the fields that matter for this method and for what is trained, with the choices that it admits."""
+        self._method, self._trains = method, trains
         self._adapter_heading.setVisible(trains != "full")
+        for field in FIELDS:
+            widget = self.fields[field.name]
+            choices = field.choices_for(method)
+            if isinstance(widget, QComboBox) and widget.count() != len(choices):
+                chosen = widget.currentData()
+                widget.blockSignals(True)
+                widget.clear()
+                for value, words in choices:
+                    widget.addItem(words, value)
+                widget.setCurrentIndex(max(0, widget.findData(chosen)))
+                widget.blockSignals(False)
+        self._show_rows()
         self.show_problems(())
 
     def settings(self, method: str) -> TrainingSettings:
@@ -165,7 +149,7 @@ class AdvancedForm(QWidget):
         values: dict[str, object] = {"method": method}
         problems: list[Problem] = []
         for field in FIELDS:
-            if not field.matters_for(method):
+            if not self._matters(field, method):
                 values[field.name] = getattr(self._recommended, field.name)
                 continue
             try:
@@ -195,6 +179,16 @@ class AdvancedForm(QWidget):
                 widget.style().polish(widget)
 
     # -- inside ----------------------------------------------------------------------------------
+
+    def _matters(self, field: Field, method: str) -> bool:
+        other, value = field.only_with
+        return field.matters_for(method) and (not other or self._text(other) == value)
+
+    def _show_rows(self) -> None:
+        for field in FIELDS:
+            for widget in self._rows[field.name]:
+                hidden = self._trains == "full" and field.name in _OF_ADAPTERS
+                widget.setVisible(self._matters(field, self._method) and not hidden)
 
     def _section(self, fields: Sequence[Field]) -> QGridLayout:
         grid = QGridLayout()
@@ -226,7 +220,7 @@ class AdvancedForm(QWidget):
     def _field(self, field: Field) -> QLineEdit | QComboBox:
         widget: QLineEdit | QComboBox
         if field.choices:
-            widget = _Choice()
+            widget = Choice()
             for value, words in field.choices:
                 widget.addItem(words, value)
             widget.currentIndexChanged.connect(self._on_edited)
@@ -263,6 +257,7 @@ class AdvancedForm(QWidget):
 
     def _on_edited(self) -> None:
         if not self._filling:
+            self._show_rows()
             self.edited.emit()
 
 

@@ -178,7 +178,7 @@ def _displacement(run: _Run) -> Reading | None:
                 best[-1][0],
                 f"The best answers are becoming less likely too (by {-_end(best):.1f} nats): the model learns what to "
                 "avoid faster than what to say.",
-                "Try a likelihood term (nll_weight) or DPO-Positive, fewer passes or a higher beta; read the answers.",
+                "Try the method DPO-Positive, or set “imitate the best” to 1; fewer passes or a higher beta help too.",
             )
         return None
     return None

@@ -7,20 +7,19 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
-    QButtonGroup,
     QComboBox,
     QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QRadioButton,
     QScrollArea,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from dpo_studio.core.methods import MAIN_METHODS, METHODS
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.methods import METHODS
 from dpo_studio.core.settings import Recommendation, SettingsError, TrainingSettings, recommend
 from dpo_studio.core.types import Policy, PolicyId
 from dpo_studio.store.runs import TrainingData
@@ -29,6 +28,7 @@ from dpo_studio.ui import theme
 from . import wording
 from .advanced_form import FIELDS, AdvancedForm
 from .estimates import Measured, parameters_of, time_sentence
+from .method_choice import MethodChoice
 from .trains_choice import TrainsChoice
 
 COLUMN_WIDTH = 760
@@ -50,6 +50,8 @@ class SetupView(QScrollArea):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._data: TrainingData | None = None
+        self._used = TrainingData((), (), 0)
+        self._refusal = ""
         self._measured: Sequence[Measured] = ()
         self._policies: dict[int, Policy] = {}
         self._recommendation: Recommendation = recommend(1)
@@ -77,7 +79,6 @@ class SetupView(QScrollArea):
             self.empty_button.setProperty("page", page)
             return
         assert data is not None
-        self.data_label.setText(wording.data_sentence(data))
         self._recommend()
 
     def show_policies(self, policies: Sequence[Policy], chosen: PolicyId | None = None) -> None:
@@ -98,7 +99,7 @@ class SetupView(QScrollArea):
 
     @property
     def method(self) -> str:
-        return next((name for name, button in self.method_buttons.items() if button.isChecked()), "pl_dpo")
+        return self.choice.method
 
     def settings(self) -> TrainingSettings:
         """The settings as they stand. Raises SettingsError."""
@@ -106,7 +107,7 @@ class SetupView(QScrollArea):
 
     def ask_to_train(self) -> None:
         """What the button does: say what is wrong at the fields, or ask the page to train."""
-        if self._data is None or not self._data.train:
+        if self._data is None or not self._data.train or self._refusal:
             return
         try:
             self.settings()
@@ -161,7 +162,9 @@ class SetupView(QScrollArea):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_L)
         layout.addWidget(self._build_start())
-        layout.addWidget(self._build_method())
+        self.choice = MethodChoice()
+        self.choice.chosen.connect(self._on_method_chosen)
+        layout.addWidget(self.choice)
         self.trains = TrainsChoice()
         self.trains.chosen.connect(self._on_trains_chosen)
         layout.addWidget(self.trains)
@@ -214,30 +217,6 @@ class SetupView(QScrollArea):
         layout.addLayout(start)
         return card
 
-    def _build_method(self) -> QFrame:
-        card = _card()
-        title = QLabel("Method")
-        title.setProperty("role", "subheading")
-        card.layout().addWidget(title)
-        self.method_buttons: dict[str, QRadioButton] = {}
-        group = QButtonGroup(self)
-        for method in MAIN_METHODS:
-            name, sentence = METHODS[method].title, METHODS[method].sentence
-            button = QRadioButton(name)
-            button.setAccessibleDescription(sentence)
-            button.clicked.connect(self._on_method_chosen)
-            group.addButton(button)
-            self.method_buttons[method] = button
-            note = _wrapped(sentence, "muted")
-            note.setContentsMargins(31, 0, 0, 0)
-            box = QVBoxLayout()
-            box.setSpacing(0)
-            box.addWidget(button)
-            box.addWidget(note)
-            card.layout().addLayout(box)
-        self.method_buttons["pl_dpo"].setChecked(True)
-        return card
-
     def _build_reasons(self) -> QFrame:
         card = _card()
         top = QHBoxLayout()
@@ -279,10 +258,20 @@ class SetupView(QScrollArea):
             trains=self.trains.value,
         )
         if not self._method_chosen:
-            self.method_buttons[self._recommendation.settings.method].setChecked(True)
-        self.advanced.fill(self._recommendation.settings, keep_edits=keep_edits)
+            self.choice.set_method(self._recommendation.settings.method)
+        self._show_method(keep_edits=keep_edits)
+
+    def _show_method(self, *, keep_edits: bool) -> None:
+        """The method's own advice, fields and data."""
+        assert self._data is not None
+        advice = self._recommendation.for_method(self.method)
+        self._used = self._data.for_method(self.method)
+        self._refusal = _why_refused(self._used, self.method)
         self.advanced.set_method(self.method, trains=self.trains.value)
-        self.reasons.setText(_reasons_text(self._recommendation))
+        self.advanced.fill(advice.settings, keep_edits=keep_edits)
+        self.reasons.setText(_reasons_text(advice))
+        self.data_label.setText(wording.data_sentence(self._used))
+        self.choice.show_problem(self._refusal)
 
     def _base(self) -> str:
         policy = self._policies.get(self.policy_id() or 0)
@@ -304,7 +293,7 @@ class SetupView(QScrollArea):
 
     def _on_method_chosen(self) -> None:
         self._method_chosen = True
-        self.advanced.set_method(self.method, trains=self.trains.value)
+        self._show_method(keep_edits=True)
         self._on_edited()
 
     def _on_disclosed(self, shown: bool) -> None:
@@ -331,9 +320,21 @@ class SetupView(QScrollArea):
             self.estimate.setText("Some settings below cannot be used yet.")
             return
         self.advanced.show_problems(())
-        groups = len(self._data.train)
+        if self._refusal:
+            self.estimate.setText("The method cannot use these rankings; see below.")
+            return
+        groups = len(self._used.train)
         time = time_sentence(settings, groups, self._base(), self._measured)
         self.estimate.setText(f"{wording.steps_sentence(settings, groups)}; {time}.")
+
+
+def _why_refused(data: TrainingData, method: str) -> str:
+    """Why the method cannot use the rankings; nothing where it can."""
+    try:
+        data.check(method)
+    except UserError as error:
+        return f"{error.message} {error.hint}"
+    return ""
 
 
 def policy_title(policy: Policy) -> str:
