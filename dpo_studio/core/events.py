@@ -194,13 +194,21 @@ class CheckpointSaved(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunDone(Event):
-    """The adapter is saved in `adapter` (relative to the run); `reason` is "finished" or "stopped"."""
+    """The adapter is saved in `adapter` (relative to the run); `reason` is "finished" or "stopped".
+
+    Attributes:
+        metrics: of the adapter that is kept, on the held-out groups; of the last step where there are none.
+        kept_step: the step that the adapter is of.
+        best_step: the step with the lowest held-out loss; 0 where that is unknown.
+    """
 
     reason: str
     steps: int
     seconds: float
     adapter: str
     metrics: Mapping[str, float | None] = field(default_factory=dict)
+    kept_step: int = 0
+    best_step: int = 0
 
 
 _EVENTS: dict[str, type[Event]] = {

@@ -124,7 +124,10 @@ class TrainingSettings:
         fresh_tokens: tokens of such an answer at most.
         checkpoint_every: optimiser steps between checkpoints.
         max_length: tokens of prompt and completion together; 0 is the model's own context.
+        too_long: what is done with a group longer than that: "shorten" takes the oldest turns off its prompt, and
+            leaves the group out if that does not help; "leave_out" leaves it out.
         max_steps: stop after this many optimiser steps; 0 means all epochs.
+        keep: the adapter that is kept: of the "last" step, or of the "best" one by its loss on the held-out groups.
         dtype: "auto" (measured), "float32" or "bfloat16" for the frozen weights.
         device: "auto", "cpu", "cuda" or "mps".
     """
@@ -157,10 +160,12 @@ class TrainingSettings:
     batch_groups: int = 2
     max_steps: int = 0
     max_length: int = 0
+    too_long: str = "shorten"
     evaluate_every: int = 5
     fresh_samples: int = 4
     fresh_tokens: int = 64
     checkpoint_every: int = 10
+    keep: str = "last"
     seed: int = 0
     dtype: str = "auto"
     device: str = "auto"
@@ -206,6 +211,8 @@ class TrainingSettings:
             ("trains", tuple(TRAINS)),
             ("stage_reduction", ("mean", "sum")),
             ("strength_use", ("off", "margin", "weight", "smoothing")),
+            ("too_long", ("shorten", "leave_out")),
+            ("keep", ("last", "best")),
             ("dtype", ("auto", "float32", "bfloat16")),
             ("device", ("auto", "cpu", "cuda", "mps")),
         ):

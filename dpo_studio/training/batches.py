@@ -9,7 +9,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,8 @@ from dpo_studio.core.events import Notice
 from dpo_studio.core.methods import check_data, is_usable
 from dpo_studio.core.ranking import is_trainable
 from dpo_studio.core.types import Message, Ranks, messages_from_json
+
+from .shortening import shortened_prompt
 
 
 class Chat(Protocol):
@@ -78,7 +80,9 @@ _LEFT_OUT = {
 }
 
 
-def read(path: Path, chat: Chat, *, tokenizer_hash: str, max_length: int, method: str = "pl_dpo") -> Dataset:
+def read(
+    path: Path, chat: Chat, *, tokenizer_hash: str, max_length: int, method: str = "pl_dpo", shorten: bool = False
+) -> Dataset:
     """The groups of a run's `data.jsonl` as token ids.
 
     Token ids that were stored are used where they belong to this tokenizer; other texts are tokenised.
@@ -86,6 +90,7 @@ def read(path: Path, chat: Chat, *, tokenizer_hash: str, max_length: int, method
     Args:
         max_length: tokens of a prompt and one completion at most; groups with a longer one are left out.
         method: whose use the groups are for; those that tell it nothing are left out.
+        shorten: take the oldest turns off such a group's prompt first, and leave it out if that does not help.
 
     Raises:
         UserError: no group is left to train on, the method can learn nothing from those that are, or the file is
@@ -93,17 +98,25 @@ def read(path: Path, chat: Chat, *, tokenizer_hash: str, max_length: int, method
     """
     kept: list[Example] = []
     left_out: Counter[str] = Counter()
+    shortened = 0
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
         rows = [json.loads(line) for line in lines if line.strip()]
         for row in rows:
             try:
-                prompt = chat.prompt_ids(messages_from_json(row["prompt"]))
+                messages = messages_from_json(row["prompt"])
+                prompt = chat.prompt_ids(messages)
             except UserError:
                 left_out["refused"] += 1
                 continue
             example = _example(row, prompt, chat, tokenizer_hash)
             reason = _why_not(example, max_length, method)
+            if reason == "too_long" and shorten:
+                room = max_length - (example.longest - len(example.prompt))
+                fitting = shortened_prompt(messages, chat, room=room)
+                if fitting is not None:
+                    example, reason = replace(example, prompt=tuple(fitting)), ""
+                    shortened += 1
             if reason:
                 left_out[reason] += 1
             else:
@@ -113,6 +126,8 @@ def read(path: Path, chat: Chat, *, tokenizer_hash: str, max_length: int, method
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"The run's data is damaged ({error}).", "Start a new run.") from error
     notices = tuple(_notice(reason, count, max_length) for reason, count in left_out.items())
+    if shortened:
+        notices += (_shortened_notice(shortened, max_length),)
     train = tuple(example for example in kept if not example.held_out)
     if not train:
         details = " ".join(notice.message for notice in notices)
@@ -200,3 +215,11 @@ def _notice(reason: str, count: int, max_length: int) -> Notice:
     what = "1 group is" if count == 1 else f"{count} groups are"
     detail = f" ({max_length:,} tokens)" if reason == "too_long" else ""
     return Notice(f"left_out_{reason}", f"{what} left out. Left out are groups that {_LEFT_OUT[reason]}{detail}.")
+
+
+def _shortened_notice(count: int, max_length: int) -> Notice:
+    what = "1 prompt is" if count == 1 else f"{count} prompts are"
+    return Notice(
+        "shortened_too_long",
+        f"{what} shortened by the oldest turns, since with the answers they are longer than {max_length:,} tokens.",
+    )

@@ -17,14 +17,23 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from . import adapter
-from .disk import whole_folder, write_json, write_tensors
-from .saved import CHECKPOINT_ADAPTER, CHECKPOINTS_FOLDER, OPTIMIZER, RANDOM, STATE, State, checkpoint_folders
+from .disk import whole_folder, write_bytes, write_json, write_tensors
+from .saved import (
+    CHECKPOINT_ADAPTER,
+    CHECKPOINTS_FOLDER,
+    OPTIMIZER,
+    RANDOM,
+    STATE,
+    State,
+    best_checkpoint,
+    checkpoint_folders,
+)
 
 KEEP = 2
 
 
 def save(run_folder: Path, state: State, model: Any, optimizer: torch.optim.Optimizer) -> Path:
-    """Write a checkpoint and drop all but the last KEEP.
+    """Write a checkpoint and drop all but the last KEEP and the best on the held-out groups.
 
     Raises:
         OSError: the disk is full, say; the earlier checkpoints are untouched.
@@ -36,9 +45,19 @@ def save(run_folder: Path, state: State, model: Any, optimizer: torch.optim.Opti
         write_tensors(partial / OPTIMIZER, _optimizer_tensors(model, optimizer))
         write_tensors(partial / RANDOM, _random_tensors())
         write_json(partial / STATE, asdict(state))
+    best = best_checkpoint(run_folder)
     for old in checkpoint_folders(run_folder)[:-KEEP]:
+        if best and old == best[0]:
+            continue
         shutil.rmtree(old, ignore_errors=True)
     return folder
+
+
+def copy_adapter(checkpoint: Path, target: Path) -> None:
+    """Copy a checkpoint's adapter to a folder of its own, whole or not at all."""
+    with whole_folder(target) as partial:
+        for path in sorted((checkpoint / CHECKPOINT_ADAPTER).iterdir()):
+            write_bytes(partial / path.name, path.read_bytes())
 
 
 def restore(folder: Path, model: Any, optimizer: torch.optim.Optimizer) -> None:

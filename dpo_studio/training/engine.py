@@ -7,8 +7,10 @@ continues from it, with the same numbers as if it had never stopped.
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +29,12 @@ from .forward import Scorer, choose_scorer
 from .fresh import FreshAnswers
 from .learner import Learner, Measurement, Metrics, NotFinite
 from .loading import dtype_name, load, threads, token_budget_of, use_threads
-from .memory import is_out_of_memory
 from .mismatched import partners_of
 from .processes import Alone, join
 from .reference import CACHE_FILE, Reference
 from .saved import (
     ADAPTER_FOLDER,
+    BEST_ADAPTER_FOLDER,
     CHECKPOINT_ADAPTER,
     DATA_FILE,
     FINAL_LOGPS_FILE,
@@ -40,11 +42,13 @@ from .saved import (
     PROMPTS_FILE,
     RunSpec,
     State,
+    best_checkpoint,
     checkpoint_saved,
     latest_checkpoint,
     read_spec,
 )
 from .schedule import learning_rate
+from .short_memory import fitting
 
 Control = Callable[[], str]
 _PAUSE_POLL_S = 0.2
@@ -96,6 +100,8 @@ class _Run:
         """Read the data, attach the adapter, choose how to compute, and have the reference at hand."""
         self._step = state.step if state else 0
         self._skipped = state.skipped if state else 0
+        best = self._processes.first(lambda: best_checkpoint(self._folder))
+        self._best_loss = best[2] if best else math.inf
         self._began -= state.seconds if state else 0.0
         self._data = self._read_data()
         self._notices = [*self._data.notices]
@@ -139,7 +145,7 @@ class _Run:
         """Answers and held-out numbers before any training."""
         yield from self._answers("before")
         if self._data.held_out:
-            yield self._evaluate()
+            yield (yield from self._evaluate())
         else:
             yield events.Notice(
                 "nothing_held_out", "No labelled prompt is held out, so there is no curve on unseen groups."
@@ -154,6 +160,7 @@ class _Run:
             tokenizer_hash=self._loaded.tokenizer_hash,
             max_length=min(limit for limit in limits if limit) if any(limits) else 2**31,
             method=self._settings.method,
+            shorten=self._settings.too_long == "shorten",
         )
 
     def _count_steps(self) -> int:
@@ -180,17 +187,18 @@ class _Run:
             return
         yield events.ModelLoading(spec.base, "scoring the answers with the starting model")
         while reference.missing(examples):
-            try:
-                reference.compute(
+            yield from fitting(
+                self.learner,
+                examples,
+                lambda: reference.compute(
                     self.model,
                     self._scorer,
                     examples,
                     token_budget=self.learner.token_budget,
                     adapter_is_new=spec.adapter is None and spec.settings.trains == "lora",
                     processes=self._processes,
-                )
-            except (RuntimeError, MemoryError) as error:
-                yield self._less_memory(error, examples)
+                ),
+            )
 
     # -- the steps --------------------------------------------------------------------------------
 
@@ -208,21 +216,22 @@ class _Run:
             )
             self._processes.begin_step(settings.seed, self._step)
             try:
-                self._metrics = self.learner.step(batch, rate)
+                self._metrics = yield from fitting(self.learner, batch, partial(self.learner.step, batch, rate))
             except NotFinite as error:
                 self._metrics = error.metrics
                 yield self._skip()
-            except (RuntimeError, MemoryError) as error:
-                yield self._less_memory(error, batch)
-                continue
             self._step += 1
             yield events.StepDone(self._step, self._step / per_epoch, self._metrics)
             if self._due(settings.evaluate_every):
                 if data.held_out:
-                    yield self._evaluate()
+                    yield (yield from self._evaluate())
                 yield from self._fresh.look(self._step)
-            if self._due(settings.checkpoint_every):
+            loss = self._held_out_loss()
+            is_best = loss is not None and loss < self._best_loss
+            if is_best or self._due(settings.checkpoint_every):
                 yield self._processes.first(self._checkpoint)
+            if loss is not None and is_best:
+                self._best_loss = loss
 
     def _due(self, every: int) -> bool:
         return bool(every) and self._step % every == 0
@@ -233,10 +242,19 @@ class _Run:
         self._stopped = self._stopped or wish == "stop"
         return self._stopped
 
-    def _evaluate(self) -> events.Evaluated:
+    def _evaluate(self) -> Generator[events.Event, None, events.Evaluated]:
         if self._measured is None or self._measured[0] != self._step:
-            self._measured = (self._step, self.learner.measure(self._data.held_out or self._data.train))
+            groups = self._data.held_out or self._data.train
+            found = yield from fitting(self.learner, groups, lambda: self.learner.measure(groups))
+            self._measured = (self._step, found)
         return events.Evaluated(self._step, self._measured[1].metrics)
+
+    def _held_out_loss(self) -> float | None:
+        """The loss on the held-out groups, where it was measured at this step."""
+        if not self._data.held_out or self._measured is None or self._measured[0] != self._step:
+            return None
+        loss = self._measured[1].metrics["loss"]
+        return loss if loss is not None and math.isfinite(loss) else None
 
     def _checkpoint(self) -> events.CheckpointSaved:
         log = self._folder / EVENTS_FILE
@@ -249,6 +267,7 @@ class _Run:
             token_budget=self.learner.token_budget,
             skipped=self._skipped,
             seconds=time.monotonic() - self._began,
+            held_out_loss=self._held_out_loss(),
         )
         folder = checkpoints.save(self._folder, state, self.model, self.learner.optimizer)
         return checkpoint_saved(self._folder, folder, state)
@@ -270,38 +289,22 @@ class _Run:
             "Train again with a lower learning rate.",
         )
 
-    def _less_memory(self, error: BaseException, examples: Sequence[Example]) -> events.Notice:
-        """Halve the token budget after memory ran out; raises when that cannot help."""
-        if not is_out_of_memory(error):
-            raise error
-        self.learner.optimizer.zero_grad(set_to_none=True)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        if all(len(part) == 1 for part in batches.micro_batches(examples, self.learner.token_budget)):
-            raise UserError(
-                "There is not enough memory to train on a group of this length.",
-                "Set a smaller max_length, close other programs, or choose a smaller model; then resume.",
-            ) from error
-        self.learner.token_budget //= 2
-        return events.Notice(
-            "less_memory", f"Memory ran out; going on with {self.learner.token_budget} tokens at a time."
-        )
-
     # -- after the last step ----------------------------------------------------------------------
 
     def finish(self) -> Iterator[events.Event]:
         """Save the adapter, measure it, answer the fixed prompts again, and say how it ended."""
         self._save_adapter()
-        evaluated = self._evaluate()
+        evaluated = yield from self._evaluate()
+        if self._data.held_out and self._step and not self._due(self._settings.evaluate_every):
+            yield evaluated
+        if self._step and not self._due(self._settings.evaluate_every):
+            yield from self._fresh.look(self._step)
+        kept_step, best_step = yield from self._choose()
         if self._data.held_out:
-            self._metrics = dict(evaluated.metrics)
-            if self._step and not self._due(self._settings.evaluate_every):
-                yield evaluated
+            self._metrics = dict((yield from self._evaluate()).metrics)
         assert self._measured is not None
         logps = json.dumps(self._measured[1].logps, indent=1).encode()
         self._processes.first(lambda: write_file_whole(self._folder / FINAL_LOGPS_FILE, logps))
-        if self._step and not self._due(self._settings.evaluate_every):
-            yield from self._fresh.look(self._step)
         if self._step:
             yield from self._answers("after")
         yield events.RunDone(
@@ -310,7 +313,29 @@ class _Run:
             seconds=time.monotonic() - self._began,
             adapter=MODEL_FOLDER if self._settings.trains == "full" else ADAPTER_FOLDER,
             metrics=self._metrics,
+            kept_step=kept_step,
+            best_step=best_step,
         )
+
+    def _choose(self) -> Generator[events.Event, None, tuple[int, int]]:
+        """Keep the adapter of the best step, or lay it beside the last one's; the steps kept and best (0: unknown)."""
+        if not self._data.held_out:
+            return self._step, 0
+        last = self._held_out_loss()
+        best = self._processes.first(lambda: best_checkpoint(self._folder))
+        if best is None or (last is not None and last <= best[2]):
+            return self._step, self._step
+        folder, state, _ = best
+        if self._settings.keep == "last":
+            target = self._folder / BEST_ADAPTER_FOLDER
+            if self._settings.trains != "full":  # a whole model is too large to have twice
+                self._processes.first(lambda: checkpoints.copy_adapter(folder, target))
+            return self._step, state.step
+        adapter.put_back(self.model, folder / CHECKPOINT_ADAPTER)
+        self._save_adapter()
+        self._measured = None
+        yield from self._evaluate()
+        return state.step, state.step
 
     def _save_adapter(self) -> None:
         if self._settings.trains == "full":

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from dpo_studio.core.errors import UserError
 from dpo_studio.core.methods import METHODS
 from dpo_studio.core.settings import TrainingSettings
 
@@ -22,7 +23,7 @@ from . import diagnostics
 from .adapter import WithoutDropout, trainable
 from .batches import Example, micro_batches
 from .forward import Scorer
-from .memory import memory_gb
+from .memory import is_out_of_memory, memory_gb
 from .objective import Scored, losses_of
 from .objectives.orders import ABSENT
 from .processes import Alone
@@ -108,12 +109,24 @@ class Learner:
             raise NotFinite(metrics)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
-        self.optimizer.step()
+        self._update()
         self.optimizer.zero_grad(set_to_none=True)
         elapsed = time.perf_counter() - started
         metrics["tokens_per_s"] = sum(example.tokens for example in examples) / elapsed
         metrics["memory_gb"] = memory_gb()
         return metrics
+
+    def _update(self) -> None:
+        try:
+            self.optimizer.step()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            # Some weights may be new and others old: this step cannot be done again.
+            raise UserError(
+                "Memory ran out while the adapter was being changed.",
+                "Close other programs, then resume: training goes on from the last checkpoint.",
+            ) from error
 
     def _backward(self, examples: Sequence[Example], *, groups: int) -> list[Part]:
         """Add the gradients of the groups that are this process's; `groups` are in the whole batch."""

@@ -14,6 +14,8 @@ import torch
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Message, messages_from_json
 
+from .memory import is_out_of_memory
+
 MAX_NEW_TOKENS = 160
 #: As in generation: without it small models fall into loops that hide what was learnt.
 REPETITION_PENALTY = SamplingSettings().repetition_penalty
@@ -59,12 +61,14 @@ def answer(
 ) -> Iterator[Answer]:
     """Greedy answers, in the order of the prompts. A prompt that fills the context is passed over.
 
+    Where memory is too short for all at once, they are answered one by one.
+
     Args:
         together: whether prompts may be answered in one batch, padded at the left; a model whose state runs
             through the padding must not.
     """
     for batch, room in _batches(chat, prompts, context_length, MAX_NEW_TOKENS, together=together):
-        made = _decode(model, [ids for _, ids in batch], chat, room, _MOST_PROBABLE)
+        made = _decode_fitting(model, [ids for _, ids in batch], chat, room)
         for (prompt, _), new in zip(batch, made, strict=True):
             end = _end(new, chat)
             yield Answer(prompt.prompt, chat.text(new[:end]), "length" if end is None else "stop")
@@ -143,6 +147,16 @@ def _batches(
 def _end(tokens: Sequence[int], chat: Any) -> int | None:
     """The place of the first end token."""
     return next((place for place, token in enumerate(tokens) if token in chat.end_ids), None)
+
+
+def _decode_fitting(model: Any, rows: list[list[int]], chat: Any, room: int) -> list[list[int]]:
+    """The most probable answers; one by one where memory is too short for all at once."""
+    try:
+        return _decode(model, rows, chat, room, _MOST_PROBABLE)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error) or len(rows) == 1:
+            raise
+    return [made for row in rows for made in _decode(model, [row], chat, room, _MOST_PROBABLE)]
 
 
 def _decode(model: Any, rows: list[list[int]], chat: Any, room: int, how: Mapping[str, Any]) -> list[list[int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ FINAL_LOGPS_FILE, ADAPTER_FOLDER, MODEL_FOLDER, CHECKPOINTS_FOLDER = (
     "model",
     "checkpoints",
 )
+#: The adapter of the best step, where another one is kept.
+BEST_ADAPTER_FOLDER = "adapter-best"
 
 CHECKPOINT_ADAPTER, OPTIMIZER, RANDOM, STATE = "adapter", "optimizer.safetensors", "random.safetensors", "state.json"
 
@@ -68,6 +71,7 @@ class State:
         shared, token_budget: how groups are laid in rows.
         skipped: steps left out because a number was not finite.
         seconds: time the run had taken.
+        held_out_loss: where the held-out groups were measured at this step.
     """
 
     step: int
@@ -78,6 +82,7 @@ class State:
     token_budget: int
     skipped: int
     seconds: float
+    held_out_loss: float | None = None
 
 
 def checkpoint_folders(run_folder: Path) -> list[Path]:
@@ -93,7 +98,22 @@ def checkpoint_saved(run_folder: Path, folder: Path, state: State) -> Checkpoint
 
 def latest_checkpoint(run_folder: Path) -> tuple[Path, State] | None:
     """The newest checkpoint that can be read, or None."""
-    for folder in reversed(checkpoint_folders(run_folder)):
+    return next(_readable(reversed(checkpoint_folders(run_folder))), None)
+
+
+def best_checkpoint(run_folder: Path) -> tuple[Path, State, float] | None:
+    """The checkpoint with the lowest loss on the held-out groups, and that loss; None where none was measured.
+
+    A run that goes on from its newest checkpoint finds no later one here, so what is best never depends on steps that
+    were done and lost.
+    """
+    found = _readable(checkpoint_folders(run_folder))
+    measured = [(folder, state, state.held_out_loss) for folder, state in found if state.held_out_loss is not None]
+    return min(measured, key=lambda one: one[2], default=None)
+
+
+def _readable(folders: Iterable[Path]) -> Iterator[tuple[Path, State]]:
+    for folder in folders:
         try:
             state = State(**json.loads((folder / STATE).read_text(encoding="utf-8")))
             weights = [folder / OPTIMIZER, folder / RANDOM, *(folder / CHECKPOINT_ADAPTER).glob("*.safetensors")]
@@ -101,7 +121,6 @@ def latest_checkpoint(run_folder: Path) -> tuple[Path, State] | None:
                 with safe_open(path, framework="numpy"):
                     pass
             if len(weights) > 2:
-                return folder, state
+                yield folder, state
         except (OSError, ValueError, TypeError, SafetensorError):
             continue
-    return None

@@ -22,6 +22,12 @@ SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
         (
             *METHOD_FIELDS,
             Field("max_length", "Longest text", "tokens of prompt and answer together; 0 is the model's own limit"),
+            Field(
+                "too_long",
+                "Longer texts",
+                "what is done with a ranking longer than that",
+                (("shorten", "drop the oldest turns"), ("leave_out", "leave out")),
+            ),
         ),
     ),
     (
@@ -53,6 +59,12 @@ SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
             Field("fresh_samples", "Fresh answers", "drawn at each measurement, to see drift and length; 0 for none"),
             Field("fresh_tokens", "Tokens of each", "a fresh answer is cut there"),
             Field("checkpoint_every", "Checkpoint every", "steps between the points a run can resume from"),
+            Field(
+                "keep",
+                "Keep",
+                "which step's adapter is kept; the best has the lowest loss on held-out rankings",
+                (("last", "the last step"), ("best", "the best step")),
+            ),
             Field(
                 "device",
                 "Device",

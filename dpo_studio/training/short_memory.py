@@ -1,0 +1,51 @@
+"""What is done when memory runs out: less at a time, told, and the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import TypeVar
+
+import torch
+
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.events import Notice
+
+from . import batches
+from .batches import Example
+from .learner import Learner
+from .memory import is_out_of_memory
+
+Result = TypeVar("Result")
+
+
+def fitting(learner: Learner, groups: Sequence[Example], work: Callable[[], Result]) -> Generator[Notice, None, Result]:
+    """What `work` gives. Where memory runs out the learner's token budget is halved, and it is done again.
+
+    Args:
+        groups: those that `work` is about; it lays them in rows of the learner's token budget.
+
+    Raises:
+        UserError: memory runs out although every group has a row of its own.
+    """
+    while True:
+        try:
+            return work()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            # A new error: the traceback of the old one would keep alive the tensors that took the memory.
+            failure = MemoryError(str(error))
+        yield _halve(learner, groups, failure)
+
+
+def _halve(learner: Learner, groups: Sequence[Example], failure: MemoryError) -> Notice:
+    learner.optimizer.zero_grad(set_to_none=True)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if all(len(part) == 1 for part in batches.micro_batches(groups, learner.token_budget)):
+        raise UserError(
+            "There is not enough memory to train on a group of this length.",
+            "Set a smaller max_length, close other programs, or choose a smaller model; then resume.",
+        ) from failure
+    learner.token_budget //= 2
+    return Notice("less_memory", f"Memory ran out; going on with {learner.token_budget} tokens at a time.")
