@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,11 @@ def train_command(
     from dpo_studio import cli_train
     from dpo_studio.store import Project
 
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError(
+            "This command was launched in several processes, and each would make a run of its own.",
+            "Say --processes here, or launch the worker of a run made with --prepare-only.",
+        )
     if resume and any(asked.values()):
         raise UserError(
             "A resumed run keeps its own settings.", "Leave the other options out, or start a new run with them."

@@ -210,6 +210,14 @@ def test_a_run_that_was_only_prepared_is_trained_by_two_processes_later(call, la
         assert runs.all_runs(project)[0].result_policy_id is not None
 
 
+def test_launched_in_several_processes_the_command_makes_no_runs(call, labelled, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    status, answer, _ = call("train", labelled, *_QUICK)
+    assert status == 2 and "--processes" in answer["hint"]
+    with Project.open(labelled) as project:
+        assert runs.all_runs(project) == []
+
+
 def test_train_takes_a_settings_file_and_the_options_above_it(call, labelled, tmp_path):
     (tmp_path / "settings.json").write_text(json.dumps({"beta": 0.3, "epochs": 2, "max_steps": 9}))
     status, _, err = call(

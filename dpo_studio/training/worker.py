@@ -35,7 +35,7 @@ def main(run_folder: Path) -> int:
     if not run_folder.is_dir():
         print(f"There is no run folder {run_folder}.", file=sys.stderr)
         return EXIT_FAILED
-    if int(os.environ.get("RANK", "0")):
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and int(os.environ.get("RANK", "0")) > 0:
         return _assist(run_folder)
     lock = jobs.lock(run_folder)
     try:
