@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.benchmarks import contenders, limits, report, transcripts
+from tests.benchmarks import contenders, hh_run, limits, report, transcripts
 from tests.benchmarks.contenders import Task
 from tests.benchmarks.training import SETTINGS
 from tests.benchmarks.transcripts import Group
@@ -125,3 +125,12 @@ def test_the_table_divides_rates_and_says_what_was_met():
     assert line("  the same, no reference").split()[-1] == "3.75"
     assert line("ours / TRL, rankings").split()[-5:] == ["12", "target", "≥", "8:", "met"]
     assert line("TRL as started (batch 8), fp32").endswith("failed: no memory")
+
+
+def test_no_prompt_of_the_long_run_is_on_both_sides():
+    pairs = [Group(f"prompt {n % 7}", (f" a{n}", f" b{n}")) for n in range(30)]
+    unseen, seen = hh_run.split(pairs, held_out=3, train=10)
+    assert (len(unseen), len(seen)) == (3, 10)
+    assert not {pair.prompt for pair in unseen} & {pair.prompt for pair in seen}
+    with pytest.raises(SystemExit, match="asked for"):
+        hh_run.split(pairs, held_out=3, train=30)
