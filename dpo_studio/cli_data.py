@@ -84,8 +84,8 @@ def label_command(out: Reporter, project: Path, source: Path, annotator: str, ju
 @click.command("export")
 @click.argument("project", type=click.Path(path_type=Path))
 @click.argument("dest", type=click.Path(path_type=Path), required=False)
-@click.option("--as", "kind", type=click.Choice(["preference", "ranking", "adapter"]), required=True)
-@click.option("--run", "run_name", help="Which run's adapter. Default: the last run that left one.")
+@click.option("--as", "kind", type=click.Choice(["preference", "ranking", "adapter", "model"]), required=True)
+@click.option("--run", "run_name", help="Which run's adapter or model. Default: the last run that left one.")
 @click.option("--format", "file_format", type=click.Choice(["jsonl", "parquet"]), default="jsonl", show_default=True)
 @click.option(
     "--held-out",
@@ -108,7 +108,8 @@ def export_command(out: Reporter, project: Path, dest: Path | None, kind: str, p
     """Write the project's preferences or a trained adapter to the folder DEST, with a card.
 
     preference: pairs that TRL's DPOTrainer takes. ranking: whole rankings, which `import` reads back.
-    adapter: what a run learned, for PEFT. Data opens with datasets.load_dataset(DEST).
+    adapter: what a run learned, for PEFT. model: the same as a whole model, an adapter merged into its base. Data
+    opens with datasets.load_dataset(DEST).
     """
     from dpo_studio.store import Project
 
@@ -117,6 +118,8 @@ def export_command(out: Reporter, project: Path, dest: Path | None, kind: str, p
     with Project.open(project) as opened:
         if kind == "adapter":
             values, text = _export_adapter(opened, dest, asked, preview=preview)
+        elif kind == "model":
+            values, text = _export_model(opened, dest, asked, preview=preview)
         else:
             values, text = _export_data(opened, dest, kind, asked, preview=preview)
         out.result(values, text)
@@ -157,6 +160,32 @@ def _export_adapter(
     if preview or dest is None:
         return {**values, "files": copied}, f"It would be {said}."
     folder = adapter.write(project, run, dest, overwrite=asked["overwrite"])
+    return {**values, "folder": str(folder), "files": _names(folder)}, f"Wrote {folder}: {said}."
+
+
+def _export_model(
+    project: Project, dest: Path | None, asked: dict[str, Any], *, preview: bool
+) -> tuple[dict[str, Any], str]:
+    from dpo_studio.exchange import adapter, whole_model
+    from dpo_studio.store import runs
+
+    if asked["run_name"]:
+        run = runs.find(project, asked["run_name"])
+    else:
+        runs_there_are = whole_model.all_exportable(project)
+        if not runs_there_are:
+            raise UserError("No run has left an adapter or a model yet.", "Train first: dpo-studio train PROJECT.")
+        run = runs_there_are[-1]
+    left = whole_model.folder_of(project, run)
+    known = adapter.facts(project, run)
+    values = {"kind": "model", **known.to_json()}
+    how = "the model of" if whole_model.is_whole(run) else "the base with the adapter merged in, of"
+    if preview or dest is None:
+        files = [{"name": path.name, "bytes": path.stat().st_size} for path in sorted(left.iterdir()) if path.is_file()]
+        return {**values, "files": files}, f"It would be {how} {run.name}, which began as {known.base}."
+    folder = whole_model.write(project, run, dest, overwrite=asked["overwrite"])
+    size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+    said = f"{how} {run.name}, which began as {known.base}, {size:,.1f} MB"
     return {**values, "folder": str(folder), "files": _names(folder)}, f"Wrote {folder}: {said}."
 
 

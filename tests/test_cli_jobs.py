@@ -196,6 +196,27 @@ def test_train_adopts_the_adapter_which_then_answers_and_is_exported(call, label
     assert status == 0 and exported["steps"] == 3 and "adapter_model.safetensors" in exported["files"]
 
 
+def test_a_model_trained_whole_answers_is_exported_and_trained_further(call, labelled, tiny_llama, tmp_path):
+    status, ended, err = call("train", labelled, *_QUICK, "--set", "max_steps=2", "--set", "trains=full")
+    assert status == 0, err
+    with Project.open(labelled) as project:
+        (one,) = runs.all_runs(project)
+        policy = policies.get(project, one.result_policy_id)
+        assert (policy.base, policy.adapter) == (f"{one.folder}/model", None)
+        assert one.settings["learning_rate"] < 5e-5, "all weights have a rate of their own"
+        assert ended["adapter"] == str(project.folder / policy.base)
+    moved = labelled.rename(labelled.with_name("moved"))
+    status, made, err = call("generate", moved, "--run", "Run 1", "--prompts", "all", "--limit", 1, "--k", 2)
+    assert status == 0 and made["completions"] == 2, err
+    status, exported, err = call("export", moved, tmp_path / "whole", "--as", "model")
+    assert status == 0 and {"config.json", "model.safetensors", "README.md"} <= set(exported["files"]), err
+    status, ended, err = call("train", moved, *_QUICK, "--set", "max_steps=1", "--run-from", "Run 1")
+    assert status == 0 and ended["run"] == "Run 2", err
+    status, exported, err = call("export", moved, tmp_path / "merged", "--as", "model", "--run", "Run 2")
+    assert status == 0 and "model.safetensors" in exported["files"], err
+    assert not [name for name in exported["files"] if "adapter" in name]
+
+
 def test_a_run_that_was_only_prepared_is_trained_by_two_processes_later(call, labelled):
     status, prepared, _ = call("train", labelled, *_QUICK, "--set", "max_steps=2", "--prepare-only", "--processes", 2)
     assert status == 0 and prepared["run"] == "Run 1"

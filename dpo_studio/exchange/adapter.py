@@ -12,7 +12,7 @@ from typing import Any
 from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Run
-from dpo_studio.store import Project, runs
+from dpo_studio.store import Project, policies, runs
 
 from .writing import destination
 
@@ -65,6 +65,9 @@ def facts(project: Project, run: Run) -> RunFacts:
     """What the run's folder says, for the card and for the preview."""
     folder = project.folder / run.folder
     settings = _read_json(folder / runs.SETTINGS_FILE)
+    base = str(settings.get("base", ""))
+    if base.startswith("../"):  # a model that another run made: what that began as is what others know
+        base = policies.original_base(project, policies.get(project, run.policy_id))
     said = _events(folder)
     measured = [event.metrics for event in said if isinstance(event, events.Evaluated)]
     measured = [metrics for metrics in measured if any(value is not None for value in metrics.values())]
@@ -72,7 +75,7 @@ def facts(project: Project, run: Run) -> RunFacts:
     held_out = [bool(json.loads(line).get("held_out")) for line in _lines(folder / runs.DATA_FILE)]
     return RunFacts(
         run=run,
-        base=public_base(str(settings.get("base", ""))),
+        base=public_base(base),
         settings=settings.get("training") or run.settings,
         groups=held_out.count(False),
         held_out_groups=held_out.count(True),
@@ -91,6 +94,8 @@ def folder_of(project: Project, run: Run) -> Path:
         UserError: it left none, or one with pickled weights.
     """
     folder = project.folder / run.folder / "adapter"
+    if run.settings.get("trains") == "full":
+        raise UserError(f"{run.name} trained the whole model, so it has no adapter.", "Export it as a whole model.")
     if not (folder / _CONFIG).is_file() or not (folder / _WEIGHTS).is_file():
         raise UserError(
             f"{run.name} has left no adapter yet.",

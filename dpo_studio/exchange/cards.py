@@ -69,14 +69,16 @@ def data_card(project: Project, planned: Plan, *, file_format: str) -> str:
     return "\n".join(lines)
 
 
-def model_card(facts: RunFacts, *, guideline: str) -> str:
-    """The README of an adapter."""
-    header: dict[str, Any] = {"library_name": "peft", "pipeline_tag": "text-generation"}
+def model_card(facts: RunFacts, *, guideline: str, whole: bool = False) -> str:
+    """The README of an adapter, or of a whole model."""
+    library = "transformers" if whole else "peft"
+    header: dict[str, Any] = {"library_name": library, "pipeline_tag": "text-generation"}
     if _HUB_ID.fullmatch(facts.base):
         header["base_model"] = facts.base
-    header["tags"] = ["lora", "dpo", "preference", "dpo-studio"]
+    header["tags"] = [*([] if whole else ["lora"]), "dpo", "preference", "dpo-studio"]
     lines = [*_header(header), f"# {facts.run.name}", ""]
-    lines += [f"A LoRA adapter for `{facts.base}`, trained on preferences.", ""]
+    what = f"A model that began as `{facts.base}`" if whole else f"A LoRA adapter for `{facts.base}`"
+    lines += [f"{what}, trained on preferences.", ""]
     if guideline.strip():
         lines += ["## What it was to learn", "", _quote(guideline), ""]
     lines += ["## How it was trained", ""]
@@ -96,8 +98,18 @@ def model_card(facts: RunFacts, *, guideline: str) -> str:
         "## How to use it",
         "",
         "```python",
-        "from peft import AutoPeftModelForCausalLM",
-        'model = AutoPeftModelForCausalLM.from_pretrained("this/folder")',
+        *(
+            [
+                "from transformers import AutoModelForCausalLM, AutoTokenizer",
+                'model = AutoModelForCausalLM.from_pretrained("this/folder")',
+                'tokenizer = AutoTokenizer.from_pretrained("this/folder")',
+            ]
+            if whole
+            else [
+                "from peft import AutoPeftModelForCausalLM",
+                'model = AutoPeftModelForCausalLM.from_pretrained("this/folder")',
+            ]
+        ),
         "```",
         "",
         _made_with(),
