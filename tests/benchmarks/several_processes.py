@@ -1,6 +1,6 @@
 """Do several processes give the numbers of one on a real model, and how fast is a step?
 
-    python -m tests.benchmarks.several_processes [--processes 2] [--steps 4] [--batch 4]
+    python -m tests.benchmarks.several_processes [--processes 2] [--steps 4] [--batch 4] [--groups 16]
 
 Trains on the sample's rankings in fp32, once in one process with all cores and once in several that share them, and
 compares everything measured at each step. Needs a quiet machine for its times, none for its numbers.
@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--groups", type=int, default=16)
     asked = parser.parse_args()
     settings = TrainingSettings(
         dtype="float32", max_steps=asked.steps, epochs=1000, batch_groups=asked.batch, evaluate_every=0, fresh_samples=0
@@ -37,6 +38,8 @@ def main() -> None:
         for processes in (1, asked.processes):
             folder = project.folder / runs.create(project, base, settings).folder
             (folder / "sample_prompts.jsonl").unlink()  # nothing but the steps
+            lines = (folder / "data.jsonl").read_text(encoding="utf-8").split("\n")[: asked.groups]
+            (folder / "data.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
             status = training.start(folder, processes=processes).wait()
             assert status == 0, training.outcome(folder)
             steps = [event.metrics for event in training.EventTail(folder).read() if isinstance(event, events.StepDone)]

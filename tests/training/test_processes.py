@@ -67,10 +67,12 @@ def one_thread(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
-@pytest.mark.parametrize("method", ["kto", "ld_dpo"])
-def test_what_belongs_to_a_whole_step_is_the_same_in_two_processes(make_run, method):
+@pytest.mark.parametrize(
+    "asked", [{"method": "kto"}, {"method": "ld_dpo"}, {"trains": "full", "learning_rate": 1e-3}], ids=str
+)
+def test_whatever_is_trained_two_processes_give_the_numbers_of_one(make_run, asked):
     """KTO's zero point is a mean over the batch; LD-DPO's reference is kept token by token."""
-    changes = {"groups": uneven_groups(make_run), "epochs": 1, "method": method}
+    changes = {"groups": uneven_groups(make_run), "epochs": 1, **asked}
     expected = list(train(make_run("alone", **changes)))
     first, second = in_processes(2, whole_run, make_run("together", **changes))
     assert_same(measured(first), measured(expected))
