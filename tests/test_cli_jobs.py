@@ -251,8 +251,34 @@ def test_train_takes_a_settings_file_and_the_options_above_it(call, labelled, tm
 
 
 @pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--method", "simpo"), {"method": "simpo", "beta": 2.0}),
+        (("--set", "method=hinge"), {"method": "hinge", "beta": 0.05}),
+        (("--method", "hinge", "--set", "beta=0.2"), {"method": "hinge", "beta": 0.2}),
+        (("--method", "dpo", "--set", "strength_use=margin"), {"method": "dpo", "beta": 0.1, "strength_use": "margin"}),
+    ],
+)
+def test_a_method_brings_its_own_defaults(call, labelled, arguments, expected):
+    status, prepared, err = call("train", labelled, "--prepare-only", *arguments)
+    assert status == 0, err
+    settings = json.loads((Path(prepared["folder"]) / "settings.json").read_text())["training"]
+    assert {name: settings[name] for name in expected} == expected
+
+
+def test_a_settings_files_method_brings_its_defaults_under_what_the_file_says(call, labelled, tmp_path):
+    (tmp_path / "settings.json").write_text(json.dumps({"method": "davidson", "beta": 0.3}))
+    status, prepared, err = call("train", labelled, "--prepare-only", "--settings", tmp_path / "settings.json")
+    assert status == 0, err
+    settings = json.loads((Path(prepared["folder"]) / "settings.json").read_text())["training"]
+    assert (settings["method"], settings["nu"], settings["beta"]) == ("davidson", 1.0, 0.3)
+
+
+@pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (("--method", "orpo", "--set", "beta=0.2"), "Beta is not used by ORPO"),
+        (("--set", "strength_use=smoothing"), "with PL-DPO use one of off, weight"),
         (("--set", "beta"), "'beta' is not a setting"),
         (("--set", "betta=1"), "no setting called 'betta'"),
         (("--set", "beta=-1"), "Beta is -1"),

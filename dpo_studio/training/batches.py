@@ -184,6 +184,9 @@ def _example(row: dict, prompt: Sequence[int], chat: Chat, tokenizer_hash: str) 
         if ids is None or item.get("tokenizer_hash") != tokenizer_hash:
             ids = chat.completion_ids(item["text"], item.get("finish_reason", "imported"))
         completions.append(tuple(int(token) for token in ids))
+    confidence = None if row.get("confidence") is None else float(row["confidence"])
+    if confidence is not None and not 0.5 <= confidence <= 1.0:
+        raise ValueError(f"a confidence of {confidence:g}, where a half to 1 can be")
     ranks = tuple(0 if rank is None else int(rank) for rank in row["ranks"])
     if len(ranks) != len(completions):
         raise ValueError(f"{len(ranks)} ranks for {len(completions)} completions")
@@ -195,7 +198,7 @@ def _example(row: dict, prompt: Sequence[int], chat: Chat, tokenizer_hash: str) 
         ranks=ranks,
         strength=int(row.get("strength", 1)),
         annotator=str(row.get("annotator", "")),
-        confidence=None if row.get("confidence") is None else float(row["confidence"]),
+        confidence=confidence,
     )
 
 

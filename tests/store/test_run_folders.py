@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.settings import SamplingSettings, SettingsError, TrainingSettings
+from dpo_studio.core.settings import SamplingSettings, SettingsError, TrainingSettings, with_method
 from dpo_studio.core.types import Message
 from dpo_studio.store import Project, completions, policies, prompts, rankings, requests, runs
 
@@ -191,3 +191,29 @@ def test_an_answer_written_after_the_ranking_is_unranked(project, make_group):
     completions.add(project, group.id, "c")
     ((group, ranking),) = rankings.labelled(project)
     assert rankings.ranks_of(group, ranking.ranks) == (2, 1, None)
+
+
+def test_ties_are_data_for_a_method_that_reads_ties(project, policy, make_group):
+    groups = [make_group(project, f"prompt {n}", answers=("a", "b")) for n in range(4)]
+    for group, ranks in zip(groups, ([1, 2], [1, 1], [2, 1], [1, 1]), strict=True):
+        rankings.add(project, group, ranks=ranks)
+    data = runs.training_data(project)
+    assert (len(data.train) + len(data.held_out), data.all_tied) == (2, 2)
+    with_ties = data.for_method("davidson")
+    assert (len(with_ties.train) + len(with_ties.held_out), with_ties.all_tied) == (4, 0)
+    assert data.for_method("dpo") == data
+    for method, lines in (("dpo", 2), ("davidson", 4)):
+        run = runs.create(project, policy, with_method(TrainingSettings(), method))
+        text = (project.folder / run.folder / "data.jsonl").read_text()
+        assert len(text.splitlines()) == lines
+
+
+def test_a_method_that_can_learn_nothing_makes_no_run(project, policy, make_group):
+    group = make_group(project, "the only prompt", answers=("a", "b"))
+    rankings.add(project, group, ranks=[1, 2])
+    with pytest.raises(UserError, match="2 different prompts"):
+        runs.create(project, policy, with_method(TrainingSettings(), "kto"))
+    rankings.add(project, group, ranks=[1, 1])
+    with pytest.raises(UserError, match="every ranking is a complete tie"):
+        runs.create(project, policy, with_method(TrainingSettings(), "davidson"))
+    assert runs.all_runs(project) == []

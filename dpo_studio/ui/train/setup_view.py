@@ -252,7 +252,7 @@ class SetupView(QScrollArea):
             return
         base = self._base()
         self._recommendation = recommend(
-            len(self._data.train),
+            len(self._data.for_method(self.method).train if self._method_chosen else self._data.train),
             parameters=parameters_of(base, self._measured),
             ranked=self._data.largest_k > 2,
             trains=self.trains.value,
@@ -293,7 +293,7 @@ class SetupView(QScrollArea):
 
     def _on_method_chosen(self) -> None:
         self._method_chosen = True
-        self._show_method(keep_edits=True)
+        self._recommend()
         self._on_edited()
 
     def _on_disclosed(self, shown: bool) -> None:
