@@ -1,13 +1,15 @@
 """Does training on 30 rankings change what the model answers to prompts nobody labelled?
 
-    python -m tests.benchmarks.efficacy [--seeds 3] [--preferences personal,warm,plain] [--set NAME=VALUE …]
+    python -m tests.benchmarks.efficacy [--seeds 0,1,2] [--preferences personal,warm,plain] [--set NAME=VALUE …]
 
 A simulated labeller ranks four answers to each of 30 prompts by a stated preference that is not length; the
 starter model is trained with the default settings by PL-DPO on the rankings, by DPO on all their pairs, and by DPO
 on best against worst; then it answers 100 unseen prompts afresh. A win is an answer that keeps the preference
-better than the starting model's to the same prompt, and a tie is half a win. Seeds differ in the split of the
-prompts, the answers and the training. Some minutes a line on two cores; `--out FILE` keeps each line as it is
-made, and lines that are in the file are not made again.
+better than the starting model's to the same prompt, and a tie is half a win. `worst` and `Δ best` are the reward of
+the worst answers and the log-ratio of the best in nats, over the last pass; `kept` and `loops` count answers.
+
+Seeds differ in the split of the prompts, the answers and the training. Some minutes a line on two cores;
+`--out FILE` keeps each line as it is made, and lines that are in the file are not made again.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from dpo_studio.generation.sampler import Answer
 from dpo_studio.models import cache
 from dpo_studio.models.load import LoadedModel, load
 from dpo_studio.store import runs
-from dpo_studio.training import engine
+from dpo_studio.training import batches, engine
 from dpo_studio.training.kl import vocabulary_kl
 from tests.benchmarks import efficacy_answers as answers
 
@@ -39,6 +41,7 @@ PREFERENCES = {preference.name: preference for preference in (PERSONAL, WARM, PL
 ARMS = {"pl_dpo": "PL-DPO", "dpo_pairs": "DPO, all pairs", "dpo_best_worst": "DPO, best v. worst"}
 KL_ANSWERS = 25
 LOOP_SHARE = 0.5
+LAST_PASS = ("accuracy", "reward_worst", "logratio_best")
 
 
 def main() -> None:
@@ -102,13 +105,16 @@ def measure(
         )
         with project:
             groups = len(runs.training_data(project).train)
-            run = runs.create(project, base, settings_of(arm, groups, seed, [f"dtype={dtype}", *assignments]))
+            run_settings = settings_of(arm, groups, seed, [f"dtype={dtype}", *assignments])
+            run = runs.create(project, base, run_settings)
             (project.folder / run.folder / runs.PROMPTS_FILE).write_text("")  # fresh answers are drawn below
             said = list(engine.train(project.folder / run.folder))
             done = said[-1]
             assert isinstance(done, events.RunDone), done
             tuned = load("starter", adapter=project.folder / run.folder / done.adapter, dtype=dtype)
-        last = [event for event in said if isinstance(event, events.StepDone)][-1].metrics
+        # The last pass, in which every group is met once: a single step sees only a few.
+        taken = [event.metrics for event in said if isinstance(event, events.StepDone)]
+        last_pass = taken[-batches.steps_per_epoch(groups, run_settings.batch_groups) :]
         before = [found for _, found in drawn.unseen]
         prompts = [prompt for prompt, _ in drawn.unseen]
         after = answers.fresh_answers(tuned, prompts, seed=seed)
@@ -125,9 +131,7 @@ def measure(
         "groups": groups,
         "steps": done.steps,
         "seconds": done.seconds,
-        "accuracy": last.get("accuracy"),
-        "reward_worst": last.get("reward_worst"),
-        "logratio_best": last.get("logratio_best"),
+        **{name: statistics.fmean(m[name] or 0.0 for m in last_pass) for name in LAST_PASS},
         "examples": [[a.text, b.text] for b, a in zip(before[:3], after[:3], strict=True)],
     }
 
@@ -164,7 +168,7 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
         joined = {"preference": kind[0], "arm": kind[1], "set": list(kind[2]), "seed": f"{len(some)} seeds"}
         for name in ("wins", "n"):
             joined[name] = sum(line[name] for line in some)
-        for name in ("kl", "steps", "seconds", "reward_worst", "logratio_best"):
+        for name in ("kl", "groups", "steps", "seconds", "reward_worst", "logratio_best"):
             joined[name] = statistics.fmean(line[name] for line in some)
         for name in ("kept", "words", "distinct_2", "looping"):
             joined[name] = [statistics.fmean(line[name][i] for line in some) for i in (0, 1)]
@@ -173,8 +177,8 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
 
 
 _HEAD = (
-    f"{'preference':10} {'trained by':19} {'seed':7} {'wins (95 % interval)':22} {'KL':>6} {'steps':>5} {'s':>5}"
-    f" {'words':>11} {'distinct-2':>11} {'loops':>9} {'worst':>6} {'Δ best':>7}"
+    f"{'preference':10} {'trained by':19} {'seed':7} {'wins (95 % interval)':22} {'kept':>10} {'KL':>6} {'groups':>6}"
+    f" {'steps':>5} {'s':>5} {'words':>11} {'distinct-2':>11} {'loops':>9} {'worst':>6} {'Δ best':>7}"
 )
 
 
@@ -182,10 +186,10 @@ def _row(line: dict[str, Any]) -> str:
     share = wilson(line["wins"], line["n"])
     wins = f"{share.value:.0%} ({share.low:.0%}-{share.high:.0%}) of {share.n}"
     return (
-        f"{line['preference']:10} {ARMS[line['arm']]:19} {line['seed']!s:7} {wins:22} {line['kl']:6.1f}"
-        f" {line['steps']:5.0f} {line['seconds']:5.0f} {_pair(line['words'], '.0f'):>11}"
-        f" {_pair(line['distinct_2'], '.2f'):>11} {_pair(line['looping'], '.0f'):>9} {line['reward_worst']:6.1f}"
-        f" {line['logratio_best']:7.1f} {' '.join(line['set'])}"
+        f"{line['preference']:10} {ARMS[line['arm']]:19} {line['seed']!s:7} {wins:22} {_pair(line['kept'], '.0f'):>10}"
+        f" {line['kl']:6.1f} {line['groups']:6.0f} {line['steps']:5.0f} {line['seconds']:5.0f}"
+        f" {_pair(line['words'], '.0f'):>11} {_pair(line['distinct_2'], '.2f'):>11} {_pair(line['looping'], '.0f'):>9}"
+        f" {line['reward_worst']:6.1f} {line['logratio_best']:7.1f} {' '.join(line['set'])}"
     ).rstrip()
 
 
