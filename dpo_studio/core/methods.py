@@ -149,6 +149,13 @@ MAIN_METHODS = ("pl_dpo", "dpo")
 METHOD_SETTINGS = frozenset(name for method in METHODS.values() for name in method.uses)
 
 
+def reward_beta(method: str, beta: float) -> float:
+    """The β of the rewards that are shown: the method's where it weighs log(π_θ/π_ref), else the usual 0.1."""
+    known = METHODS.get(method)
+    weighs_ratios = known is None or ("beta" in known.uses and method != "simpo")
+    return beta if weighs_ratios else 0.1
+
+
 def is_usable(method: str, ranks: Sequence[int | None]) -> bool:
     """Whether a ranking tells the method something: an order, or a tie for a method that reads ties."""
     ranked = [rank for rank in ranks if rank is not None]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from .errors import UserError
-from .methods import METHOD_SETTINGS, METHODS
+from .methods import METHOD_SETTINGS, METHODS, reward_beta
 from .setting_checks import Problem, SettingsError, from_json, out_of_range, validated, words
 
 __all__ = [
@@ -252,9 +252,8 @@ class TrainingSettings:
 
     @property
     def reward_beta(self) -> float:
-        """The β of the rewards that are shown: the method's where it weighs log(π_θ/π_ref), else the usual one."""
-        weighs_ratios = "beta" in METHODS[self.method].uses and self.method != "simpo"
-        return self.beta if weighs_ratios else _DEFAULTS.beta
+        """The β of the rewards that are shown."""
+        return reward_beta(self.method, self.beta)
 
     def validate(self) -> TrainingSettings:
         """Itself, or raises SettingsError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -187,3 +188,19 @@ def test_both_kinds_of_attention_give_the_naive_gradients(family, short, build_m
     scale = max(gradient.abs().max() for gradient in expected.values())
     for name, gradient in expected.items():
         assert torch.allclose(ours[name], gradient, atol=1e-5 * max(1.0, scale), rtol=1e-4), name
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_each_tokens_value_is_the_naive_one(shared, build_model, make_example):
+    model = with_adapter(build_model("llama"))
+    rng = random.Random(4)
+    groups = [make_example(rng, str(n), k=k, prompt=4 + n) for n, k in enumerate((3, 2))]
+    groups.append(replace(groups[0], completions=((), groups[0].completions[1]), ranks=(2, 1)))
+    scorer = Scorer(model, shared=shared)
+    for group, found, sums in zip(groups, scorer.token_logps(groups), scorer.logps(groups), strict=True):
+        assert found.shape == (len(group.completions), max(len(ids) for ids in group.completions))
+        for row, ids in zip(found, group.completions, strict=True):
+            assert not row[len(ids) :].any()
+            if ids:
+                assert torch.allclose(row[: len(ids)], token_logps(model, group.prompt, ids), atol=1e-4)
+        assert torch.allclose(found.sum(dim=1), sums, atol=1e-4)

@@ -7,6 +7,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QTabWidget, QVBoxLayout, QWidget
 
 from dpo_studio.core.errors import UserError
+from dpo_studio.core.methods import reward_beta
 from dpo_studio.core.types import Run
 from dpo_studio.ui import theme
 
@@ -97,7 +98,8 @@ class RunView(QWidget):
         if self.feed is None or self._run is None:
             return
         record = self.feed.record
-        beta = float(self._run.settings.get("beta", 0.1))
+        settings = self._run.settings
+        beta = reward_beta(str(settings.get("method")), float(settings.get("beta", 0.1)))
         found = readings.read(record.train, record.held_out, record.fresh, steps=record.steps, beta=beta)
         self.curves.show_readings(found)
         self.notes.show_run(self._run, record, found)
