@@ -131,6 +131,30 @@ def test_a_run_with_an_adapter_can_be_chosen_and_exported(page, context, qtbot, 
     assert config["base_model_name_or_path"] == "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
+def test_a_model_that_was_trained_whole_is_exported_as_a_model(page, context, qtbot, tmp_path):
+    project = _open(context, tmp_path)
+    run = runs.create(project, policies.add(project, "starter"), TrainingSettings(trains="full"))
+    folder = project.folder / run.folder
+    (folder / "model").mkdir()
+    (folder / "model" / "config.json").write_text("{}")
+    (folder / "model" / "model.safetensors").write_bytes(b"0" * 2_500_000)
+    (folder / "events.jsonl").write_text(events.to_line(events.RunDone("finished", 30, 9.0, "model", {})))
+    context.runs_changed.emit()
+    assert not page.form.cards["adapter"].radio.isEnabled(), "it has no adapter"
+    qtbot.mouseClick(page.form.cards["model"], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: page.form.preview.summary.text() == "Run 1: 2 files, 2.5 MB", timeout=_WAIT_MS)
+    assert page.form.preview.left_out.isHidden()
+    page.export()
+    _until_exported(page, qtbot)
+    assert (tmp_path / "colours-model" / "model.safetensors").stat().st_size == 2_500_000
+    # A run with an adapter can be either.
+    _add_run(project)
+    context.runs_changed.emit()
+    assert [page.form.run.itemText(n) for n in range(page.form.run.count())] == ["Run 2", "Run 1"]
+    qtbot.mouseClick(page.form.cards["adapter"], Qt.MouseButton.LeftButton)
+    assert [page.form.run.itemText(n) for n in range(page.form.run.count())] == ["Run 2"]
+
+
 def test_a_new_label_changes_the_preview(page, context, qtbot, tmp_path):
     project = _open(context, tmp_path)
     _until_previewed(page, qtbot, rows=3)

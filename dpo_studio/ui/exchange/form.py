@@ -30,8 +30,13 @@ _KINDS = (
     ("preference", "Preference pairs", "One better and one worse answer a row: what TRL’s DPOTrainer takes."),
     ("ranking", "Whole rankings", "Every answer with its rank, ties included; another project can import them."),
     ("adapter", "Adapter", "What a run learned, for PEFT and the Hub, with a model card."),
+    ("model", "Whole model", "What a run learned as a model of its own, an adapter merged in, with a card."),
 )
-_NO_ADAPTER = "No run has left an adapter yet: train one first."
+#: Kinds of which a run is chosen, and what is said where no run left one.
+_NONE_YET = {
+    "adapter": "No run has left an adapter yet: train one first.",
+    "model": "No run has left a model or an adapter yet: train one first.",
+}
 _PAIRS = (("all", "Every ordered pair"), ("best_worst", "Best against worst"))
 _HELD_OUT = (
     ("split", "As a test split"),
@@ -39,7 +44,7 @@ _HELD_OUT = (
     ("together", "Among the others"),
 )
 _FORMATS = (("jsonl", "JSONL"), ("parquet", "Parquet"))
-_SUFFIXES = {"preference": "preference", "ranking": "rankings", "adapter": "adapter"}
+_SUFFIXES = {"preference": "preference", "ranking": "rankings", "adapter": "adapter", "model": "model"}
 
 
 class ExportForm(QWidget):
@@ -58,6 +63,7 @@ class ExportForm(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._proposed = ""
+        self._runs: list[tuple[str, str, bool]] = []
         self.cards = {value: ChoiceCard(value, title, sentence) for value, title, sentence in _KINDS}
         self._kinds = QButtonGroup(self)
         self.preview = Preview()
@@ -99,7 +105,7 @@ class ExportForm(QWidget):
     def arguments(self) -> list[str]:
         """The options of `dpo-studio export` for what is chosen."""
         chosen = ["--as", self.kind]
-        if self.kind == "adapter":
+        if self.kind in _NONE_YET:
             chosen += ["--run", str(self.run.currentData())]
         else:
             chosen += ["--format", self.file_format.currentData(), "--held-out", self.held_out.currentData()]
@@ -110,20 +116,30 @@ class ExportForm(QWidget):
         text = self.target.text().strip()
         return Path(text).expanduser() if text else None
 
-    def set_runs(self, choices: Sequence[tuple[str, str]]) -> None:
-        """The runs that left an adapter, newest first, as (uuid, name)."""
-        before = self.run.currentData()
+    def set_runs(self, choices: Sequence[tuple[str, str, bool]]) -> None:
+        """The runs that left something, newest first, as (uuid, name, whether it is an adapter)."""
+        self._runs = list(choices)
+        for value, _, sentence in _KINDS:
+            if value in _NONE_YET:
+                some = bool(self._runs_of(value))
+                self.cards[value].set_available(some)
+                self.cards[value].describe(sentence if some else _NONE_YET[value])
+                if not some and self.kind == value:
+                    self.cards["preference"].radio.setChecked(True)
+        self._fill_runs()
+
+    def _runs_of(self, kind: str) -> list[tuple[str, str]]:
+        """A run that trained a whole model has no adapter to export; any run's result can be a whole model."""
+        return [(uuid, name) for uuid, name, is_adapter in self._runs if is_adapter or kind == "model"]
+
+    def _fill_runs(self) -> None:
+        before, choices = self.run.currentData(), self._runs_of(self.kind)
         self.run.blockSignals(True)
         self.run.clear()
         for uuid, name in choices:
             self.run.addItem(name, uuid)
         self.run.setCurrentIndex(max(self.run.findData(before), 0) if choices else -1)
         self.run.blockSignals(False)
-        card = self.cards["adapter"]
-        card.set_available(bool(choices))
-        card.describe(_KINDS[2][2] if choices else _NO_ADAPTER)
-        if not choices and self.kind == "adapter":
-            self.cards["preference"].radio.setChecked(True)
 
     def propose(self, project: Path) -> None:
         """Fill in a folder beside the project that is not taken, unless the person named one."""
@@ -170,12 +186,14 @@ class ExportForm(QWidget):
     def _on_kind_toggled(self, _button: object, checked: bool) -> None:
         if not checked:
             return
-        adapter = self.kind == "adapter"
+        of_a_run = self.kind in _NONE_YET
+        if of_a_run:
+            self._fill_runs()
         for combo, shown in (
-            (self.run, adapter),
+            (self.run, of_a_run),
             (self.pairs, self.kind == "preference"),
-            (self.held_out, not adapter),
-            (self.file_format, not adapter),
+            (self.held_out, not of_a_run),
+            (self.file_format, not of_a_run),
         ):
             combo.parentWidget().setVisible(shown)
         self._say("")

@@ -116,7 +116,7 @@ class ExportPage(Page):
         self._export_thread = None
         self._written = Path(answer["folder"])
         rows = sum(answer.get("rows", {}).values())
-        what = f"{rows:,} rows" if rows else f"the adapter of {answer.get('run')}"
+        what = f"{rows:,} rows" if rows else f"the {answer.get('kind', 'adapter')} of {answer.get('run')}"
         sentence = f"Wrote {what} and a card to {self._written}."
         self.form.show_done(sentence)
         if not self.isVisible():
@@ -173,12 +173,12 @@ class ExportPage(Page):
         self._stale = False
         project = self.context.project
         ranked = rankings.counts(project).rankings if project is not None else 0
-        with_adapter = _runs_with_adapter(self.context)
-        if project is None or not (ranked or with_adapter or rankings.all_current(project, kind="ranking")):
+        with_result = _runs_with_result(self.context)
+        if project is None or not (ranked or with_result or rankings.all_current(project, kind="ranking")):
             self._stack.setCurrentWidget(self._empty)
             return
         self._stack.setCurrentWidget(self.form)
-        self.form.set_runs([(run.uuid, run.name) for run in reversed(with_adapter)])
+        self.form.set_runs([(run.uuid, run.name, is_adapter) for run, is_adapter in reversed(with_result)])
         self._on_choice_changed()
 
     def _start_preview(self) -> None:
@@ -222,8 +222,16 @@ class ExportPage(Page):
         return page
 
 
-def _runs_with_adapter(context: Context) -> list[Run]:
+def _runs_with_result(context: Context) -> list[tuple[Run, bool]]:
+    """The runs that left something, and whether that is an adapter (else a whole model)."""
     project = context.project
     if project is None:
         return []
-    return [run for run in runs.all_runs(project) if (project.folder / run.folder / "adapter" / _WEIGHTS).is_file()]
+    found = []
+    for run in runs.all_runs(project):
+        folder = project.folder / run.folder
+        if (folder / "adapter" / _WEIGHTS).is_file():
+            found.append((run, True))
+        elif (folder / "model" / "config.json").is_file():
+            found.append((run, False))
+    return found

@@ -34,8 +34,8 @@ class Preview(QWidget):
     def show_answer(self, answer: Mapping[str, Any]) -> None:
         """Show what the command answered."""
         self._clear()
-        if answer["kind"] == "adapter":
-            self._show_adapter(answer)
+        if answer["kind"] in ("adapter", "model"):
+            self._show_result(answer)
             return
         self.summary.setText(counts_sentence(answer))
         self.left_out.setText(left_out_sentence(answer["left_out"]))
@@ -56,11 +56,15 @@ class Preview(QWidget):
         widgets = (self._rows.itemAt(index).widget() for index in range(self._rows.count()))
         return [widget for widget in widgets if widget is not None and widget.property("role") == "card"]
 
-    def _show_adapter(self, answer: Mapping[str, Any]) -> None:
+    def _show_result(self, answer: Mapping[str, Any]) -> None:
         size = sum(file["bytes"] for file in answer["files"])
-        self.summary.setText(f"{answer['run']}: {len(answer['files'])} files, {size / 1e6:,.1f} MB")
+        merged = _is_merged(answer)
+        files = (
+            "its adapter is merged into the base" if merged else f"{len(answer['files'])} files, {size / 1e6:,.1f} MB"
+        )
+        self.summary.setText(f"{answer['run']}: {files}")
         self.left_out.setText("The base model is not part of it: whoever uses the adapter loads the base too.")
-        self.left_out.show()
+        self.left_out.setVisible(answer["kind"] == "adapter")
         self._rows.addWidget(_card(_adapter_fields(answer)))
 
     def _clear(self) -> None:
@@ -111,7 +115,7 @@ def _adapter_fields(answer: Mapping[str, Any]) -> list[tuple[str, str]]:
     settings = answer["settings"]
     fields = [
         ("Base model", answer["base"]),
-        ("Method", f"{settings.get('method', '')}, β {settings.get('beta', '')}, rank {settings.get('lora_rank', '')}"),
+        ("Method", f"{settings.get('method', '')}, β {settings.get('beta', '')}, {_what_was_trained(settings)}"),
         ("Trained on", f"{_counted(answer['rankings'], 'ranking')}, {answer['held_out_rankings']:,} more held out"),
     ]
     if answer["steps"] is not None:
@@ -120,8 +124,18 @@ def _adapter_fields(answer: Mapping[str, Any]) -> list[tuple[str, str]]:
     before, after = answer["held_out_before"].get("accuracy"), answer["held_out_after"].get("accuracy")
     if before is not None and after is not None:
         fields.append(("Held-out accuracy", f"{before:.0%} before, {after:.0%} after"))
-    fields.append(("Files", ", ".join([*(file["name"] for file in answer["files"]), "README.md (a model card)"])))
+    merged = _is_merged(answer)
+    names = ["the model's files, made when it is exported"] if merged else [file["name"] for file in answer["files"]]
+    fields.append(("Files", ", ".join([*names, "README.md (a model card)"])))
     return fields
+
+
+def _is_merged(answer: Mapping[str, Any]) -> bool:
+    return answer["kind"] == "model" and answer["settings"].get("trains") != "full"
+
+
+def _what_was_trained(settings: Mapping[str, Any]) -> str:
+    return "all weights" if settings.get("trains") == "full" else f"rank {settings.get('lora_rank', '')}"
 
 
 def _card(fields: Sequence[tuple[str, str]]) -> QFrame:
