@@ -25,6 +25,8 @@ from .database import Project, new_uuid, now, to_text
 
 SETTINGS_FILE, DATA_FILE, PROMPTS_FILE = "settings.json", "data.jsonl", "sample_prompts.jsonl"
 SAMPLE_PROMPTS = 4
+#: In the project's folder; may be deleted at any time.
+REFERENCE_CACHE = Path("cache") / "reference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ def _write_folder(
         "run": run_uuid,
         "base": _from(path, project.folder / policy.base) if policies.is_made_here(policy.base) else policy.base,
         "adapter": None if policy.adapter is None else _from(path, project.folder / policy.adapter),
+        "reference_cache": _from(path, project.folder / REFERENCE_CACHE),
         "training": settings.to_json(),
     }
     _write(path / SETTINGS_FILE, json.dumps(body, indent=2) + "\n")

@@ -25,6 +25,7 @@ from . import adapter, batches, checkpoints, samples, whole
 from .adapter import WithoutDropout
 from .batches import Dataset, Example
 from .disk import write_file_whole
+from .fingerprint import fingerprint
 from .forward import Scorer, choose_scorer
 from .fresh import FreshAnswers
 from .learner import Learner, Measurement, Metrics, NotFinite
@@ -105,6 +106,7 @@ class _Run:
         self._began -= state.seconds if state else 0.0
         self._data = self._read_data()
         self._notices = [*self._data.notices]
+        self._start = fingerprint(self._loaded.model)
         self.model, notices = adapter.attach(self._loaded.model, self._settings)
         self._notices += notices
         if self._settings.trains == "full" and state is None:
@@ -170,8 +172,14 @@ class _Run:
 
     def _make_reference(self, examples: Sequence[Example], token_budget: int) -> Iterator[events.Event]:
         spec, loaded, method = self._spec, self._loaded, self._settings.method
-        identity = (spec.base, spec.adapter, loaded.tokenizer_hash, loaded.dtype, loaded.device.type, self._scorer.path)
-        reference = Reference(self._folder / CACHE_FILE, identity, keeps_tokens=METHODS[method].needs_tokens)
+        identity = (self._start, loaded.tokenizer_hash, loaded.dtype, loaded.device.type, self._scorer.path)
+        reference = Reference(
+            self._folder / CACHE_FILE,
+            identity,
+            keeps_tokens=METHODS[method].needs_tokens,
+            cache=spec.cache,
+            processes=self._processes,
+        )
         partners = partners_of(self._data, seed=self._settings.seed) if method == "kto" else {}
         examples = [*examples, *partners.values()]
         self.learner = Learner(
@@ -183,9 +191,8 @@ class _Run:
             processes=self._processes,
             partners=partners,
         )
-        if not reference.missing(examples):
-            return
-        yield events.ModelLoading(spec.base, "scoring the answers with the starting model")
+        if reference.missing(examples):
+            yield events.ModelLoading(spec.base, "scoring the answers with the starting model")
         while reference.missing(examples):
             yield from fitting(
                 self.learner,
@@ -199,6 +206,7 @@ class _Run:
                     processes=self._processes,
                 ),
             )
+        reference.keep(examples, self._processes)
 
     # -- the steps --------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The reference's log-probabilities: computed once per run, kept in its folder.
+"""The reference's log-probabilities: computed once, kept in the project's cache for every run, and with the run.
 
 The reference is the policy as it stands before the first step: the base with the adapter off in a first round,
 the starting adapter in a later one. Both are at hand, and unchanged, at the moment this is computed.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -23,28 +24,42 @@ from .batches import Example, micro_batches
 from .disk import write_file_whole
 from .forward import Scorer
 from .processes import Alone
+from .reference_cache import ReferenceCache
 
 CACHE_FILE = "reference.safetensors"
 #: What the name of a group's token log-probabilities ends with.
 _TOKENS = "/tokens"
+_KEEP_EVERY_S = 30.0
 
 
 class Reference:
     """Looks up the reference's (k,) log-probabilities by group."""
 
-    def __init__(self, path: Path, identity: Sequence[Any], *, keeps_tokens: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        identity: Sequence[Any],
+        *,
+        keeps_tokens: bool = False,
+        cache: Path | None = None,
+        processes: Alone | None = None,
+    ) -> None:
         """
         Args:
             identity: everything but the tokens that the numbers depend on: model, dtype, way of computing.
+            path: the run's own file. It has the numbers that the run goes by, so that a resumed one goes by the same
+                whatever became of the cache.
             keeps_tokens: keep each token's log-probability too, for `token_logps`.
+            cache: the folder that all runs share, if there is one.
+            processes: those of the run; all of them know what the first one has read.
         """
         self._path, self._keeps_tokens = path, keeps_tokens
         self._identity = json.dumps([str(part) for part in identity])
-        self._known = _read(path)
+        self._cache = None if cache is None else ReferenceCache(cache, self._identity)
+        self._known = (processes or Alone()).first(self._read)
 
     def missing(self, examples: Sequence[Example]) -> list[Example]:
-        names = ("", _TOKENS) if self._keeps_tokens else ("",)
-        return [example for example in examples if any(self._key(example) + name not in self._known for name in names)]
+        return [example for example in examples if any(name not in self._known for name in self._names(example))]
 
     def logps(self, example: Example) -> Tensor:
         """(k,) fp32 on the CPU.
@@ -72,34 +87,54 @@ class Reference:
         adapter_is_new: bool,
         processes: Alone,
     ) -> None:
-        """Compute what is missing, each process its share, and keep it on disk.
+        """Compute what is missing, each process its share, and add it to the cache.
 
         Args:
             adapter_is_new: the adapter was made for this run, so the reference is the base without it.
         """
-        todo = self.missing(examples)
-        if not todo:
+        if not self.missing(examples):
             return
         off: Callable[[], Any] = model.disable_adapter if adapter_is_new else nullcontext
 
         def compute() -> dict[str, Tensor]:
-            found = {}
-            for part in micro_batches(processes.share(todo), token_budget):
+            found: dict[str, Tensor] = {}
+            kept, last = 0, time.monotonic()
+            # Rows are cut from all groups, not from those that are missing: a row's numbers depend in their last
+            # digits on its groups, and are to be the same when this was interrupted half-way.
+            for part in micro_batches(processes.share(examples), token_budget):
+                if not self.missing(part):
+                    continue
                 with torch.no_grad(), WithoutDropout(model), off():
                     rows = scorer.token_logps(part) if self._keeps_tokens else scorer.logps(part)
                 for example, row in zip(part, rows, strict=True):
                     if self._keeps_tokens:
                         found[self._key(example) + _TOKENS] = row.cpu()
                     found[self._key(example)] = (row.sum(dim=1) if self._keeps_tokens else row).cpu()
+                if self._cache and time.monotonic() - last > _KEEP_EVERY_S:
+                    self._cache.add(dict(list(found.items())[kept:]))
+                    kept, last = len(found), time.monotonic()
+            if self._cache:
+                self._cache.add(dict(list(found.items())[kept:]))
             return found
 
         for found in processes.gather(compute):
-            self._known.update(found)
-        processes.first(lambda: write_file_whole(self._path, save(self._known)))
+            self._known.update({key: row for key, row in found.items() if key not in self._known})
+
+    def keep(self, examples: Sequence[Example], processes: Alone) -> None:
+        """Write the run's own file: what these groups need, and nothing else of what the cache knows."""
+        names = {name for example in examples for name in self._names(example)}
+        own = {name: self._known[name] for name in sorted(names)}
+        processes.first(lambda: write_file_whole(self._path, save(own)))
 
     def _key(self, example: Example) -> str:
         ids = json.dumps([self._identity, example.prompt, example.completions])
-        return f"{example.group}/{hashlib.sha256(ids.encode()).hexdigest()[:32]}"
+        return hashlib.sha256(ids.encode()).hexdigest()[:32]
+
+    def _names(self, example: Example) -> list[str]:
+        return [self._key(example) + ending for ending in (("", _TOKENS) if self._keeps_tokens else ("",))]
+
+    def _read(self) -> dict[str, Tensor]:
+        return {**(self._cache.read() if self._cache else {}), **_read(self._path)}
 
 
 def _read(path: Path) -> dict[str, Tensor]:

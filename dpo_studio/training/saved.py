@@ -33,11 +33,13 @@ class RunSpec:
     Attributes:
         base: a model reference.
         adapter: the adapter to go on from, or None for a first round.
+        cache: where the project's runs keep what they know of reference models, if they share it.
     """
 
     base: str
     adapter: Path | None
     settings: TrainingSettings
+    cache: Path | None = None
 
 
 def read_spec(run_folder: Path) -> RunSpec:
@@ -56,7 +58,9 @@ def read_spec(run_folder: Path) -> RunSpec:
     adapter = None if given is None else (run_folder.absolute() / given).resolve()
     if base.startswith("../"):  # a model that another run of the project made
         base = str((run_folder.absolute() / base).resolve())
-    return RunSpec(base, adapter, TrainingSettings.from_json(values).validate())
+    cache = body.get("reference_cache")
+    shared = None if cache is None else run_folder.absolute() / str(cache)
+    return RunSpec(base, adapter, TrainingSettings.from_json(values).validate(), shared)
 
 
 @dataclass(frozen=True, slots=True)
