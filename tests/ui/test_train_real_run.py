@@ -65,7 +65,7 @@ def test_the_button_trains_and_the_curves_fill(qtbot, page):
     card = page.view.curves.cards["loss"]
     assert len(card._lines[card.spec.lines[0]].getOriginalDataset()[0]) == 6
     assert page.view.answers.prompts_shown == 4
-    assert all(set(phases) == {"before", "after"} for phases in record.answers.values())
+    assert all({"before", "after"} <= set(phases) for phases in record.answers.values())
     assert page.view.tabs.currentIndex() == 1, "the answers before and after come up by themselves"
     trained = [policy for policy in policies.all_policies(page.context.project) if policy.adapter]
     assert len(trained) == 1
