@@ -120,6 +120,15 @@ def worker_generate() -> int | None:
     return serve()
 
 
+@worker.command("estimate")
+@click.argument("run_folder", type=click.Path(path_type=Path))
+def worker_estimate(run_folder: Path) -> int | None:
+    """Say what the prepared run in this folder will take, by two measured steps."""
+    from dpo_studio.training.estimate import main as estimate
+
+    return estimate(run_folder)
+
+
 @worker.command("train")
 @click.argument("run_folder", type=click.Path(path_type=Path))
 def worker_train(run_folder: Path) -> int | None:

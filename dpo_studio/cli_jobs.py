@@ -94,9 +94,10 @@ def _sampling(asked: dict[str, Any]) -> SamplingSettings:
 @click.option("--resume", help="Go on with an interrupted run from its last checkpoint.")
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="How many share the work.")
 @click.option("--prepare-only", is_flag=True, help="Make the run's folder, say how to train it, and leave it at that.")
+@click.option("--estimate", is_flag=True, help="Measure a step, say what the run would take, and do not train.")
 @reports
 def train_command(
-    out: Reporter, project: Path, resume: str | None, processes: int, prepare_only: bool, **asked: Any
+    out: Reporter, project: Path, resume: str | None, processes: int, prepare_only: bool, estimate: bool, **asked: Any
 ) -> int | None:
     """Train on the project's rankings, in a background process that this command follows.
 
@@ -116,20 +117,17 @@ def train_command(
         )
     if asked["model"] and asked["run_from"]:
         raise UserError("--model and --run-from both name what to train.", "Give one of them.")
+    if estimate and (resume or prepare_only):
+        raise UserError("--estimate makes no run and goes on with none.", "Leave --resume and --prepare-only out.")
     with Project.open(project) as opened:
         if resume:
             run = cli_train.find_to_resume(opened, resume)
         else:
-            run = cli_train.prepare(
-                opened,
-                method=asked["method"],
-                given=_settings_file(asked["settings_file"]),
-                assignments=asked["assignments"],
-                model=asked["model"],
-                run_from=asked["run_from"],
-                name=asked["name"],
-                report=out.progress,
-            )
+            given, name = _settings_file(asked.pop("settings_file")), asked.pop("name")
+            if estimate:
+                out.result(*cli_train.estimate(opened, given=given, report=out.progress, **asked))
+                return None
+            run = cli_train.prepare(opened, given=given, name=name, report=out.progress, **asked)
         if prepare_only:
             out.result(*cli_train.how_to_train(opened, run, processes=processes))
             return None

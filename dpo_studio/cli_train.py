@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from dpo_studio.cli_generate import policy_named
@@ -15,7 +18,7 @@ from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import TRAINS, TrainingSettings, parse_assignments, recommend, with_method
 from dpo_studio.core.types import Policy, Run
-from dpo_studio.jobs import training
+from dpo_studio.jobs import estimating, training
 from dpo_studio.jobs.worker import describe_exit, log_tail
 from dpo_studio.store import Project, policies, runs
 
@@ -64,7 +67,42 @@ class Ended:
         return "\n".join(lines)
 
 
-def prepare(
+def prepare(project: Project, *, name: str, report: Callable[[str], None], **asked: Any) -> Run:
+    """A new run with the policy and the settings that are `asked` for, as `choose` takes them.
+
+    Raises:
+        UserError: settings that cannot be used, or nothing to train on.
+    """
+    policy, settings, data = choose(project, **asked)
+    run = runs.create(project, policy, settings, name=name)
+    left_out = f", {counted(data.all_tied, 'complete tie')} left out" if data.all_tied else ""
+    report(
+        f"{run.name}: {settings.method} on {policy.name}, {counted(len(data.train), 'ranking')} to train on,"
+        f" {len(data.held_out)} held out{left_out}"
+    )
+    return run
+
+
+def estimate(project: Project, *, report: Callable[[str], None], **asked: Any) -> tuple[dict[str, Any], str]:
+    """What such a run would take, measured in a process of its own; values and a sentence. No run is made.
+
+    Raises:
+        UserError: as `prepare`, or training could not begin.
+    """
+    policy, settings, _ = choose(project, **asked)
+    report("Loading the model and taking two steps to measure them…")
+    with tempfile.TemporaryDirectory(prefix="dpo-studio-estimate-") as scratch:
+        folder = Path(scratch) / "run"
+        runs.write_apart(folder, project, policy, settings)
+        found = estimating.estimate(folder)
+    sentence = (
+        f"About {found.seconds:.0f} s for {counted(found.steps, 'step')} and all that goes with them, and"
+        f" {found.memory_gb:.1f} GB of memory, measured on one real step ({found.step_seconds:.2f} s)."
+    )
+    return dataclasses.asdict(found), sentence
+
+
+def choose(
     project: Project,
     *,
     method: str | None,
@@ -72,13 +110,11 @@ def prepare(
     assignments: Sequence[str],
     model: str | None,
     run_from: str | None,
-    name: str,
-    report: Callable[[str], None],
-) -> Run:
-    """A new run with recommended settings, then the file's, then the options', in that order.
+) -> tuple[Policy, TrainingSettings, runs.TrainingData]:
+    """What to train and how: recommended settings, then the file's, then the options', in that order.
 
     Raises:
-        UserError: settings that cannot be used, or nothing to train on.
+        UserError: settings that cannot be used, or no such policy.
     """
     data = runs.training_data(project)
     ranked = data.largest_k > _GROUPS_WITH_PAIRS_ONLY
@@ -94,13 +130,7 @@ def prepare(
         policy = policy_named(project, model=model, run_name=run_from)
     else:
         policy = _policy_of_answers(project, data)
-    run = runs.create(project, policy, settings, name=name)
-    left_out = f", {counted(data.all_tied, 'complete tie')} left out" if data.all_tied else ""
-    report(
-        f"{run.name}: {settings.method} on {policy.name}, {counted(len(data.train), 'ranking')} to train on,"
-        f" {len(data.held_out)} held out{left_out}"
-    )
-    return run
+    return policy, settings, data
 
 
 def find_to_resume(project: Project, name: str) -> Run:

@@ -231,6 +231,18 @@ def test_a_run_that_was_only_prepared_is_trained_by_two_processes_later(call, la
         assert runs.all_runs(project)[0].result_policy_id is not None
 
 
+def test_an_estimate_is_measured_and_makes_no_run(call, labelled):
+    status, found, err = call("train", labelled, *_QUICK, "--set", "epochs=3", "--set", "max_steps=5", "--estimate")
+    assert status == 0, err
+    assert found["steps"] == 5  # three passes of two steps, cut short
+    assert found["seconds"] > found["steps"] * found["step_seconds"] > 0 and found["memory_gb"] > 0.1
+    with Project.open(labelled) as project:
+        assert runs.all_runs(project) == []
+    assert not list((labelled / "runs").glob("*"))
+    status, answer, _ = call("train", labelled, "--estimate", "--prepare-only")
+    assert status == 2 and "--estimate" in answer["error"]
+
+
 def test_launched_in_several_processes_the_command_makes_no_runs(call, labelled, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     status, answer, _ = call("train", labelled, *_QUICK)

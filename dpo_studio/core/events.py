@@ -187,6 +187,16 @@ class AnswerSampled(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Estimated(Event):
+    """What a run is expected to take, by a measured step: seconds from the loaded model to the end, and memory."""
+
+    seconds: float
+    memory_gb: float
+    step_seconds: float
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointSaved(Event):
     step: int
     folder: str
@@ -228,6 +238,7 @@ _EVENTS: dict[str, type[Event]] = {
         Evaluated,
         Sampled,
         AnswerSampled,
+        Estimated,
         CheckpointSaved,
         RunDone,
     )

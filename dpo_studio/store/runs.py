@@ -111,6 +111,18 @@ def create(project: Project, policy: Policy, settings: TrainingSettings, *, name
         raise
 
 
+def write_apart(path: Path, project: Project, policy: Policy, settings: TrainingSettings) -> None:
+    """Write a run's folder somewhere else, for an estimate: the project does not know of it.
+
+    Raises:
+        UserError: as `create`.
+    """
+    settings.validate()
+    data = training_data(project).for_method(settings.method)
+    data.check(settings.method)
+    _write_folder(path, new_uuid(), project, policy, settings, data)
+
+
 def _write_folder(
     path: Path, run_uuid: str, project: Project, policy: Policy, settings: TrainingSettings, data: TrainingData
 ) -> None:

@@ -1,0 +1,158 @@
+"""How long a run will take and how much memory it will hold, from one real step on some of its groups."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dpo_studio.core import events
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.settings import TrainingSettings
+
+from .batches import steps_per_epoch
+from .saved import DATA_FILE, PROMPTS_FILE, SETTINGS_FILE, read_spec
+
+#: Groups of the measured step at most; a step on more of them takes longer in proportion.
+MOST_GROUPS = 4
+_NEVER = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What was measured: seconds, and seconds a character of text.
+
+    Attributes:
+        setting_up: attaching the adapter and choosing how to compute.
+        scoring, training: a character, without and with gradients.
+        answers, fresh: one round of answers to the fixed prompts, and of fresh ones.
+    """
+
+    setting_up: float
+    scoring: float
+    training: float
+    answers: float
+    fresh: float
+    memory_gb: float
+
+
+def estimate(settings: TrainingSettings, data: Path) -> events.Estimated:
+    """Measure two steps of a run on a few of its groups, the longest among them, and reckon what all of it takes.
+
+    The seconds are counted as `RunDone.seconds` are; checkpoints are left out. The memory is the most that a step says.
+    The second step counts, since the first one touches new memory. The engine does it all, in a folder of its own that
+    is thrown away: what is measured is what will run. Texts are weighed by their characters.
+
+    Args:
+        settings: of the run.
+        data: the run's folder, prepared; nothing in it is changed.
+
+    Raises:
+        UserError: as training would.
+    """
+    rows = [json.loads(line) for line in (data / DATA_FILE).read_text(encoding="utf-8").split("\n") if line.strip()]
+    train = [size(row) for row in rows if not row["held_out"]]
+    held_out = [size(row) for row in rows if row["held_out"]]
+    picked = representative([row for row in rows if not row["held_out"]], count=max(2, settings.batch_groups))
+    with tempfile.TemporaryDirectory(prefix="dpo-studio-estimate-") as scratch:
+        costs = _measure(_small_run(Path(scratch), settings, data, picked), sum(map(size, picked)))
+    return predict(settings, costs, train=train, held_out=held_out)
+
+
+def size(row: Mapping[str, Any]) -> int:
+    """The characters of a group's prompt and answers."""
+    prompt = sum(len(message["content"]) for message in row["prompt"])
+    return prompt + sum(len(completion["text"]) for completion in row["completions"])
+
+
+def representative(rows: Sequence[Mapping[str, Any]], *, count: int) -> list[Mapping[str, Any]]:
+    """The longest group, which decides about memory, and others from all over the range of lengths."""
+    ordered = sorted(rows, key=size, reverse=True)
+    count = min(count, MOST_GROUPS, len(ordered))
+    return [ordered[index * len(ordered) // count] for index in range(count)]
+
+
+def predict(
+    settings: TrainingSettings, costs: Costs, *, train: Sequence[int], held_out: Sequence[int]
+) -> events.Estimated:
+    """What a run with groups of these characters takes at these costs."""
+    per_epoch = steps_per_epoch(len(train), settings.batch_groups)
+    steps = settings.epochs * per_epoch
+    if settings.max_steps:
+        steps = min(steps, settings.max_steps)
+    every = settings.evaluate_every
+    looks = 1 + (steps // every if every else 0) + (1 if not every or steps % every else 0)
+    step = costs.training * sum(train) / per_epoch
+    scored = sum(train) + sum(held_out) + (looks * sum(held_out) if held_out else sum(train))
+    seconds = costs.setting_up + costs.scoring * scored + steps * step + 2 * costs.answers + looks * costs.fresh
+    return events.Estimated(seconds=seconds, memory_gb=costs.memory_gb, step_seconds=step, steps=steps)
+
+
+def _small_run(folder: Path, settings: TrainingSettings, data: Path, picked: Sequence[Mapping[str, Any]]) -> Path:
+    """A run of two steps on the same few groups, which are held out as well, so that scoring them is timed."""
+    spec = read_spec(data)
+    values = {
+        **settings.to_json(),
+        "batch_groups": len(picked),
+        "epochs": 2,
+        "max_steps": 2,
+        "evaluate_every": 0,
+        "checkpoint_every": _NEVER,
+    }
+    body = {"base": spec.base, "adapter": None if spec.adapter is None else str(spec.adapter), "training": values}
+    (folder / SETTINGS_FILE).write_text(json.dumps(body), encoding="utf-8")
+    copies = [{**row, "held_out": True, "group": f"{row['group']} again"} for row in picked]
+    (folder / DATA_FILE).write_text("".join(json.dumps(row) + "\n" for row in [*picked, *copies]), encoding="utf-8")
+    prompts = data / PROMPTS_FILE
+    if prompts.exists():
+        (folder / PROMPTS_FILE).write_text(prompts.read_text(encoding="utf-8"), encoding="utf-8")
+    return folder
+
+
+def _measure(folder: Path, characters: int) -> Costs:
+    """Train the small run up to its second step, and read the costs off the times of its events."""
+    from .engine import train
+
+    times: list[tuple[float, events.Event]] = []
+    for event in train(folder):
+        times.append((time.perf_counter(), event))
+        if isinstance(event, events.StepDone) and event.step == 2:
+            break
+    return read_costs(times, characters)
+
+
+def read_costs(times: Sequence[tuple[float, events.Event]], characters: int) -> Costs:
+    """The costs, from when each event came, for two steps on groups of so many characters that are held out too."""
+    kinds = [type(event) for _, event in times]
+    loaded, started = (times[kinds.index(kind)][0] for kind in (events.ModelLoaded, events.RunStarted))
+    evaluated = kinds.index(events.Evaluated)
+    first, second = (at for at, event in times if isinstance(event, events.StepDone))
+    before_steps = times[kinds.index(events.StepDone) - 1][0]
+    scoring = times[evaluated][0] - times[evaluated - 1][0]
+    answers = 0.0
+    if kinds[evaluated - 1] is events.AnswerSampled:
+        answers = max(0.0, times[evaluated - 1][0] - started - 2 * scoring)
+    else:  # nothing came between the reference pass and the measurement: three passes over the groups
+        scoring = (times[evaluated][0] - started) / 3
+    return Costs(
+        setting_up=started - loaded,
+        scoring=scoring / characters,
+        training=(second - first) / characters,
+        answers=answers,
+        fresh=max(0.0, before_steps - times[evaluated][0]),
+        memory_gb=max(event.metrics["memory_gb"] or 0.0 for _, event in times if isinstance(event, events.StepDone)),
+    )
+
+
+def main(run_folder: Path) -> int:
+    """Say the estimate of a prepared run, or why there is none, as an event on stdout. Returns the exit status."""
+    try:
+        found: events.Event = estimate(read_spec(run_folder).settings, run_folder)
+    except UserError as error:
+        found = events.Failed(error.message, error.hint)
+    print(events.to_line(found), end="", flush=True)
+    return int(isinstance(found, events.Failed))

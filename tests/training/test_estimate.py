@@ -1,0 +1,85 @@
+"""An estimate before a run: its arithmetic, and what it says of a real small run."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from dpo_studio.core import events
+from dpo_studio.core.settings import TrainingSettings
+from dpo_studio.training import estimate
+from dpo_studio.training.engine import train
+from dpo_studio.training.estimate import Costs
+from dpo_studio.training.saved import read_spec
+
+
+def test_every_part_of_a_run_is_counted():
+    costs = Costs(setting_up=1.0, scoring=0.01, training=0.1, answers=5.0, fresh=2.0, memory_gb=3.0)
+    settings = TrainingSettings(epochs=2, batch_groups=2, evaluate_every=3)
+    found = estimate.predict(settings, costs, train=[100, 200, 300], held_out=[50])
+    # Two steps an epoch make four: looks at 0, 3 and the end. 600 characters an epoch are 300 a step.
+    assert found.steps == 4
+    assert found.step_seconds == pytest.approx(30.0)
+    assert found.seconds == pytest.approx(1.0 + 6.0 + 0.5 + 3 * 0.5 + 4 * 30.0 + 2 * 5.0 + 3 * 2.0)
+    assert found.memory_gb == 3.0
+
+
+def test_a_run_cut_short_with_nothing_held_out_measures_what_it_trained_on():
+    costs = Costs(setting_up=0.0, scoring=0.01, training=0.1, answers=0.0, fresh=0.0, memory_gb=1.0)
+    settings = TrainingSettings(epochs=2, batch_groups=1, max_steps=3, evaluate_every=0)
+    found = estimate.predict(settings, costs, train=[100, 300], held_out=[])
+    assert found.seconds == pytest.approx(3 * 20.0 + 4.0 + 4.0)
+
+
+def test_the_longest_group_is_among_the_measured_ones():
+    def row(words):
+        return {"prompt": [{"content": "p"}], "completions": [{"text": "w" * words}]}
+
+    rows = [row(words) for words in (5, 40, 10, 30, 20, 60, 50, 70)]
+    assert [estimate.size(picked) - 1 for picked in estimate.representative(rows, count=16)] == [70, 50, 30, 10]
+    assert [estimate.size(picked) - 1 for picked in estimate.representative(rows[:1], count=2)] == [5]
+
+
+def test_costs_are_read_off_the_times_of_the_events():
+    def step(number, memory):
+        return events.StepDone(number, 1.0, {"memory_gb": memory})
+
+    answer = events.AnswerSampled("before", 1, "text", "stop")
+    loaded = events.ModelLoaded("b", None, "cpu", "float32", 1, 1, "", 1.0)
+    started = events.RunStarted(2, 2, 2, "cpu", "float32", 1, 1)
+    times = [
+        (10.0, loaded),
+        (11.0, started),
+        (11.0, events.ModelLoading("b", "scoring")),
+        (20.0, answer),  # 2 × 1.5 s of scoring in these 9 s, so 6 s of answering
+        (21.5, events.Evaluated(0, {})),
+        (24.0, events.Sampled(0, {})),
+        (28.0, step(1, 2.0)),
+        (31.0, step(2, 2.5)),
+    ]
+    assert estimate.read_costs(times, 100) == Costs(1.0, 0.015, 0.03, 6.0, 2.5, 2.5)
+    bare = [time for time in times if not isinstance(time[1], (events.AnswerSampled, events.Sampled))]
+    costs = estimate.read_costs(bare, 100)
+    assert (costs.answers, costs.fresh) == (0.0, 0.0)
+    assert costs.scoring == pytest.approx(10.5 / 3 / 100)
+
+
+def test_a_real_run_is_estimated_and_left_as_it_was(make_run):
+    run = make_run(epochs=1, evaluate_every=0, fresh_samples=0)
+    before = sorted(path.name for path in run.iterdir())
+    found = estimate.estimate(read_spec(run).settings, run)
+    assert sorted(path.name for path in run.iterdir()) == before
+    began = time.monotonic()
+    said = list(train(run))
+    took = time.monotonic() - began
+    assert found.steps == sum(isinstance(event, events.StepDone) for event in said)
+    assert 0 < found.seconds < 50 * took
+    reported = [event.metrics["memory_gb"] for event in said if isinstance(event, events.StepDone)]
+    assert found.memory_gb == pytest.approx(max(reported), rel=0.3)
+
+
+def test_a_run_that_cannot_begin_says_why(make_run, capsys):
+    run = make_run(base="/no/such/model")
+    assert estimate.main(run) == 1
+    assert isinstance(events.from_line(capsys.readouterr().out.splitlines()[-1]), events.Failed)
