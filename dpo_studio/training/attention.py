@@ -1,8 +1,9 @@
 """Attention over rows that hold several answers to one prompt: only the products that count.
 
 A row `[prompt | y1 | … | yK | prompt | …]` under a mask computes every product of the row and throws most away.
-Here each answer is laid behind its own copy of the prompt's queries, keys and values, and the answers of a row are
-one batch of plain causal attention. The answers' rows of the result go back to their places in the row.
+On a CPU every group is computed by itself (see `group_attention`). Elsewhere each answer is laid behind its own copy
+of the prompt's queries, keys and values, and the answers of a row are one batch of plain causal attention for the
+fused kernel; the answers' rows of the result go back to their places in the row.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from .group_attention import GroupPlaces, attend_in_groups, places_of
+
 NAME = "dpo_studio_segments"
-#: Tokens up to which two plain products beat the fused kernel on a CPU: in bf16, forward and backward, 5 ms against
-#: 18 at 135 tokens, 30 against 31 at 300, 63 against 43 at 600 (one thread).
-_SHORT = 256
+#: Devices on which groups are computed one by one; a GPU wants few large operations.
+IN_GROUPS_ON = frozenset({"cpu"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,14 @@ class Segments:
         take: (segments · longest,) for each place of each segment, the place in the row; padding repeats place 0.
         give: (length,) for each place of the row, its place among the segments'.
         count, longest: the shape of the batch of segments.
+        groups: the same by groups, for a CPU.
     """
 
     take: Tensor
     give: Tensor
     count: int
     longest: int
+    groups: tuple[GroupPlaces, ...]
 
 
 @dataclass(slots=True)
@@ -82,7 +86,11 @@ def segments_of(parts: Sequence[tuple[range, Sequence[range]]], *, device: torch
     take = [place for segment in places for place in [*segment, *[0] * (longest - len(segment))]]
     back = [give[place][0] * longest + give[place][1] for place in range(len(give))]
     return Segments(
-        torch.tensor(take, device=device), torch.tensor(back, device=device), count=len(places), longest=longest
+        torch.tensor(take, device=device),
+        torch.tensor(back, device=device),
+        count=len(places),
+        longest=longest,
+        groups=tuple(places_of(prompt, completions, device=device) for prompt, completions in parts),
     )
 
 
@@ -104,24 +112,15 @@ def attend(
         segments.layers += 1
     if not isinstance(segments, Segments):
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+    if query.device.type in IN_GROUPS_ON and not options.get("dropout") and options.get("softcap") is None:
+        scaling = options.get("scaling")
+        scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+        return attend_in_groups(query, key, value, segments.groups, scaling), None
     query, key, value = (_gather(states, segments) for states in (query, key, value))
     options.pop("is_causal", None)
-    if query.device.type == "cpu" and segments.longest <= _SHORT and not options.get("dropout"):
-        out = _by_products(query, key, value, options.get("scaling"))
-    else:
-        out, _ = sdpa_attention_forward(module, query, key, value, None, is_causal=True, **options)
+    out, _ = sdpa_attention_forward(module, query, key, value, None, is_causal=True, **options)
     flat = out.reshape(segments.count * segments.longest, *out.shape[2:])
     return flat.index_select(0, segments.give)[None], None
-
-
-def _by_products(query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
-    """Causal attention as two products and a softmax in fp32, (segments, longest, heads, width)."""
-    repeats = query.shape[1] // key.shape[1]
-    key, value = repeat_kv(key, repeats), repeat_kv(value, repeats)
-    longest, width = query.shape[-2:]
-    later = torch.full((longest, longest), float("-inf")).triu_(1)
-    scores = torch.add(later, (query @ key.transpose(2, 3)).float(), alpha=width**-0.5 if scaling is None else scaling)
-    return (scores.softmax(dim=-1).to(value.dtype) @ value).transpose(1, 2)
 
 
 def _gather(states: Tensor, segments: Segments) -> Tensor:

@@ -125,7 +125,11 @@ class _Run:
             together=self._scorer.shared,
         )
         self._notices += self._fresh.notices
-        budget = state.token_budget if state else token_budget_of(self._loaded)
+        budget = (
+            state.token_budget
+            if state
+            else token_budget_of(self._loaded, exact_in_company=self._scorer.exact_in_company)
+        )
         self._steps = self._count_steps()
         trainable = sum(parameter.numel() for _, parameter in adapter.trainable(self.model))
         yield events.RunStarted(

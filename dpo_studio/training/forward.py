@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from dpo_studio.core.events import Notice
 
-from . import attention
+from . import attention, fast_layers, fast_lora
 from .attention import Segments, segments_of
 from .batches import Example
 from .families import head_of, why_not_shared
@@ -104,6 +104,7 @@ class Scorer:
 
     Attributes:
         shared: whether completions share their prompt's row.
+        exact_in_company: whether a group's numbers are the same to the last bit whatever lies beside it in a row.
     """
 
     def __init__(self, model: Any, *, shared: bool) -> None:
@@ -113,6 +114,8 @@ class Scorer:
         self._takes_index = "logits_to_keep" in inspect.signature(self._model.forward).parameters
         self.shared = shared
         self._segmented = shared and attention.takes_segments(self._model)
+        # Every operation but attention works row by row, and attention in groups sees nothing but the group.
+        self.exact_in_company = self._segmented and self._device.type in attention.IN_GROUPS_ON
 
     @property
     def path(self) -> str:
@@ -164,20 +167,34 @@ _TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.2, torch.float16: 0.05}
 
 
 def choose_scorer(model: Any, examples: Sequence[Example]) -> tuple[Scorer, list[Notice]]:
-    """The fastest way of scoring that is right for this model, checked on the run's longest group."""
+    """The fastest way of scoring that is right for this model, checked on the run's longest group.
+
+    The model's layers are given faster forwards where they have the same values; the check compares everything at
+    once with the model as it came.
+    """
     plain = model.get_base_model() if hasattr(model, "get_base_model") else model
-    reason = why_not_shared(plain, max(example.longest for example in examples))
-    if not reason and not _agrees(model, max(examples, key=lambda example: example.longest)):
+    longest = max(examples, key=lambda example: example.longest)
+    naive = _logps(Scorer(model, shared=False), longest)
+    reason = why_not_shared(plain, longest.longest)
+    fast_lora.install(model)
+    fast_layers.install(model)
+    if not reason and not _agree(naive, _logps(Scorer(model, shared=True), longest), model, longest):
         reason = "the two ways of computing gave different numbers"
     if not reason:
         return Scorer(model, shared=True), []
+    alone = Scorer(model, shared=False)
+    if not _agree(naive, _logps(alone, longest), model, longest):
+        fast_layers.remove_all(model)
     message = f"Every answer is computed with a prompt of its own, which is slower: {reason}."
-    return Scorer(model, shared=False), [Notice("prompt_not_shared", message)]
+    return alone, [Notice("prompt_not_shared", message)]
 
 
 @torch.no_grad()
-def _agrees(model: Any, example: Example) -> bool:
-    shared, alone = (Scorer(model, shared=way).logps([example])[0] for way in (True, False))
-    lengths = torch.tensor([max(1, len(ids)) for ids in example.completions], device=shared.device)
+def _logps(scorer: Scorer, example: Example) -> Tensor:
+    return scorer.logps([example])[0]
+
+
+def _agree(naive: Tensor, found: Tensor, model: Any, example: Example) -> bool:
+    lengths = torch.tensor([max(1, len(ids)) for ids in example.completions], device=naive.device)
     allowed = _TOLERANCE.get(next(model.parameters()).dtype, 0.2)
-    return bool(((shared - alone).abs() <= allowed * lengths.sqrt() + allowed).all())
+    return bool(((found - naive).abs() <= allowed * lengths.sqrt() + allowed).all())

@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 
-#: Elements of one chunk's logits.
-_CHUNK_ELEMENTS = 16_000_000
+#: Elements of one chunk's logits: few enough that their memory is had again, rather than asked of the system, for
+#: the next chunk, and enough rows for products at full speed.
+_CHUNK_ELEMENTS = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,13 @@ class Head:
         return not (self.weight.requires_grad or (self.bias is not None and self.bias.requires_grad))
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """(tokens, vocabulary) in fp32, as the model's own forward computes them."""
+        """(tokens, vocabulary), as the model's own forward computes them."""
         logits = linear(hidden, self.weight, self.bias)
         if self.scale != 1.0:
             logits = logits * self.scale
         if self.softcap is not None:
             logits = self.softcap * torch.tanh(logits / self.softcap)
-        return logits.float()
+        return logits
 
 
 def target_logps(head: Head, hidden: Tensor, targets: Tensor) -> Tensor:
@@ -68,8 +69,8 @@ def target_logps(head: Head, hidden: Tensor, targets: Tensor) -> Tensor:
 
 
 def _logps(head: Head, hidden: Tensor, targets: Tensor) -> Tensor:
-    logits = head.logits(hidden)
-    return logits.gather(1, targets.unsqueeze(1)).squeeze(1) - logits.logsumexp(dim=1)
+    logps = head.logits(hidden).log_softmax(dim=1, dtype=torch.float32)
+    return logps.gather(1, targets.unsqueeze(1)).squeeze(1)
 
 
 class _FrozenHead(torch.autograd.Function):
@@ -78,18 +79,19 @@ class _FrozenHead(torch.autograd.Function):
         logps, gradients = [], []
         for h, t in zip(hidden.split(rows), targets.split(rows), strict=True):
             logits = head.logits(h)
-            total = logits.logsumexp(dim=1, keepdim=True)
-            at_target = logits.gather(1, t.unsqueeze(1))
-            logps.append((at_target - total).squeeze(1))
             slope = _slope_of_transform(head, logits)
-            # d logp / d logits = onehot(target) − softmax, in place of the logits themselves.
-            by_logits = logits.sub_(total).exp_().neg_()
-            by_logits.scatter_add_(1, t.unsqueeze(1), torch.ones_like(at_target))
+            by_logits = logits.log_softmax(dim=1, dtype=torch.float32)
+            at_target = t.unsqueeze(1)
+            logps.append(by_logits.gather(1, at_target).squeeze(1))
+            # d logp / d logits = onehot(target) − softmax; the onehot is added as the weight's rows.
+            by_logits.exp_()
             if slope is not None:
                 by_logits.mul_(slope)
-            if head.scale != 1.0:
-                by_logits.mul_(head.scale)
-            gradients.append(by_logits.to(head.weight.dtype) @ head.weight)
+            by_hidden = by_logits.to(head.weight.dtype) @ head.weight
+            of_target = head.weight.index_select(0, t)
+            if slope is not None:
+                of_target = of_target * slope.gather(1, at_target).to(of_target.dtype)
+            gradients.append((of_target - by_hidden).mul_(head.scale))
         ctx.save_for_backward(torch.cat(gradients))
         return torch.cat(logps)
 
@@ -101,4 +103,4 @@ class _FrozenHead(torch.autograd.Function):
 
 def _slope_of_transform(head: Head, logits: Tensor) -> Tensor | None:
     """The derivative of soft-capping, from the capped logits: 1 − (logits/c)²."""
-    return None if head.softcap is None else 1.0 - (logits / head.softcap) ** 2
+    return None if head.softcap is None else 1.0 - (logits.float() / head.softcap) ** 2

@@ -72,14 +72,15 @@ def _next(stages: queue.SimpleQueue[str | None]) -> str | None:
         return ""
 
 
-def token_budget_of(loaded: Any) -> int:
+def token_budget_of(loaded: Any, *, exact_in_company: bool) -> int:
     """How many tokens of groups go into a row.
 
-    In fp32 neighbours in a row change nothing. In bf16 they move a completion's sum by up to 2 nats (attention adds
-    up in other blocks), so every group has a row of its own there: then the policy and the reference round alike,
-    and the first step's margins are exactly 0.
+    In bf16 neighbours in a row can move a completion's sum by up to 2 nats, where attention adds up in other blocks.
+    Unless the scorer keeps a group's numbers from its neighbours, every group has a row of its own there: then the
+    policy and the reference round alike, and the first step's margins are exactly 0.
     """
-    return TOKEN_BUDGET.get(loaded.device.type, 1024) if loaded.dtype == torch.float32 else 1
+    alone = loaded.dtype != torch.float32 and not exact_in_company
+    return 1 if alone else TOKEN_BUDGET.get(loaded.device.type, 1024)
 
 
 def threads() -> int:

@@ -172,10 +172,10 @@ def test_segments_are_used_where_the_family_hands_them_to_its_attention(family, 
         assert torch.allclose(found, wanted, atol=1e-4)
 
 
-@pytest.mark.parametrize("short", [0, 1000])
+@pytest.mark.parametrize("devices", [frozenset(), frozenset({"cpu"})], ids=["fused", "in groups"])
 @pytest.mark.parametrize("family", ["llama", "granite"])
-def test_both_kinds_of_attention_give_the_naive_gradients(family, short, build_model, make_example, monkeypatch):
-    monkeypatch.setattr(attention, "_SHORT", short)
+def test_both_kinds_of_attention_give_the_naive_gradients(family, devices, build_model, make_example, monkeypatch):
+    monkeypatch.setattr(attention, "IN_GROUPS_ON", devices)
     model = with_adapter(build_model(family, **({"attention_multiplier": 0.3} if family == "granite" else {})))
     group = make_example(random.Random(12), k=4, prompt=11, longest=20)
     scorer = Scorer(model, shared=True)

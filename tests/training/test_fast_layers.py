@@ -1,0 +1,139 @@
+"""The faster forwards of norms, MLPs and adapted layers against the modules' own."""
+
+from __future__ import annotations
+
+import copy
+import random
+
+import pytest
+import torch
+
+from dpo_studio.core.settings import TrainingSettings
+from dpo_studio.training import adapter, fast_layers, fast_lora
+from dpo_studio.training.forward import Scorer, choose_scorer
+
+
+def adapted(model):
+    model, _ = adapter.attach(model, TrainingSettings(lora_rank=4, lora_alpha=12))
+    torch.manual_seed(2)
+    with torch.no_grad():
+        for _, parameter in adapter.trainable(model):
+            parameter.normal_(0, 0.3)
+    return model
+
+
+def values_and_gradients(model, group):
+    model.zero_grad(set_to_none=True)
+    values = Scorer(model, shared=False).logps([group])[0]
+    (values * torch.tensor([1.0, -0.5, 0.7])).sum().backward()
+    return values.detach(), {name: p.grad.clone() for name, p in adapter.trainable(model)}
+
+
+@pytest.mark.parametrize(
+    ("family", "norms", "mlps"),
+    [("llama", 5, 2), ("qwen2", 5, 2), ("qwen3", 9, 2), ("olmo2", 9, 2), ("phi3", 5, 0), ("gemma", 0, 0)],
+)
+def test_replaced_layers_change_no_value_and_no_gradient(family, norms, mlps, build_model, make_example):
+    """Gemma's norm multiplies by 1 + w and its MLP has another activation, which the measurement finds."""
+    model = adapted(build_model(family))
+    group = make_example(random.Random(3), k=3)
+    values, gradients = values_and_gradients(model, group)
+    assert fast_layers.install(model) == {"norms": norms, "mlps": mlps}
+    assert fast_lora.install(model) > 0
+    found, slopes = values_and_gradients(model, group)
+    assert torch.allclose(found, values, atol=1e-4)
+    largest = max(gradient.abs().max() for gradient in gradients.values())
+    assert largest > 1e-2
+    for name, gradient in gradients.items():
+        assert torch.allclose(slopes[name], gradient, atol=3e-5 * max(1.0, largest), rtol=1e-4), name
+    fast_layers.remove_all(model)
+    assert torch.equal(values_and_gradients(model, group)[0], values)
+
+
+def lora_layer(*, dtype, bias=False, dropout=0.0):
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.proj = torch.nn.Linear(24, 40, bias=bias, dtype=dtype)
+
+        def forward(self, x):
+            return self.proj(x)
+
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(4)
+    model = get_peft_model(Net(), LoraConfig(r=3, lora_alpha=6, target_modules=["proj"], lora_dropout=dropout))
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            parameter.data = torch.randn_like(parameter, dtype=torch.float32)
+    return model
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_an_adapted_layer_in_float64(bias):
+    layer = lora_layer(dtype=torch.float64, bias=bias)
+    for name, parameter in layer.named_parameters():
+        if "lora_" in name:
+            parameter.data = parameter.data.double()
+    fast_lora.install(layer)
+    proj = layer.base_model.model.proj
+    a, b = proj.lora_A["default"].weight, proj.lora_B["default"].weight
+    x = torch.randn(2, 5, 24, dtype=torch.float64, requires_grad=True)
+    expected = torch.nn.functional.linear(x, proj.base_layer.weight + 2.0 * b @ a, proj.base_layer.bias)
+    found = layer(x)
+    assert torch.allclose(found, expected, atol=1e-12)
+    slope = torch.randn_like(found)
+    for ours, theirs in zip(
+        torch.autograd.grad(found, [x, a, b], slope), torch.autograd.grad(expected, [x, a, b], slope), strict=True
+    ):
+        assert torch.allclose(ours, theirs, atol=1e-11)
+
+
+def test_an_adapted_layer_in_bf16_rounds_no_worse_than_peft():
+    """While the adapter is smaller than what it adapts, whose own rounding then decides."""
+    theirs = lora_layer(dtype=torch.bfloat16)
+    theirs.base_model.model.proj.scaling["default"] = 0.02
+    ours = copy.deepcopy(theirs)
+    assert fast_lora.install(ours) == 1
+    x = torch.randn(64, 24).bfloat16()
+    exact = copy.deepcopy(theirs).float()(x.float())
+    error = {name: (net(x).float() - exact).norm().item() for name, net in (("ours", ours), ("theirs", theirs))}
+    assert error["ours"] <= 1.5 * error["theirs"]
+
+
+def test_what_is_not_plain_is_left_to_peft():
+    x = torch.randn(3, 24)
+    layer = lora_layer(dtype=torch.float32, dropout=0.5)
+    fast_lora.install(layer)
+    layer.train()
+    assert not torch.equal(layer(x), layer(x))  # the dropout is still there
+    layer.eval()
+    with_adapter = layer(x)
+    with layer.disable_adapter():
+        without = layer(x)
+    assert torch.equal(without, layer.base_model.model.proj.base_layer(x))
+    layer.merge_adapter()
+    assert torch.allclose(layer(x), with_adapter, atol=1e-5)
+    assert not torch.allclose(with_adapter, without)
+
+
+def test_a_layer_whose_own_forward_differs_keeps_it(build_model, make_example):
+    model = build_model("llama").requires_grad_(False)
+    norm = model.model.norm
+    plain = type(norm).forward
+    norm.forward = lambda x: plain(norm, x) * 1.5
+    assert fast_layers.install(model)["norms"] == 4
+    scorer, notices = choose_scorer(model, [make_example(random.Random(1))])
+    assert scorer.shared, notices
+
+
+def test_a_bf16_group_has_the_same_numbers_in_any_row(build_model, make_example):
+    model = adapted(build_model("llama").to(torch.bfloat16))
+    rng = random.Random(7)
+    groups = [make_example(rng, str(n), k=3, prompt=5 + 11 * n, longest=8 + n) for n in range(5)]
+    scorer, _ = choose_scorer(model, groups)
+    assert scorer.exact_in_company
+    with torch.no_grad():
+        together = scorer.logps(groups)
+        for group, found in zip(groups, together, strict=True):
+            assert torch.equal(scorer.logps([group])[0], found)
