@@ -132,7 +132,7 @@ def measure(
         "steps": done.steps,
         "seconds": done.seconds,
         **{name: statistics.fmean(m[name] or 0.0 for m in last_pass) for name in LAST_PASS},
-        "examples": [[a.text, b.text] for b, a in zip(before[:3], after[:3], strict=True)],
+        "examples": [[b.text, a.text] for b, a in zip(before[:3], after[:3], strict=True)],
     }
 
 
