@@ -39,6 +39,8 @@ class Ended:
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     held_out: tuple[Mapping[str, float | None], ...] = ()
     interrupted: bool = False
+    kept_step: int = 0
+    best_step: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -50,6 +52,8 @@ class Ended:
             "seconds": round(self.seconds, 3),
             "adapter": self.adapter,
             "policy": self.policy,
+            "kept_step": self.kept_step,
+            "best_step": self.best_step,
             "metrics": dict(self.metrics),
             "held_out_before": dict(self.held_out[0]) if self.held_out else None,
             "held_out_after": dict(self.held_out[-1]) if self.held_out else None,
@@ -63,6 +67,10 @@ class Ended:
         if self.held_out:
             before, after = (describe_metrics(self.held_out[i]) or "not measured" for i in (0, -1))
             lines.append(f"Held-out groups before: {before}; after: {after}.")
+        if self.best_step not in (0, self.steps):
+            kept = self.kept_step == self.best_step
+            hint = "which is the one kept" if kept else "which --set keep=best would have kept"
+            lines.append(f"Their loss was lowest at step {self.best_step}, {hint}.")
         lines.append(f"What it learnt is in {self.adapter}; generate with it: --run {self.run.name!r}.")
         return "\n".join(lines)
 
@@ -193,6 +201,9 @@ def follow(project: Project, run: Run, *, processes: int = 1, report: Callable[[
         raise _failure(ending, process.returncode, log_tail(folder / training.LOG_FILE))
     done = ending
     policy = runs.adopt(project, run, done.adapter)
+    held_out = [event.metrics for event in said if isinstance(event, events.Evaluated)]
+    if held_out and done.kept_step not in (0, done.steps):
+        held_out.append(done.metrics)  # of what is kept, which is not the last step's
     return Ended(
         run=run,
         state="finished" if done.reason == "finished" else "stopped",
@@ -201,8 +212,10 @@ def follow(project: Project, run: Run, *, processes: int = 1, report: Callable[[
         adapter=str(folder / done.adapter),
         policy=policy.name,
         metrics=done.metrics or _last_metrics(said),
-        held_out=tuple(event.metrics for event in said if isinstance(event, events.Evaluated)),
+        held_out=tuple(held_out),
         interrupted=was_interrupted,
+        kept_step=done.kept_step,
+        best_step=done.best_step,
     )
 
 

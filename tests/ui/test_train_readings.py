@@ -278,6 +278,20 @@ def test_endings_name_what_was_measured():
     assert failed == "Run 1 could not go on. The disk is full. Free some space."
 
 
+@pytest.mark.parametrize(("kept", "what"), [(4, "by then is kept"), (8, "Keep set to the best step")])
+def test_an_ending_names_the_best_step_where_it_is_not_the_last(kept, what):
+    record = RunRecord()
+    record.add([events.RunStarted(8, 28, 40, "cpu", "float32", 100, 10)])
+    measured = {0: (0.9, 0.5), 4: (0.41, 0.8), 8: (0.52, 0.7)}
+    record.add([events.Evaluated(step, {"loss": loss, "accuracy": a}) for step, (loss, a) in measured.items()])
+    record.add([events.RunDone("finished", 8, 200.0, "adapter", {}, kept, 4)])
+    text = wording.ending("Run 1", Outcome("finished"), record)
+    assert "lowest at step 4 (0.41; 0.52 at the end)" in text and what in text
+    assert ("80%" if kept == 4 else "70%") in text
+    record.add([events.RunDone("finished", 8, 200.0, "adapter", {}, 8, 8)])
+    assert "lowest" not in wording.ending("Run 1", Outcome("finished"), record)
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

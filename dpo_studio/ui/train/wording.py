@@ -78,10 +78,11 @@ def ending(name: str, outcome: Outcome, record: RunRecord) -> str:
     match outcome.state:
         case "finished":
             steps = done.steps if done else record.step
-            return f"{name} is trained: {_count(steps, 'step')}.{took}{_measured(record)}"
+            return f"{name} is trained: {_count(steps, 'step')}.{took}{_measured(record)}{_best(record)}"
         case "stopped":
             steps = done.steps if done else record.step
-            return f"{name} was stopped after {_count(steps, 'step')}; what it had learnt is kept.{_measured(record)}"
+            learnt = f"{name} was stopped after {_count(steps, 'step')}; what it had learnt is kept."
+            return f"{learnt}{_measured(record)}{_best(record)}"
         case "new":
             return f"{name} is ready and was not started yet."
         case "running":
@@ -107,17 +108,31 @@ def percent(value: float | None) -> str:
 
 def _measured(record: RunRecord) -> str:
     """The held-out accuracy at the start and at the end, where both are known."""
-    series = record.held_out.get("accuracy")
+    series, done = record.held_out.get("accuracy"), record.done
     if series is None or len(series) < 2 or series.last() is None:
         return ""
     first, groups = series.at(series.steps[0]), record.started.held_out_groups if record.started else 0
     if first is None or not groups:
         return ""
+    now = series.at(done.kept_step) if done and done.kept_step else None
     few = " (few, so read the answers rather than the number)" if groups < 20 else ""
     return (
-        f" On {_count(groups, 'held-out ranking')}{few} it now orders {percent(series.last())} of the pairs as you did;"
-        f" {percent(first)} at the start."
+        f" On {_count(groups, 'held-out ranking')}{few} it now orders {percent(series.last() if now is None else now)}"
+        f" of the pairs as you did; {percent(first)} at the start."
     )
+
+
+def _best(record: RunRecord) -> str:
+    """Which step was the best on the held-out rankings, where that is not the last."""
+    done, losses = record.done, record.held_out.get("loss")
+    if done is None or not done.best_step or done.best_step == done.steps:
+        return ""
+    best, last = (losses.at(done.best_step), losses.last()) if losses else (None, None)
+    compared = f" ({number(best)}; {number(last)} at the end)" if best is not None and last is not None else ""
+    text = f" Their loss was lowest at step {done.best_step}{compared}"
+    if done.kept_step == done.best_step:
+        return f"{text}, and what it had learnt by then is kept."
+    return f"{text}: to keep that, train again with Keep set to the best step (under Advanced)."
 
 
 def _count(count: int, noun: str, plural: str = "") -> str:
