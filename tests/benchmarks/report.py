@@ -93,6 +93,9 @@ def _tried(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _ratios(found: Mapping[str, Any]) -> Iterator[str]:
+    four, pairs = found.get("ours-rankings"), found.get("trl-rankings")
+    if four and pairs and rate(four) and rate(pairs):
+        yield _line("ours / TRL, rankings of four", rate(four) / (rate(pairs) / _PAIRS_OF_FOUR), 8.0)
     ours = found.get("ours")
     if not ours or "failed" in ours:
         return
@@ -110,9 +113,6 @@ def _ratios(found: Mapping[str, Any]) -> Iterator[str]:
     again = found.get("ours-again", {"failed": ""})
     if "failed" not in again:
         yield _line("ours, a second run: seconds of reference pass", again["reference_s"], 0.0, most=True)
-    four, pairs = found.get("ours-rankings"), found.get("trl-rankings")
-    if four and pairs and rate(four) and rate(pairs):
-        yield _line("ours / TRL, rankings of four", rate(four) / (rate(pairs) / _PAIRS_OF_FOUR), 8.0)
 
 
 def _agreement(found: Mapping[str, Any]) -> Iterator[str]:

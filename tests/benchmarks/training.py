@@ -172,8 +172,13 @@ class Bench:
         }
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         if done.returncode:
-            return {"failed": (done.stderr.strip().splitlines() or ["no word"])[-1], "status": done.returncode}
-        return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+            last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+            print(f"  failed with status {done.returncode}: {last}", file=sys.stderr, flush=True)
+            return {"failed": last, "status": done.returncode}
+        found = dict(json.loads(done.stdout.strip().splitlines()[-1]))
+        if "epochs_s" in found:
+            print(f"  {report.rate(found):.3f} groups/s, {found['memory_gb']:.2f} GB", file=sys.stderr, flush=True)
+        return found
 
 
 if __name__ == "__main__":
