@@ -85,6 +85,9 @@ def write_into(model: Any, folder: Path) -> None:
         return
     config = copy.deepcopy(model.peft_config[ADAPTER_NAME])
     config.inference_mode = True
+    for name, value in list(vars(config).items()):
+        if isinstance(value, set):  # whose order differs from process to process
+            setattr(config, name, sorted(value))
     state = get_peft_model_state_dict(model, adapter_name=ADAPTER_NAME, save_embedding_layers=False)
     write_tensors(folder / SAFETENSORS_WEIGHTS_NAME, state)
     config.save_pretrained(str(folder))
