@@ -23,6 +23,11 @@ from .attention import Segments, segments_of
 from .batches import Example
 from .families import head_of, why_not_shared
 from .head import target_logps
+from .recompute import recomputed, worth_it
+
+#: Tokens of a row above which its layers are computed again in the backward pass, by device. On the starter model in
+#: bf16 a token's activations take 0.6 MB.
+RECOMPUTE_ABOVE = {"cpu": 1536, "cuda": 16384, "mps": 4096}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,7 @@ class Scorer:
 
     Attributes:
         shared: whether completions share their prompt's row.
+        recompute_above: tokens of a row above which memory is saved at the cost of time; 0 for always.
         exact_in_company: whether a group's numbers are the same to the last bit whatever lies beside it in a row.
     """
 
@@ -113,6 +119,7 @@ class Scorer:
         self._device = next(self._model.parameters()).device
         self._takes_index = "logits_to_keep" in inspect.signature(self._model.forward).parameters
         self.shared = shared
+        self.recompute_above = RECOMPUTE_ABOVE.get(self._device.type, 1536)
         self._segmented = shared and attention.takes_segments(self._model)
         # Every operation but attention works row by row, and attention in groups sees nothing but the group.
         self.exact_in_company = self._segmented and self._device.type in attention.IN_GROUPS_ON
@@ -140,9 +147,10 @@ class Scorer:
         assert head is not None
         row = lay_row(examples, device=self._device, dtype=self._model.dtype, segmented=self._segmented)
         extra = {"segments": row.segments} if self._segmented else {}
-        hidden = self._model.base_model(
-            input_ids=row.tokens, attention_mask=row.mask, position_ids=row.positions, use_cache=False, **extra
-        ).last_hidden_state[0]
+        with recomputed(self._model, when=worth_it(row.tokens.shape[1], above=self.recompute_above)):
+            hidden = self._model.base_model(
+                input_ids=row.tokens, attention_mask=row.mask, position_ids=row.positions, use_cache=False, **extra
+            ).last_hidden_state[0]
         # index_select and not hidden[index]: the prompt's end is read several times, and the gradient of fancy
         # indexing adds those up in an order that differs from run to run.
         logps = target_logps(head, hidden.index_select(0, row.predicting), row.targets)
@@ -156,7 +164,8 @@ class Scorer:
             return torch.zeros(0, device=self._device)
         tokens = torch.tensor([[*prompt, *completion[:-1]]], device=self._device)
         keep = {"logits_to_keep": len(completion)} if self._takes_index else {}
-        logits = self._model(input_ids=tokens, use_cache=False, **keep).logits[0, -len(completion) :].float()
+        with recomputed(self._model, when=worth_it(tokens.shape[1], above=self.recompute_above)):
+            logits = self._model(input_ids=tokens, use_cache=False, **keep).logits[0, -len(completion) :].float()
         targets = torch.tensor(completion, device=self._device)
         return logits.gather(1, targets.unsqueeze(1)).squeeze(1) - logits.logsumexp(dim=1)
 

@@ -63,6 +63,7 @@ class Learner:
 
     Attributes:
         optimizer: AdamW over the adapter's parameters.
+        scorer: computes the policy's log-probabilities.
         token_budget: tokens of a micro-batch; smaller when memory is short. It does not change the result.
     """
 
@@ -78,7 +79,7 @@ class Learner:
         partners: Mapping[str, Example] | None = None,
     ) -> None:
         """`partners`: each group's mismatched example, for `kto`."""
-        self._model, self._scorer, self._reference, self._settings = model, scorer, reference, settings
+        self._model, self.scorer, self._reference, self._settings = model, scorer, reference, settings
         self._partners = partners or {}
         self._mismatched: tuple[Tensor, Tensor] | None = None
         self._parameters = [parameter for _, parameter in trainable(model)]
@@ -159,12 +160,12 @@ class Learner:
     def _losses(self, part: Sequence[Example]) -> Part:
         stack, tokens, reference_tokens = diagnostics.stack, None, None
         if METHODS[self._settings.method].needs_tokens:
-            tokens = diagnostics.stack_tokens(self._scorer.token_logps(part))
+            tokens = diagnostics.stack_tokens(self.scorer.token_logps(part))
             policy = tokens.sum(dim=2)
             known = [self._reference.token_logps(example) for example in part]
             reference_tokens = diagnostics.stack_tokens(known).to(policy.device)
         else:
-            policy = stack(self._scorer.logps(part), fill=0.0)
+            policy = stack(self.scorer.logps(part), fill=0.0)
         device = policy.device
         reference = stack([self._reference.logps(example) for example in part], fill=0.0).to(device)
         ranks = stack([torch.tensor(example.ranks) for example in part], fill=ABSENT).to(device)
@@ -195,7 +196,7 @@ class Learner:
 
         def score() -> list[tuple[Tensor, Tensor]]:
             with torch.no_grad(), WithoutDropout(self._model):
-                rows = [row for part in micro_batches(partners, self.token_budget) for row in self._scorer.logps(part)]
+                rows = [row for part in micro_batches(partners, self.token_budget) for row in self.scorer.logps(part)]
             return [(row.cpu(), self._reference.logps(partner)) for partner, row in zip(partners, rows, strict=True)]
 
         pairs = [pair for found in self._processes.gather(score) for pair in found]

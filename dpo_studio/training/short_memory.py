@@ -21,11 +21,13 @@ Result = TypeVar("Result")
 def fitting(learner: Learner, groups: Sequence[Example], work: Callable[[], Result]) -> Generator[Notice, None, Result]:
     """What `work` gives. Where memory runs out the learner's token budget is halved, and it is done again.
 
+    Where every group has a row of its own already, the layers are computed twice instead of kept.
+
     Args:
         groups: those that `work` is about; it lays them in rows of the learner's token budget.
 
     Raises:
-        UserError: memory runs out although every group has a row of its own.
+        UserError: memory runs out all the same.
     """
     while True:
         try:
@@ -35,14 +37,17 @@ def fitting(learner: Learner, groups: Sequence[Example], work: Callable[[], Resu
                 raise
             # A new error: the traceback of the old one would keep alive the tensors that took the memory.
             failure = MemoryError(str(error))
-        yield _halve(learner, groups, failure)
+        yield _save(learner, groups, failure)
 
 
-def _halve(learner: Learner, groups: Sequence[Example], failure: MemoryError) -> Notice:
+def _save(learner: Learner, groups: Sequence[Example], failure: MemoryError) -> Notice:
     learner.optimizer.zero_grad(set_to_none=True)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     if all(len(part) == 1 for part in batches.micro_batches(groups, learner.token_budget)):
+        if learner.scorer.recompute_above:
+            learner.scorer.recompute_above = 0
+            return Notice("less_memory", "Memory ran out; going on with every layer computed twice and none kept.")
         raise UserError(
             "There is not enough memory to train on a group of this length.",
             "Set a smaller max_length, close other programs, or choose a smaller model; then resume.",

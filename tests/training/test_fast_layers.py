@@ -137,3 +137,27 @@ def test_a_bf16_group_has_the_same_numbers_in_any_row(build_model, make_example)
         together = scorer.logps(groups)
         for group, found in zip(groups, together, strict=True):
             assert torch.equal(scorer.logps([group])[0], found)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_recomputed_layers_change_no_bit(family, shared, build_model, make_example):
+    model = adapted(build_model(family))
+    group = make_example(random.Random(5), k=3)
+    scorer = Scorer(model, shared=shared)
+    kept = []
+
+    def gradients(above):
+        scorer.recompute_above = above
+        model.zero_grad(set_to_none=True)
+        sizes = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):
+            values = scorer.logps([group])[0]
+        kept.append(sum(sizes))
+        (values * torch.tensor([1.0, -0.5, 0.7])).sum().backward()
+        return [values.detach(), *(p.grad.clone() for _, p in adapter.trainable(model))]
+
+    for once, twice in zip(gradients(10_000), gradients(0), strict=True):
+        assert torch.equal(once, twice)
+    assert kept[1] < kept[0] / 2
+    assert not any(module.training for module in model.modules() if "Layer" in type(module).__name__)
