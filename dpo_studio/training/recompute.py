@@ -1,5 +1,6 @@
 """Long rows keep each layer's input only and compute the layer again in the backward pass: a third more work, and
-the memory of one layer instead of all of them. Values and gradients are the same to the last bit."""
+the memory of one layer instead of all of them. Values and gradients are the same to the last bit.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ def recomputed(model: Any, *, when: bool) -> Iterator[None]:
 
     Only the layers themselves are marked as training, as transformers asks for; what is in them is not.
     """
-    layers = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)] if when else []
+    found = model.modules() if when else ()
+    layers: list[Any] = [module for module in found if isinstance(module, GradientCheckpointingLayer)]
     were = [(layer.training, layer.gradient_checkpointing) for layer in layers]
     try:
         for layer in layers:
