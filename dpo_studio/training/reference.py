@@ -19,6 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from dpo_studio import __version__
+
 from .adapter import WithoutDropout
 from .batches import Example, micro_batches
 from .disk import write_file_whole
@@ -54,7 +56,8 @@ class Reference:
             processes: those of the run; all of them know what the first one has read.
         """
         self._path, self._keeps_tokens = path, keeps_tokens
-        self._identity = json.dumps([str(part) for part in identity])
+        # Another version of the program or of torch may round in another way.
+        self._identity = json.dumps([str(part) for part in (__version__, torch.__version__, *identity)])
         self._cache = None if cache is None else ReferenceCache(cache, self._identity)
         self._known = (processes or Alone()).first(self._read)
 
