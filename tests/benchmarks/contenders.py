@@ -210,7 +210,6 @@ def agreement(run: Path, examples: Sequence[Any], *, moved_by: float = 0.02) -> 
     from dpo_studio.training import adapter
     from dpo_studio.training.forward import choose_scorer
     from dpo_studio.training.learner import Learner
-    from dpo_studio.training.loading import token_budget_of
     from dpo_studio.training.processes import Alone
     from dpo_studio.training.reference import Reference
 
@@ -230,7 +229,7 @@ def agreement(run: Path, examples: Sequence[Any], *, moved_by: float = 0.02) -> 
     model, _ = adapter.attach(loaded.model, settings)
     scorer, _ = choose_scorer(model, examples)
     reference = Reference(run / "agreement.safetensors", ("agreement",))
-    learner = Learner(model, scorer, reference, settings, token_budget=token_budget_of(loaded))
+    learner = Learner(model, scorer, reference, settings, token_budget=1024)
     reference.compute(
         model, scorer, examples, token_budget=learner.token_budget, adapter_is_new=True, processes=Alone()
     )

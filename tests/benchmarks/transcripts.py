@@ -78,7 +78,13 @@ def write_run(
 
     folder.mkdir(parents=True)
     hashed = tokenizer_hash(tokenizer_of(base))
-    body = {"run": folder.name, "base": str(base), "adapter": None, "training": settings}
+    body = {
+        "run": folder.name,
+        "base": str(base),
+        "adapter": None,
+        "training": settings,
+        "reference_cache": "../references",
+    }
     (folder / "settings.json").write_text(json.dumps(body), encoding="utf-8")
     with (folder / "data.jsonl").open("w", encoding="utf-8") as file:
         for number, (group, is_held_out) in enumerate([*((g, False) for g in train), *((g, True) for g in held_out)]):
