@@ -19,7 +19,7 @@ from .processes import Alone
 from .saved import RunSpec
 
 #: Tokens of a row in fp32, by device.
-TOKEN_BUDGET = {"cpu": 1024, "cuda": 8192, "mps": 2048}
+TOKEN_BUDGET = {"cpu": 768, "cuda": 8192, "mps": 2048}
 _SIGN_OF_LIFE_S = 60.0
 
 
