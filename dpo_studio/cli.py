@@ -122,11 +122,12 @@ def worker_generate() -> int | None:
 
 @worker.command("estimate")
 @click.argument("run_folder", type=click.Path(path_type=Path))
-def worker_estimate(run_folder: Path) -> int | None:
+@click.option("--tied", is_flag=True, help="End when stdin does.")
+def worker_estimate(run_folder: Path, tied: bool) -> int | None:
     """Say what the prepared run in this folder will take, by two measured steps."""
     from dpo_studio.training.estimate import main as estimate
 
-    return estimate(run_folder)
+    return estimate(run_folder, tied=tied)
 
 
 @worker.command("train")

@@ -20,7 +20,7 @@ from dpo_studio.core.settings import TRAINS, TrainingSettings, parse_assignments
 from dpo_studio.core.types import Policy, Run
 from dpo_studio.jobs import estimating, training
 from dpo_studio.jobs.worker import describe_exit, log_tail
-from dpo_studio.store import Project, policies, runs
+from dpo_studio.store import Project, estimates, policies, runs
 
 POLL_S = 0.2
 _GROUPS_WITH_PAIRS_ONLY = 2
@@ -41,6 +41,8 @@ class Ended:
     interrupted: bool = False
     kept_step: int = 0
     best_step: int = 0
+    estimated: events.Estimated | None = None
+    memory_gb: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -50,6 +52,8 @@ class Ended:
             "state": self.state,
             "steps": self.steps,
             "seconds": round(self.seconds, 3),
+            "memory_gb": self.memory_gb,
+            "estimated": None if self.estimated is None else dataclasses.asdict(self.estimated),
             "adapter": self.adapter,
             "policy": self.policy,
             "kept_step": self.kept_step,
@@ -64,6 +68,8 @@ class Ended:
             f"{self.run.name} {self.state} after {counted(self.steps, 'step')} in {self.seconds:.0f} s."
             f" {describe_metrics(self.metrics)}".rstrip()
         ]
+        if self.estimated is not None and self.state == "finished":
+            lines.append(estimating.compare(self.estimated, seconds=self.seconds, memory_gb=self.memory_gb))
         if self.held_out:
             before, after = (describe_metrics(self.held_out[i]) or "not measured" for i in (0, -1))
             lines.append(f"Held-out groups before: {before}; after: {after}.")
@@ -97,12 +103,13 @@ def estimate(project: Project, *, report: Callable[[str], None], **asked: Any) -
     Raises:
         UserError: as `prepare`, or training could not begin.
     """
-    policy, settings, _ = choose(project, **asked)
+    policy, settings, data = choose(project, **asked)
     report("Loading the model and taking two steps to measure them…")
     with tempfile.TemporaryDirectory(prefix="dpo-studio-estimate-") as scratch:
         folder = Path(scratch) / "run"
         runs.write_apart(folder, project, policy, settings)
         found = estimating.estimate(folder)
+    estimates.keep(project, policy, settings, data, found)
     sentence = (
         f"About {found.seconds:.0f} s for {counted(found.steps, 'step')} and all that goes with them, and"
         f" {found.memory_gb:.1f} GB of memory, measured on one real step ({found.step_seconds:.2f} s)."
@@ -216,6 +223,8 @@ def follow(project: Project, run: Run, *, processes: int = 1, report: Callable[[
         interrupted=was_interrupted,
         kept_step=done.kept_step,
         best_step=done.best_step,
+        estimated=estimating.expected(folder),
+        memory_gb=_most_memory(said),
     )
 
 
@@ -272,6 +281,11 @@ def _failure(failed: events.Failed | None, status: int | None, log: str) -> Exce
         f"The training process ended before it was done: {describe_exit(status or 0)}.{last_words}",
         "Go on from its last checkpoint with --resume.",
     )
+
+
+def _most_memory(said: list[events.Event]) -> float | None:
+    values = [event.metrics.get("memory_gb") for event in said if isinstance(event, events.StepDone)]
+    return max((value for value in values if value is not None), default=None)
 
 
 def _last_metrics(said: list[events.Event]) -> Mapping[str, float | None]:

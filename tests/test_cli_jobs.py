@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from dpo_studio import cli
+from dpo_studio import cli, cli_train
 from dpo_studio.cli_output import run
+from dpo_studio.core import events
 from dpo_studio.core.types import Message
 from dpo_studio.jobs import training
 from dpo_studio.store import Project, completions, policies, prompts, rankings, runs
@@ -241,6 +242,27 @@ def test_an_estimate_is_measured_and_makes_no_run(call, labelled):
     assert not list((labelled / "runs").glob("*"))
     status, answer, _ = call("train", labelled, "--estimate", "--prepare-only")
     assert status == 2 and "--estimate" in answer["error"]
+    # It is kept for a run like that, which says at its end how near it was.
+    status, made, err = call("train", labelled, *_QUICK, "--set", "epochs=3", "--set", "max_steps=5", "--prepare-only")
+    assert status == 0, err
+    kept = events.from_line((Path(made["folder"]) / "estimate.json").read_text(encoding="utf-8"))
+    assert kept == events.Estimated(**found)
+
+
+def test_the_ending_tells_the_estimate_beside_what_it_took(labelled):
+    with Project.open(labelled) as project:
+        policy, settings, _ = cli_train.choose(
+            project, method=None, given={}, assignments=(), model=None, run_from=None
+        )
+        run = runs.create(project, policy, settings)
+    expected = events.Estimated(seconds=180.0, memory_gb=1.6, step_seconds=2.0, steps=80)
+    ended = cli_train.Ended(run, "finished", 80, 200.0, "adapter", "it", estimated=expected, memory_gb=1.5)
+    assert "Estimated 3 min and 1.6 GB; took 3 min 20 s and 1.5 GB." in ended.sentence()
+    values = ended.to_json()
+    assert (values["estimated"]["seconds"], values["estimated"]["memory_gb"]) == (180.0, 1.6)
+    assert (values["seconds"], values["memory_gb"]) == (200.0, 1.5)
+    ended.state = "stopped"
+    assert "Estimated" not in ended.sentence()
 
 
 def test_launched_in_several_processes_the_command_makes_no_runs(call, labelled, monkeypatch):

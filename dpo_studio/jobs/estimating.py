@@ -1,4 +1,4 @@
-"""Ask a process of its own what a prepared run will take; this one need not load a model."""
+"""Ask a process of its own what a prepared run will take, and say afterwards how near that was. No torch here."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ from dpo_studio.core.errors import UserError
 
 from .worker import describe_exit, worker_environment
 
+#: In a run's folder: what was expected of it when it was made.
+ESTIMATE_FILE = "estimate.json"
+
+
+def command(run_folder: Path, *, tied: bool = False, interpreter: str = sys.executable) -> list[str]:
+    """The command line that measures a prepared run and says an `Estimated`, or a `Failed`.
+
+    Args:
+        tied: it ends when its stdin does, and so with whoever started it.
+    """
+    return [interpreter, "-m", "dpo_studio", "worker", "estimate", str(run_folder), *(["--tied"] if tied else [])]
+
 
 def estimate(run_folder: Path, *, interpreter: str = sys.executable) -> events.Estimated:
     """What the run will take. It waits for a model to be loaded and two steps to be taken.
@@ -19,7 +31,7 @@ def estimate(run_folder: Path, *, interpreter: str = sys.executable) -> events.E
         UserError: training could not begin, and why.
     """
     done = subprocess.run(
-        [interpreter, "-m", "dpo_studio", "worker", "estimate", str(run_folder)],
+        command(run_folder, interpreter=interpreter),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -27,11 +39,47 @@ def estimate(run_folder: Path, *, interpreter: str = sys.executable) -> events.E
         errors="replace",
         env=worker_environment(),
     )
-    for line in reversed(done.stdout.splitlines()):
+    return read_answer(done.stdout, errors=done.stderr, status=done.returncode)
+
+
+def read_answer(said: str, *, errors: str, status: int) -> events.Estimated:
+    """What the process found, from its stdout, its stderr and its exit status.
+
+    Raises:
+        UserError: training could not begin, and why.
+    """
+    for line in reversed(said.splitlines()):
         event = events.from_line(line)
         if isinstance(event, events.Estimated):
             return event
         if isinstance(event, events.Failed):
             raise UserError(event.message, event.hint)
-    last = (done.stderr.strip().splitlines() or [describe_exit(done.returncode)])[-1]
+    last = (errors.strip().splitlines() or [describe_exit(status)])[-1]
     raise UserError(f"No step could be measured: {last}", "Train without an estimate; the run says what is wrong.")
+
+
+def expected(run_folder: Path) -> events.Estimated | None:
+    """What was expected of a run when it was made; None where nothing was measured before."""
+    try:
+        found = events.from_line((run_folder / ESTIMATE_FILE).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None
+    return found if isinstance(found, events.Estimated) else None
+
+
+def compare(estimated: events.Estimated, *, seconds: float, memory_gb: float | None) -> str:
+    """What was expected of a finished run beside what it took."""
+    took = "" if memory_gb is None else f" and {memory_gb:.1f} GB"
+    return f"Estimated {in_words(estimated.seconds)} and {estimated.memory_gb:.1f} GB; took {in_words(seconds)}{took}."
+
+
+def in_words(seconds: float) -> str:
+    """A time fine enough to compare: "48 s", "3 min 20 s", "1 h 5 min"."""
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        minutes, rest = divmod(whole, 60)
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, rest = divmod(round(seconds / 60), 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"

@@ -20,7 +20,7 @@ from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import TrainingSettings
 from dpo_studio.core.types import Group, Policy, PolicyId, Prompt, Ranking, Run, RunId
 
-from . import policies, prompts, rankings
+from . import estimates, policies, prompts, rankings
 from .database import Project, new_uuid, now, to_text
 
 SETTINGS_FILE, DATA_FILE, PROMPTS_FILE = "settings.json", "data.jsonl", "sample_prompts.jsonl"
@@ -82,7 +82,8 @@ def create(project: Project, policy: Policy, settings: TrainingSettings, *, name
     """Make a run's folder with its settings and data, and its row. Nothing is started.
 
     The folder gets `settings.json`, `data.jsonl` (a group a line), and `sample_prompts.jsonl` (the
-    prompts answered before and after: unlabelled ones first, then held-out ones, then any).
+    prompts answered before and after: unlabelled ones first, then held-out ones, then any), and `estimate.json` where
+    such a run was measured before.
 
     Raises:
         UserError: no rankings yet, or none that the method can learn from.
@@ -95,6 +96,7 @@ def create(project: Project, policy: Policy, settings: TrainingSettings, *, name
     path = project.folder / folder
     try:
         _write_folder(path, run_uuid, project, policy, settings, data)
+        estimates.write_beside(path, project, policy, settings, data)
         with project.transaction() as db:
             (number,) = db.conn.execute("SELECT count(*) + 1 FROM runs").fetchone()
             cursor = db.conn.execute(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -148,11 +150,23 @@ def read_costs(times: Sequence[tuple[float, events.Event]], characters: int) -> 
     )
 
 
-def main(run_folder: Path) -> int:
-    """Say the estimate of a prepared run, or why there is none, as an event on stdout. Returns the exit status."""
+def main(run_folder: Path, *, tied: bool = False) -> int:
+    """Say the estimate of a prepared run, or why there is none, as an event on stdout. Returns the exit status.
+
+    Args:
+        tied: end at once where stdin does: nobody waits for the answer any more.
+    """
+    if tied:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
         found: events.Event = estimate(read_spec(run_folder).settings, run_folder)
     except UserError as error:
         found = events.Failed(error.message, error.hint)
     print(events.to_line(found), end="", flush=True)
     return int(isinstance(found, events.Failed))
+
+
+def _end_with_stdin() -> None:
+    while os.read(0, 1024):  # not sys.stdin, whose lock would be held when the process ends by itself
+        pass
+    os._exit(1)

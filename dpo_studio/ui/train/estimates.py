@@ -1,4 +1,4 @@
-"""Guesses made before a run starts: the model's size from its name, the time from earlier runs. No Qt."""
+"""Before a run starts: the model's size by its name, the time by a measured step or by earlier runs. No Qt."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dpo_studio.core import events
 from dpo_studio.core.settings import TrainingSettings
 
 from .wording import duration, planned_steps
@@ -49,3 +50,8 @@ def time_sentence(settings: TrainingSettings, groups: int, base: str, measured: 
             seconds = per_group * planned_steps(settings, groups) * settings.batch_groups
             return f"about {duration(seconds)}, going by {run.name}"
     return "the first run measures how long it takes here"
+
+
+def measured_sentence(found: events.Estimated) -> str:
+    """How long a run will take and what it will hold, by steps that were measured."""
+    return f"about {duration(found.seconds)} and {found.memory_gb:.1f} GB of memory, measured on real steps here"

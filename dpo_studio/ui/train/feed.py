@@ -9,7 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from dpo_studio.core.types import RunId
-from dpo_studio.jobs import training
+from dpo_studio.jobs import estimating, training
 from dpo_studio.jobs.training import Outcome
 
 from .record import RunRecord
@@ -45,7 +45,7 @@ class RunFeed(QObject):
         self.run_id = run_id
         self.name = name
         self.run_folder = run_folder
-        self.record = RunRecord()
+        self.record = RunRecord(estimating.expected(run_folder))
         self.outcome: Outcome | None = None
         self.asked = "run"
         self._arrivals: list[tuple[int, float]] = []

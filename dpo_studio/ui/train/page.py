@@ -16,6 +16,7 @@ from dpo_studio.ui.context import Context
 from dpo_studio.ui.page import KeyHelp, Page
 
 from .following import RunFollower
+from .measuring import Measuring
 from .runs_list import RunsList
 from .setup_view import SetupView
 
@@ -57,6 +58,7 @@ class TrainPage(Page):
         self.setup = SetupView()
         self.setup.train_asked.connect(self.train)
         self.setup.page_wanted.connect(self.context.page_wanted)
+        self.measuring = Measuring(self.context, self.setup, self)
         self.view: RunView | None = None
         self.stack = QStackedWidget()
         self.stack.addWidget(self.setup)
@@ -114,6 +116,7 @@ class TrainPage(Page):
         except UserError as error:
             self.context.complain(error)
             return None
+        self.measuring.cancel()
         self.follower.follow(run, start_worker=True)
         self.context.runs_changed.emit()
         self.show_run(run.id)
@@ -123,6 +126,7 @@ class TrainPage(Page):
         """Start the worker of the run shown again; it goes on from its last checkpoint."""
         run = self.follower.run(self._shown)
         if run is not None and run.id not in self.follower.jobs:
+            self.measuring.cancel()
             self.follower.follow(run, start_worker=True)
             self.show_run(run.id)
 

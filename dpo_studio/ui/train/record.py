@@ -61,10 +61,12 @@ class RunRecord:
         answers: by prompt number, then by phase ("before", "after", "step 12").
         stage: what it is doing before the first step, as a phrase.
         version: grows with every change.
+        expected: what was expected of it before it began, if something was measured.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, expected: events.Estimated | None = None) -> None:
         self.version = 0
+        self.expected = expected
         self.clear()
 
     def clear(self) -> None:
@@ -85,6 +87,12 @@ class RunRecord:
     def steps(self) -> int:
         """How many optimiser steps the run is to have; 0 while that is unknown."""
         return self.started.steps if self.started else 0
+
+    @property
+    def memory_gb(self) -> float | None:
+        """The most memory that a step held."""
+        series = self.train.get("memory_gb")
+        return max((value for value in series.values if math.isfinite(value)), default=None) if series else None
 
     @property
     def has_curves(self) -> bool:

@@ -18,8 +18,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.methods import METHODS
 from dpo_studio.core.settings import Recommendation, SettingsError, TrainingSettings, recommend
 from dpo_studio.core.types import Policy, PolicyId
 from dpo_studio.store.runs import TrainingData
@@ -27,8 +27,10 @@ from dpo_studio.ui import theme
 
 from . import wording
 from .advanced_form import FIELDS, AdvancedForm
-from .estimates import Measured, parameters_of, time_sentence
+from .estimate_row import EstimateRow
+from .estimates import Measured, measured_sentence, parameters_of, time_sentence
 from .method_choice import MethodChoice
+from .reasons import reasons_text
 from .trains_choice import TrainsChoice
 
 COLUMN_WIDTH = 760
@@ -41,10 +43,12 @@ class SetupView(QScrollArea):
 
     Signals:
         train_asked: the button was pressed and the settings are good (`settings()` and `policy_id()`).
+        planned: `plan` is another one, or none.
         page_wanted: (name) the way out of an empty state.
     """
 
     train_asked = Signal()
+    planned = Signal()
     page_wanted = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -56,6 +60,7 @@ class SetupView(QScrollArea):
         self._policies: dict[int, Policy] = {}
         self._recommendation: Recommendation = recommend(1)
         self._method_chosen = False
+        self._planned: TrainingSettings | None = None
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -104,6 +109,21 @@ class SetupView(QScrollArea):
     def settings(self) -> TrainingSettings:
         """The settings as they stand. Raises SettingsError."""
         return dataclasses.replace(self.advanced.settings(self.method), trains=self.trains.value).validate()
+
+    @property
+    def plan(self) -> tuple[Policy, TrainingSettings, TrainingData] | None:
+        """What would be trained now, and on what; None where nothing can be."""
+        policy = self._policies.get(self.policy_id() or 0)
+        return None if self._planned is None or policy is None else (policy, self._planned, self._used)
+
+    def show_estimate(self, found: events.Estimated | None, note: str = "") -> None:
+        """Say what the planned run takes: as it was measured, or else as earlier runs let expect."""
+        if self._planned is None:
+            return
+        settings, groups = self._planned, len(self._used.train)
+        earlier = time_sentence(settings, groups, self._base(), self._measured)
+        time = earlier if found is None else measured_sentence(found)
+        self.estimate.setText(f"{wording.steps_sentence(settings, groups)}; {time}. {note}".strip())
 
     def ask_to_train(self) -> None:
         """What the button does: say what is wrong at the fields, or ask the page to train."""
@@ -205,11 +225,12 @@ class SetupView(QScrollArea):
         self.train_button.setMinimumWidth(120)
         self.train_button.setAccessibleDescription("Starts training with the settings shown")
         self.train_button.clicked.connect(self.ask_to_train)
-        self.estimate = _wrapped("", "muted")
+        self.estimate_row = EstimateRow()
+        self.estimate = self.estimate_row.label
         start = QHBoxLayout()
         start.setSpacing(theme.SPACE_L)
         start.addWidget(self.train_button)
-        start.addWidget(self.estimate, 1)
+        start.addWidget(self.estimate_row, 1)
         layout = card.layout()
         layout.addWidget(self.data_label)
         layout.addLayout(row)
@@ -269,7 +290,7 @@ class SetupView(QScrollArea):
         self._refusal = _why_refused(self._used, self.method)
         self.advanced.set_method(self.method, trains=self.trains.value)
         self.advanced.fill(advice.settings, keep_edits=keep_edits)
-        self.reasons.setText(_reasons_text(advice))
+        self.reasons.setText(reasons_text(advice))
         self.data_label.setText(wording.data_sentence(self._used))
         self.choice.show_problem(self._refusal)
 
@@ -311,6 +332,12 @@ class SetupView(QScrollArea):
         self.changes.setText(f"You changed: {', '.join(changed)}." if changed else "")
         self.changes.setVisible(bool(changed))
         self.reset_button.setVisible(bool(changed))
+        self._planned = None
+        self._plan()
+        self.planned.emit()
+
+    def _plan(self) -> None:
+        """Take the settings as the plan, or say why they are none."""
         if self._data is None or not self._data.train:
             return
         try:
@@ -323,9 +350,8 @@ class SetupView(QScrollArea):
         if self._refusal:
             self.estimate.setText("The method cannot use these rankings; see below.")
             return
-        groups = len(self._used.train)
-        time = time_sentence(settings, groups, self._base(), self._measured)
-        self.estimate.setText(f"{wording.steps_sentence(settings, groups)}; {time}.")
+        self._planned = settings
+        self.show_estimate(None)
 
 
 def _why_refused(data: TrainingData, method: str) -> str:
@@ -342,20 +368,6 @@ def policy_title(policy: Policy) -> str:
     name = STARTER_NAME if policy.name == "starter" else policy.name
     name = name.replace("starter + ", f"{STARTER_NAME} + ")
     return f"{name} · round {policy.round}" if policy.round else name
-
-
-def _reasons_text(recommendation: Recommendation) -> str:
-    settings = recommendation.settings
-    labels = {field.name: field.label for field in FIELDS}
-    rows = []
-    for name, reason in recommendation.reasons.items():
-        value = getattr(settings, name)
-        shown = METHODS[value].title if name == "method" else f"{labels[name]} {value:g}"
-        rows.append(
-            f'<tr><td style="padding:2px 16px 2px 0"><b>{shown}</b></td>'
-            f'<td style="padding:2px">{reason[:1].upper()}{reason[1:]}.</td></tr>'
-        )
-    return f"<table>{''.join(rows)}</table>"
 
 
 def _card() -> QFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dpo_studio.core.settings import TrainingSettings
+from dpo_studio.jobs.estimating import compare
 from dpo_studio.jobs.training import Outcome
 
 from .record import RunRecord
@@ -78,6 +79,7 @@ def ending(name: str, outcome: Outcome, record: RunRecord) -> str:
     match outcome.state:
         case "finished":
             steps = done.steps if done else record.step
+            took = _beside_the_estimate(record) or took
             return f"{name} is trained: {_count(steps, 'step')}.{took}{_measured(record)}{_best(record)}"
         case "stopped":
             steps = done.steps if done else record.step
@@ -104,6 +106,12 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.0%}"
+
+
+def _beside_the_estimate(record: RunRecord) -> str:
+    if record.expected is None or record.done is None:
+        return ""
+    return f" {compare(record.expected, seconds=record.done.seconds, memory_gb=record.memory_gb)}"
 
 
 def _measured(record: RunRecord) -> str:
