@@ -66,7 +66,7 @@ def test_another_policy_is_another_run_to_measure(project, kept):
 
 def test_a_new_run_has_what_was_expected_of_it_in_its_folder(project, kept):
     policy = policies.all_policies(project)[0]
-    known, unknown = (runs.create(project, policy, SETTINGS.__class__(epochs=n)) for n in (3, 4))
+    known, unknown = (runs.create(project, policy, TrainingSettings(epochs=n)) for n in (3, 4))
     line = (project.folder / known.folder / "estimate.json").read_text(encoding="utf-8")
     assert events.from_line(line) == FOUND
     assert not (project.folder / unknown.folder / "estimate.json").exists()

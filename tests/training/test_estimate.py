@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 import pytest
 
 from dpo_studio.core import events
 from dpo_studio.core.settings import TrainingSettings
-from dpo_studio.training import estimate
+from dpo_studio.training import estimate, samples
 from dpo_studio.training.engine import train
 from dpo_studio.training.estimate import Costs
 from dpo_studio.training.saved import read_spec
@@ -65,8 +66,11 @@ def test_costs_are_read_off_the_times_of_the_events():
     assert costs.scoring == pytest.approx(10.5 / 3 / 100)
 
 
-def test_a_real_run_is_estimated_and_left_as_it_was(make_run):
-    run = make_run(epochs=1, evaluate_every=0, fresh_samples=0)
+def test_a_real_run_is_estimated_and_left_as_it_was(make_run, monkeypatch):
+    monkeypatch.setattr(samples, "MAX_NEW_TOKENS", 8)
+    rng = random.Random(3)
+    groups = [make_run.group(rng, number, held_out=number >= 6) for number in range(8)]
+    run = make_run(groups=groups, epochs=1, batch_groups=2, evaluate_every=0, fresh_samples=0)
     before = sorted(path.name for path in run.iterdir())
     found = estimate.estimate(read_spec(run).settings, run)
     assert sorted(path.name for path in run.iterdir()) == before

@@ -68,16 +68,14 @@ class MeasuringJob(Job):
         self.process.kill()  # `finished` follows
 
     def _on_finished(self, status: int) -> None:
-        said, errors = (bytes(read().data()).decode("utf-8", "replace") for read in self._outputs())
+        said = bytes(self.process.readAllStandardOutput().data()).decode("utf-8", "replace")
+        errors = bytes(self.process.readAllStandardError().data()).decode("utf-8", "replace")
         try:
             self.found = estimating.read_answer(said, errors=errors, status=status)
         except UserError as error:
             self._end("" if self._cancelled else str(error))
         else:
             self._end("")
-
-    def _outputs(self) -> tuple[Callable, Callable]:
-        return self.process.readAllStandardOutput, self.process.readAllStandardError
 
     def _on_error(self, error: QProcess.ProcessError) -> None:
         if error == QProcess.ProcessError.FailedToStart:  # no `finished` follows
