@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -58,7 +59,8 @@ class TrainingThread(QThread):
     def detach(self) -> None:
         """Stop watching; the worker goes on. Returns when the thread has ended."""
         self._detached.set()
-        self.wait()
+        with suppress(RuntimeError):  # at the end of the program Qt may have deleted the thread before this is asked
+            self.wait()
 
     def run(self) -> None:
         """The thread's work; use `start`."""
