@@ -10,6 +10,7 @@ from dpo_studio.core.errors import UserError
 from dpo_studio.training import samples
 from dpo_studio.training.engine import train
 from dpo_studio.training.forward import Scorer
+from dpo_studio.training.loading import TOKEN_BUDGET
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +89,7 @@ def test_short_memory_shortens_the_rows_and_changes_no_number(make_run, monkeypa
     assert set(memory.refused) == {chapter}
     notices = [notice for notice in of_kind(said, events.Notice) if notice.code == "less_memory"]
     assert len(notices) == len(memory.refused)
-    budgets = [1024 // 2 ** (n + 1) for n in range(len(notices))]
+    budgets = [TOKEN_BUDGET["cpu"] // 2 ** (n + 1) for n in range(len(notices))]
     assert all(f"with {budget} tokens" in notice.message for budget, notice in zip(budgets, notices, strict=True))
     assert close(measured(said), measured(expected))
     assert said[-1].reason == "finished"
