@@ -48,7 +48,7 @@ def lower_priority(pid: int) -> None:
     """Let the window and the person's other programs go first (where the system has priorities like that)."""
     if hasattr(os, "setpriority"):
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
+            os.setpriority(os.PRIO_PROCESS, pid, min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS))
 
 
 def describe_exit(returncode: int) -> str:
