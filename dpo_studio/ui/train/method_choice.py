@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QLabel, QRadioButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from dpo_studio.core.methods import MAIN_METHODS, METHODS
 from dpo_studio.ui import theme
 
 from .advanced_form import Choice
+from .choice_card import ChoiceCard, note
 
 OTHER = "other"
 OTHERS = tuple(name for name in METHODS if name not in MAIN_METHODS)
 CHOICE_WIDTH = 260
 
 
-class MethodChoice(QFrame):
+class MethodChoice(ChoiceCard):
     """A card with the methods, a sentence each saying when one would want it.
 
     Signals:
@@ -25,29 +26,20 @@ class MethodChoice(QFrame):
     chosen = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setProperty("role", "card")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(theme.SPACE_L, theme.SPACE_L, theme.SPACE_L, theme.SPACE_L)
-        layout.setSpacing(theme.SPACE_M)
-        title = QLabel("Method")
-        title.setProperty("role", "subheading")
-        layout.addWidget(title)
-        self._group = QButtonGroup(self)
-        self.buttons: dict[str, QRadioButton] = {}
+        super().__init__("Method", parent)
         for name in MAIN_METHODS:
             method = METHODS[name]
-            layout.addLayout(_stacked(self._button(name, method.title, method.sentence), _note(method.sentence)))
-        layout.addLayout(self._build_others())
-        self.problem = _note("", "error")
+            self.add_choice(name, method.title, method.sentence).clicked.connect(self._on_chosen)
+        self.column.addLayout(self._build_others())
+        self.problem = note("", "error")
         self.problem.hide()
-        layout.addWidget(self.problem)
+        self.column.addWidget(self.problem)
         self.set_method(MAIN_METHODS[0])
 
     @property
     def method(self) -> str:
         """The name of the method that is chosen."""
-        name = next(name for name, button in self.buttons.items() if button.isChecked())
+        name = self.checked()
         return str(self.others.currentData()) if name == OTHER else name
 
     def set_method(self, method: str) -> None:
@@ -65,7 +57,8 @@ class MethodChoice(QFrame):
         self.problem.setVisible(bool(sentence))
 
     def _build_others(self) -> QVBoxLayout:
-        button = self._button(OTHER, "Another method", "For special cases")
+        button = self.add_button(OTHER, "Another method", "For special cases")
+        button.clicked.connect(self._on_chosen)
         self.others = Choice()
         self.others.setMinimumWidth(CHOICE_WIDTH)
         self.others.setMaxVisibleItems(len(OTHERS))
@@ -74,7 +67,7 @@ class MethodChoice(QFrame):
             self.others.addItem(METHODS[name].title, name)
             self.others.setItemData(self.others.count() - 1, METHODS[name].sentence, Qt.ItemDataRole.ToolTipRole)
         self.others.activated.connect(self._on_other_chosen)
-        self.others_note = _note("")
+        self.others_note = note("")
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE_M)
         row.addWidget(button)
@@ -85,14 +78,6 @@ class MethodChoice(QFrame):
         box.addLayout(row)
         box.addWidget(self.others_note)
         return box
-
-    def _button(self, name: str, title: str, sentence: str) -> QRadioButton:
-        button = QRadioButton(title)
-        button.setAccessibleDescription(sentence)
-        button.clicked.connect(self._on_chosen)
-        self._group.addButton(button)
-        self.buttons[name] = button
-        return button
 
     def _on_other_chosen(self) -> None:
         self.buttons[OTHER].setChecked(True)
@@ -112,19 +97,3 @@ class MethodChoice(QFrame):
 
 def _unbroken(text: str) -> str:
     return text.replace(" ", "\u00a0")
-
-
-def _note(text: str, role: str = "muted") -> QLabel:
-    label = QLabel(text)
-    label.setWordWrap(True)
-    label.setProperty("role", role)
-    label.setContentsMargins(31, 0, 0, 0)
-    return label
-
-
-def _stacked(*widgets: QWidget) -> QVBoxLayout:
-    box = QVBoxLayout()
-    box.setSpacing(0)
-    for widget in widgets:
-        box.addWidget(widget)
-    return box
