@@ -9,7 +9,9 @@ first of them are held out, the next are trained on, each once. One prompt text 
 from __future__ import annotations
 
 import argparse
+import os
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -18,6 +20,7 @@ from typing import Any
 
 from dpo_studio.core import events
 from dpo_studio.evaluation.intervals import wilson
+from dpo_studio.jobs.worker import worker_environment
 from tests.benchmarks import contenders, transcripts
 from tests.benchmarks.transcripts import Group
 
@@ -35,6 +38,12 @@ SETTINGS = {
 
 
 def main() -> None:
+    if (
+        os.environ.get("ONEDNN_PRIMITIVE_CACHE_CAPACITY") is None
+    ):  # the environment of a worker, from the process's start
+        os.execve(
+            sys.executable, [sys.executable, "-m", "tests.benchmarks.hh_run", *sys.argv[1:]], worker_environment()
+        )
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=320)
