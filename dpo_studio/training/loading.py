@@ -18,7 +18,7 @@ from dpo_studio.models import load as models
 from .processes import Alone
 from .saved import RunSpec
 
-#: Tokens of a row in fp32, by device.
+#: Tokens of a row, by device; on a CPU what keeps the starter model's training below 2 GB.
 TOKEN_BUDGET = {"cpu": 768, "cuda": 8192, "mps": 2048}
 _SIGN_OF_LIFE_S = 60.0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 import torch
 
@@ -30,8 +32,6 @@ def states(length, *, heads, shared_heads, dtype=torch.float64):
 def test_values_and_gradients_are_those_of_a_masked_row(heads, shared_heads, kept, block, make_example, monkeypatch):
     monkeypatch.setattr(group_attention, "_BLOCK_SCORES", block)
     monkeypatch.setattr(group_attention, "_KEPT_SCORES", kept)
-    import random
-
     rng = random.Random(5)
     examples = [make_example(rng, "a", k=3, prompt=70, longest=9), make_example(rng, "b", k=2, prompt=3)]
     row = lay_row(examples, device=torch.device("cpu"), dtype=torch.float64, segmented=True)
@@ -50,8 +50,6 @@ def test_values_and_gradients_are_those_of_a_masked_row(heads, shared_heads, kep
 
 def test_a_group_has_the_same_bits_in_any_company(make_example):
     """In bf16 too, whatever lies before, behind, and how long it is."""
-    import random
-
     rng = random.Random(6)
     group, *others = (make_example(rng, str(n), k=3, prompt=20 + 9 * n, longest=30) for n in range(4))
     alone = outputs([group])
