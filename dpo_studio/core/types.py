@@ -54,6 +54,7 @@ class Prompt:
     source: str = ""
     tags: tuple[str, ...] = ()
     held_out: bool = False
+    archived: bool = False
 
     @property
     def title(self) -> str:
@@ -116,6 +117,8 @@ class Group:
 
     Attributes:
         size: how many completions the group is to have; it waits in Generate until it has them.
+        recipe: a mapping with "policy_id" and "sampling" for each candidate, where they differ; else empty.
+        repeat_of: the group whose comparison this one asks for once more, to measure agreement with oneself.
     """
 
     id: GroupId
@@ -125,6 +128,8 @@ class Group:
     size: int
     policy_id: PolicyId | None = None
     sampling: Mapping[str, Any] | None = None
+    recipe: tuple[Mapping[str, Any], ...] = ()
+    repeat_of: GroupId | None = None
 
     @property
     def ready(self) -> bool:
@@ -140,6 +145,7 @@ class Ranking:
         presented: the completion ids in the order in which they were shown.
         strength: 1 better, 2 much better.
         seconds: time from shown to answered, or None when unknown.
+        confidence: how sure the annotator was, from a half (a guess) to 1; None where nobody was asked.
         supersedes: the row this one takes the place of.
         undoes: the row whose undoing this one is.
     """
@@ -159,6 +165,7 @@ class Ranking:
     supersedes: RankingId | None = None
     undoes: RankingId | None = None
     created: str = ""
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

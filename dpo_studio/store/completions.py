@@ -25,18 +25,24 @@ def add_group(
     size: int,
     policy_id: PolicyId | None = None,
     sampling: Mapping[str, Any] | None = None,
+    recipe: Sequence[Mapping[str, Any]] = (),
 ) -> Group:
     """A group that waits for `size` completions.
+
+    Args:
+        recipe: what each candidate is to come from (`Group.recipe`), where they differ.
 
     Raises:
         UserError: fewer than two completions are asked for.
     """
     if size < 2:
         raise UserError("A comparison needs at least two completions.", "Ask for two or more.")
+    assert not recipe or len(recipe) == size
     with project.transaction() as db:
         cursor = db.conn.execute(
-            "INSERT INTO groups (uuid, prompt_id, size, policy_id, sampling, created) VALUES (?, ?, ?, ?, ?, ?)",
-            [new_uuid(), prompt_id, size, policy_id, to_text(sampling), now()],
+            "INSERT INTO groups (uuid, prompt_id, size, policy_id, sampling, recipe, created)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [new_uuid(), prompt_id, size, policy_id, to_text(sampling), to_text(list(recipe) or None), now()],
         )
         return get_group(project, GroupId(cursor.lastrowid or 0))
 
@@ -99,18 +105,19 @@ def add(
 
 
 def record(project: Project, event: CompletionFinished) -> Completion:
-    """Add what a generation worker finished to the group it was asked for, with the group's policy and settings."""
+    """Add what a generation worker finished to the group it was asked for, with the policy and settings asked for."""
     group = get_group(project, GroupId(event.group))
+    asked = group.recipe[event.candidate] if event.candidate < len(group.recipe) else {}
     return add(
         project,
         group.id,
         event.text,
         candidate=event.candidate,
-        policy_id=group.policy_id,
+        policy_id=asked.get("policy_id", group.policy_id),
         token_ids=event.token_ids,
         tokenizer_hash=event.tokenizer_hash,
         logp=event.logp,
-        sampling=group.sampling,
+        sampling=asked.get("sampling", group.sampling),
         seed=event.seed,
         finish_reason=event.finish_reason,
     )
@@ -139,7 +146,9 @@ def get_groups(project: Project, group_ids: Iterable[GroupId]) -> list[Group]:
     for ids in in_chunks(dict.fromkeys(wanted)):
         marks = ", ".join("?" * len(ids))
         rows = project.db.conn.execute(
-            f"SELECT id, uuid, prompt_id, size, policy_id, sampling FROM groups WHERE id IN ({marks})", ids
+            "SELECT id, uuid, prompt_id, size, policy_id, sampling, recipe, repeat_of FROM groups"
+            f" WHERE id IN ({marks})",
+            ids,
         ).fetchall()
         asked = prompts.get_many(project, [row[2] for row in rows])
         items: dict[int, list[Completion]] = {}
@@ -156,6 +165,8 @@ def get_groups(project: Project, group_ids: Iterable[GroupId]) -> list[Group]:
                 size=row[3],
                 policy_id=row[4],
                 sampling=_from_text(row[5]),
+                recipe=tuple(_from_text(row[6]) or ()),
+                repeat_of=row[7],
             )
     return [found[group_id] for group_id in wanted if group_id in found]
 

@@ -6,6 +6,7 @@ before it in tests/store/released/.
 
 from __future__ import annotations
 
+from . import schema_2
 from .light_sqlite_utils import Database, Migrations
 
 APPLICATION_ID = 0x44504F53  # "DPOS"
@@ -20,7 +21,14 @@ def _initial(db: Database) -> None:
     db.conn.execute("PRAGMA user_version = 1")
 
 
-SCHEMA_VERSION = 1
+@migrations(name="0002_confidence_prompts_recipes_repeats")
+def _second(db: Database) -> None:
+    for statement in schema_2.STATEMENTS:
+        db.conn.execute(statement)
+    db.conn.execute("PRAGMA user_version = 2")
+
+
+SCHEMA_VERSION = 2
 
 _INITIAL = (
     """CREATE TABLE facts (

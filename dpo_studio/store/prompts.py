@@ -105,7 +105,7 @@ def check(messages: Sequence[Message]) -> None:
         )
 
 
-_COLUMNS = "id, uuid, messages, source, tags, held_out"
+_COLUMNS = "id, uuid, messages, source, tags, held_out, archived"
 
 
 def _prompt(row: sqlite3.Row | tuple) -> Prompt:
@@ -116,6 +116,7 @@ def _prompt(row: sqlite3.Row | tuple) -> Prompt:
         source=row[3],
         tags=tuple(json.loads(row[4])),
         held_out=bool(row[5]),
+        archived=bool(row[6]),
     )
 
 

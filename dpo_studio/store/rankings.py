@@ -52,6 +52,7 @@ def add(
     flags: Sequence[str] = (),
     note: str = "",
     seconds: float | None = None,
+    confidence: float | None = None,
 ) -> Ranking:
     """Write one judgement; it takes the place of the annotator's current one on this group.
 
@@ -60,10 +61,13 @@ def add(
     Args:
         ranks: one per completion of the group, in the group's order; empty unless kind is "ranking".
         annotator: defaults to the project's annotator.
+        confidence: how sure the annotator was, from a half (a guess) to 1.
 
     Raises:
-        UserError: the ranks are not a weak order of this group's completions.
+        UserError: the ranks are not a weak order of this group's completions, or the confidence is out of range.
     """
+    if confidence is not None and not 0.5 <= confidence <= 1.0:
+        raise UserError(f"A confidence of {confidence:g} cannot be.", "Use a number from 0.5 (a guess) to 1 (sure).")
     if kind not in KINDS:
         raise UserError(f"{kind!r} is not a kind of judgement.", f"Use one of {', '.join(KINDS)}.")
     items: dict[CompletionId, int | None] = {}
@@ -89,6 +93,7 @@ def add(
                 flags=tuple(flags),
                 note=note,
                 seconds=seconds,
+                confidence=confidence,
                 supersedes=_last_id(project, group.id, annotator, annotator_kind),
                 created=now(),
             ),
@@ -125,6 +130,7 @@ def undo(project: Project, annotator: str | None = None) -> Ranking | None:
                 strength=before.strength if before else 1,
                 flags=before.flags if before else (),
                 note=before.note if before else "",
+                confidence=before.confidence if before else None,
                 seconds=before.seconds if before else None,
                 supersedes=_last_id(project, target.group_id, annotator, "person"),
                 undoes=target.id,
@@ -207,10 +213,13 @@ def counts(project: Project, annotator: str | None = None) -> Counts:
 
 
 def labelled(project: Project) -> list[tuple[Group, Ranking]]:
-    """Every standing ranking by a person, with its group: what training and export start from."""
+    """Every standing ranking by a person, with its group: what training and export start from.
+
+    Comparisons that were asked once more are left out: they would count twice.
+    """
     found = all_current(project, kind="ranking")
     groups = {g.id: g for g in completions.get_groups(project, {r.group_id: None for r in found})}
-    return [(groups[r.group_id], r) for r in found]
+    return [(groups[r.group_id], r) for r in found if groups[r.group_id].repeat_of is None]
 
 
 def ranks_of(group: Group, ranks: Mapping[CompletionId, int | None]) -> tuple[int | None, ...]:
@@ -220,7 +229,7 @@ def ranks_of(group: Group, ranks: Mapping[CompletionId, int | None]) -> tuple[in
 
 _COLUMNS = (
     "id, uuid, group_id, kind, annotator, annotator_kind, presented, strength, flags, note, seconds,"
-    " supersedes, undoes, created"
+    " supersedes, undoes, created, confidence"
 )
 
 
@@ -252,6 +261,7 @@ def _ranking(row: tuple, ranks: Mapping[CompletionId, int | None]) -> Ranking:
         supersedes=row[11],
         undoes=row[12],
         created=row[13],
+        confidence=row[14],
     )
 
 
@@ -267,7 +277,7 @@ def _write(project: Project, ranking: Ranking) -> Ranking:
     conn = project.db.conn
     cursor = conn.execute(
         "INSERT INTO rankings (uuid, group_id, kind, annotator, annotator_kind, presented, strength, flags, note,"
-        " seconds, supersedes, undoes, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " seconds, supersedes, undoes, created, confidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             ranking.uuid,
             ranking.group_id,
@@ -282,6 +292,7 @@ def _write(project: Project, ranking: Ranking) -> Ranking:
             ranking.supersedes,
             ranking.undoes,
             ranking.created,
+            ranking.confidence,
         ],
     )
     conn.executemany(

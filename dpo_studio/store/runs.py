@@ -239,6 +239,7 @@ def _group_line(group: Group, ranking: Ranking) -> str:
         ],
         "ranks": list(rankings.ranks_of(group, ranking.ranks)),
         "strength": ranking.strength,
+        "confidence": ranking.confidence,
         "annotator": ranking.annotator,
     }
     return _line(body)

@@ -172,7 +172,7 @@ def test_no_migration_without_its_backup(folder, monkeypatch):
     (folder / "backups").rmdir()
     (folder / "backups").write_text("a file in the way")
     before = (folder / "project.db").read_bytes()
-    monkeypatch.setattr(database, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(database, "SCHEMA_VERSION", 99)
     with pytest.raises(UserError, match="has to be backed up before"):
         Project.open(folder)
     assert (folder / "project.db").read_bytes() == before

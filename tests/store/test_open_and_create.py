@@ -31,14 +31,14 @@ def test_a_file_written_by_create_says_whose_it_is(folder):
     Project.create(folder).close()
     conn = sqlite3.connect(folder / "project.db")
     assert conn.execute("PRAGMA application_id").fetchone() == (int.from_bytes(b"DPOS", "big"),)
-    assert conn.execute("PRAGMA user_version").fetchone() == (1,)
+    assert conn.execute("PRAGMA user_version").fetchone() == (migrations.SCHEMA_VERSION,)
     assert conn.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     conn.close()
 
 
 def test_connections_are_durable_and_check_references(project):
-    assert project.db.conn.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert project.db.conn.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    assert project.db.conn.execute("PRAGMA synchronous").fetchone() == (migrations.SCHEMA_VERSION,)
+    assert project.db.conn.execute("PRAGMA foreign_keys").fetchone() == (migrations.SCHEMA_VERSION,)
 
 
 def test_create_refuses_a_folder_that_holds_something(tmp_path):
@@ -110,7 +110,7 @@ def test_open_refuses_a_newer_schema_and_leaves_it_alone(folder):
     conn.close()
     before = (folder / "project.db").read_bytes()
     names = sorted(path.name for path in folder.rglob("*"))
-    with pytest.raises(UserError, match=r"newer DPO Studio \(schema 99; this one knows 1\)") as caught:
+    with pytest.raises(UserError, match=r"newer DPO Studio \(schema 99; this one knows 2\)") as caught:
         Project.open(folder)
     assert "Update DPO Studio" in caught.value.hint
     assert (folder / "project.db").read_bytes() == before

@@ -1,0 +1,68 @@
+"""What schema 2 adds to schema 1, in the order in which it is applied. One tuple for each capability.
+
+A schema that was released is never changed; then the next one begins.
+"""
+
+from __future__ import annotations
+
+_TEXT_OF_NEW = "(SELECT group_concat(json_extract(value, '$.content'), char(10)) FROM json_each(new.messages))"
+
+#: How sure an annotator was: a half (a guess) to 1; NULL where nobody was asked.
+CONFIDENCE = (
+    "ALTER TABLE rankings ADD COLUMN confidence REAL CHECK (confidence IS NULL OR confidence BETWEEN 0.5 AND 1.0)",
+)
+
+#: Prompts out of the way without being lost, tags that can be looked up, and a full text of every turn
+#: (three letters at a time, so that it works in languages that put no space between words).
+PROMPTS = (
+    "ALTER TABLE prompts ADD COLUMN archived INTEGER NOT NULL DEFAULT 0 CHECK (archived IN (0, 1))",
+    "CREATE INDEX prompts_archived ON prompts(archived, id)",
+    """CREATE TABLE prompt_tags (
+        tag TEXT NOT NULL,
+        prompt_id INTEGER NOT NULL REFERENCES prompts(id) ON DELETE CASCADE,
+        PRIMARY KEY (tag, prompt_id)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX prompt_tags_prompt ON prompt_tags(prompt_id)",
+    "INSERT OR IGNORE INTO prompt_tags (tag, prompt_id) SELECT t.value, p.id FROM prompts p, json_each(p.tags) t",
+    "CREATE VIRTUAL TABLE prompts_text USING fts5(text, tokenize = 'trigram')",
+    f"""INSERT INTO prompts_text (rowid, text)
+        SELECT new.id, {_TEXT_OF_NEW} FROM prompts new""",
+    f"""CREATE TRIGGER prompts_text_added AFTER INSERT ON prompts
+        BEGIN
+            INSERT INTO prompts_text (rowid, text) VALUES (new.id, {_TEXT_OF_NEW});
+            INSERT OR IGNORE INTO prompt_tags (tag, prompt_id) SELECT value, new.id FROM json_each(new.tags);
+        END""",
+    f"""CREATE TRIGGER prompts_text_changed AFTER UPDATE OF messages ON prompts
+        BEGIN UPDATE prompts_text SET text = {_TEXT_OF_NEW} WHERE rowid = new.id; END""",
+    """CREATE TRIGGER prompts_tags_changed AFTER UPDATE OF tags ON prompts
+        BEGIN
+            DELETE FROM prompt_tags WHERE prompt_id = new.id;
+            INSERT OR IGNORE INTO prompt_tags (tag, prompt_id) SELECT value, new.id FROM json_each(new.tags);
+        END""",
+    """CREATE TRIGGER prompts_text_gone AFTER DELETE ON prompts
+        BEGIN DELETE FROM prompts_text WHERE rowid = old.id; END""",
+)
+
+#: What each candidate of a group is to come from, where they differ: a JSON list, one entry a candidate, of
+#: {"policy_id": …, "sampling": …}; NULL where the group's own policy and sampling hold for all of them.
+RECIPES = ("ALTER TABLE groups ADD COLUMN recipe TEXT",)
+
+#: A group that asks for the same comparison once more, to measure agreement with oneself: it is labelled like any
+#: other, and never trained on or exported.
+REPEATS = (
+    "ALTER TABLE groups ADD COLUMN repeat_of INTEGER REFERENCES groups(id)",
+    "CREATE INDEX groups_repeat_of ON groups(repeat_of) WHERE repeat_of IS NOT NULL",
+)
+
+#: How undecided a policy is about a group: the gap (nats) between its best and second implicit reward, small for
+#: the most informative. Derived, and computed afresh for another policy.
+SCORES = (
+    """CREATE TABLE group_scores (
+        group_id INTEGER PRIMARY KEY REFERENCES groups(id),
+        policy_id INTEGER NOT NULL REFERENCES policies(id),
+        gap REAL NOT NULL
+    )""",
+    "CREATE INDEX group_scores_gap ON group_scores(gap)",
+)
+
+STATEMENTS = (*CONFIDENCE, *PROMPTS, *RECIPES, *REPEATS, *SCORES)
