@@ -38,7 +38,7 @@ def test_a_file_written_by_create_says_whose_it_is(folder):
 
 def test_connections_are_durable_and_check_references(project):
     assert project.db.conn.execute("PRAGMA synchronous").fetchone() == (migrations.SCHEMA_VERSION,)
-    assert project.db.conn.execute("PRAGMA foreign_keys").fetchone() == (migrations.SCHEMA_VERSION,)
+    assert project.db.conn.execute("PRAGMA foreign_keys").fetchone() == (2,)
 
 
 def test_create_refuses_a_folder_that_holds_something(tmp_path):
