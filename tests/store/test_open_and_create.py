@@ -37,8 +37,8 @@ def test_a_file_written_by_create_says_whose_it_is(folder):
 
 
 def test_connections_are_durable_and_check_references(project):
-    assert project.db.conn.execute("PRAGMA synchronous").fetchone() == (migrations.SCHEMA_VERSION,)
-    assert project.db.conn.execute("PRAGMA foreign_keys").fetchone() == (2,)
+    assert project.db.conn.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert project.db.conn.execute("PRAGMA foreign_keys").fetchone() == (1,)
 
 
 def test_create_refuses_a_folder_that_holds_something(tmp_path):
