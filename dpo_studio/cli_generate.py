@@ -86,11 +86,17 @@ def queue(
 def policy_named(project: Project, *, model: str | None, run_name: str | None) -> Policy:
     """The policy that a model reference or a run stands for; the starter model when neither is given.
 
+    Args:
+        run_name: a run's, or the whole name of a policy, which also reaches a run's best step.
+
     Raises:
         UserError: there is no such run, or it left no adapter.
     """
     if not run_name:
         return requests.policy_for(project, requests.model_reference(model or requests.STARTER))
+    named = next((policy for policy in policies.all_policies(project) if policy.name == run_name), None)
+    if named is not None and named.parent_id is not None:
+        return named
     run = runs.find(project, run_name)
     if run.result_policy_id is not None:
         return policies.get(project, run.result_policy_id)
@@ -98,7 +104,7 @@ def policy_named(project: Project, *, model: str | None, run_name: str | None) -
     done = next((event for event in reversed(said) if isinstance(event, events.RunDone)), None)
     if done is not None:
         # Whoever started it was gone when it ended.
-        return runs.adopt(project, run, done.adapter)
+        return runs.adopt(project, run, done.adapter, best_step=done.best_step)
     raise UserError(
         f"{run.name} has left no model yet.",
         f'Wait for its end, or go on with it: dpo-studio train PROJECT --resume "{run.name}".',

@@ -207,7 +207,7 @@ def follow(project: Project, run: Run, *, processes: int = 1, report: Callable[[
     if not isinstance(ending, events.RunDone):
         raise _failure(ending, process.returncode, log_tail(folder / training.LOG_FILE))
     done = ending
-    policy = runs.adopt(project, run, done.adapter)
+    policy = runs.adopt(project, run, done.adapter, best_step=done.best_step)
     held_out = [event.metrics for event in said if isinstance(event, events.Evaluated)]
     if held_out and done.kept_step not in (0, done.steps):
         held_out.append(done.metrics)  # of what is kept, which is not the last step's

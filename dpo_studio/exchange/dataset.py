@@ -185,6 +185,7 @@ def _write_parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         "ranks": pyarrow.list_(integer),
         "strength": integer,
         "held_out": pyarrow.bool_(),
+        "confidence": pyarrow.float64(),
     }
     schema = pyarrow.schema([(name, types.get(name, text)) for name in rows[0]])
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:

@@ -198,8 +198,8 @@ def _take(project: Project, groups: _Groups, item: Judged, done: Imported, *, an
     standing = rankings.current(project, group.id, annotator, annotator_kind=kind)
     if standing is not None and standing.kind == "ranking":
         same_order = rankings.ranks_of(group, standing.ranks) == ranks
-        said = (standing.strength, standing.note, standing.flags)
-        if same_order and said == (item.strength, item.note, item.flags):
+        said = (standing.strength, standing.note, standing.flags, standing.confidence)
+        if same_order and said == (item.strength, item.note, item.flags, item.confidence):
             done.duplicates += 1
             return
     rankings.add(
@@ -211,6 +211,7 @@ def _take(project: Project, groups: _Groups, item: Judged, done: Imported, *, an
         strength=item.strength,
         note=item.note,
         flags=item.flags,
+        confidence=item.confidence,
     )
     done.rankings += 1
 

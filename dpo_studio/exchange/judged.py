@@ -30,6 +30,7 @@ class Judged:
         ranks: per completion; checked against the group's size once that is known.
         finish_reasons: one per completion; empty when the row does not say.
         held_out: what the row says of its prompt, or None.
+        confidence: how sure the annotator was, from 0.5 to 1, or None where the row does not say.
     """
 
     group: str
@@ -42,6 +43,7 @@ class Judged:
     flags: tuple[str, ...] = ()
     finish_reasons: tuple[str, ...] = ()
     held_out: bool | None = None
+    confidence: float | None = None
 
 
 def kind_of(values: Mapping[str, Any]) -> str:
@@ -125,12 +127,18 @@ def _remarks(values: Mapping[str, Any]) -> dict[str, Any]:
         raise UserError("Its flags are not a list of texts.")
     if held_out is not None and not isinstance(held_out, bool):
         raise UserError("Its held_out is neither true nor false.")
+    confidence = values.get("confidence")
+    if confidence is not None and (
+        isinstance(confidence, bool) or not isinstance(confidence, (int, float)) or not 0.5 <= confidence <= 1.0
+    ):
+        raise UserError(f"Its confidence is {confidence!r}; it can be from 0.5 (a guess) to 1 (sure).")
     return {
         "annotator": annotator.strip(),
         "strength": int(strength),
         "note": note,
         "flags": tuple(flags),
         "held_out": held_out,
+        "confidence": None if confidence is None else float(confidence),
     }
 
 

@@ -18,6 +18,7 @@ COLUMNS = (
     "flags",
     "finish_reasons",
     "held_out",
+    "confidence",
 )
 
 
@@ -34,4 +35,5 @@ def row(group: Group, ranking: Ranking) -> dict[str, Any]:
         "flags": list(ranking.flags),
         "finish_reasons": [completion.finish_reason for completion in group.completions],
         "held_out": group.prompt.held_out,
+        "confidence": ranking.confidence,
     }

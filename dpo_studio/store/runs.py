@@ -27,6 +27,8 @@ SETTINGS_FILE, DATA_FILE, PROMPTS_FILE = "settings.json", "data.jsonl", "sample_
 SAMPLE_PROMPTS = 4
 #: In the project's folder; may be deleted at any time.
 REFERENCE_CACHE = Path("cache") / "reference"
+#: In a run's folder: the adapter of the best held-out step, where that was not the last one.
+BEST_ADAPTER = "adapter-best"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +149,14 @@ def _from(run_folder: Path, place: Path) -> str:
     return Path(os.path.relpath(place, run_folder)).as_posix()
 
 
-def adopt(project: Project, run: Run, adapter: str) -> Policy:
+def adopt(project: Project, run: Run, adapter: str, *, best_step: int = 0) -> Policy:
     """Make what a run left, an adapter or a whole model, a policy of the project; once, however often it is asked.
+
+    The adapter of the best held-out step becomes a policy too where the run laid one beside the last step's.
 
     Args:
         adapter: the folder of the adapter or of the model, relative to the run's folder.
+        best_step: the step that the adapter of the best held-out loss is of, for its name; 0 where that is unknown.
     """
     left, whole = f"{run.folder}/{adapter}", run.settings.get("trains") == "full"
     with project.transaction() as db:
@@ -164,6 +169,14 @@ def adopt(project: Project, run: Run, adapter: str) -> Policy:
             parent_id=parent.id,
         )
         db.conn.execute("UPDATE runs SET result_policy_id = ? WHERE id = ?", [policy.id, run.id])
+        if not whole and (project.folder / run.folder / BEST_ADAPTER).is_dir():
+            policies.add(
+                project,
+                parent.base,
+                name=f"{policy.name} ({f'best, step {best_step}' if best_step else 'best step'})",
+                adapter=f"{run.folder}/{BEST_ADAPTER}",
+                parent_id=parent.id,
+            )
         return policy
 
 

@@ -38,7 +38,9 @@ def make(folder: Path, *, held_out: tuple[int, ...] = ()) -> Project:
             completions.add(project, group.id, text, finish_reason="length" if number == 0 else "stop")
         group = completions.get_group(project, group.id)
         if isinstance(judged, list):
-            rankings.add(project, group, ranks=judged, strength=2, note=f"note {index}", flags=("odd",))
+            rankings.add(
+                project, group, ranks=judged, strength=2, note=f"note {index}", flags=("odd",), confidence=0.75
+            )
         elif judged is not None:
             rankings.add(project, group, kind=judged)
     return project

@@ -34,7 +34,7 @@ def _held(project):
                 group.prompt.held_out,
                 [(c.text, c.finish_reason) for c in group.completions],
                 rankings.ranks_of(group, ranking.ranks),
-                (ranking.annotator, ranking.strength, ranking.note, ranking.flags),
+                (ranking.annotator, ranking.strength, ranking.note, ranking.flags, ranking.confidence),
             )
         )
         for group, ranking in rankings.labelled(project)
@@ -113,6 +113,8 @@ def test_a_group_is_named_by_its_uuid(tmp_path, project):
         ({"completions": ["a", "b"], "ranks": [1, 2]}, "no prompt"),
         ({"ranks": [1, 2]}, "neither completions nor a group"),
         ({"prompt": "Q?", "completions": ["a", "b"], "ranks": [1, 2], "strength": 9}, "strength is 9"),
+        ({"prompt": "Q?", "completions": ["a", "b"], "ranks": [1, 2], "confidence": 0.3}, "confidence is 0.3"),
+        ({"prompt": "Q?", "completions": ["a", "b"], "ranks": [1, 2], "confidence": True}, "confidence is True"),
         ({"prompt": "Q?", "completions": ["a", "b"], "ranks": [1, 2], "finish_reasons": ["stop"]}, "finish_reasons"),
         ({"prompt": "Q?", "completions": ["a", "b"], "ranks": [1, 2], "finish_reasons": 3}, "finish_reasons"),
         ("[" * 100_000, "not JSON"),

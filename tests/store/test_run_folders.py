@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dpo_studio.cli_generate import policy_named
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import SamplingSettings, SettingsError, TrainingSettings, with_method
 from dpo_studio.core.types import Message
@@ -106,6 +107,31 @@ def test_a_whole_model_becomes_a_policy_that_moves_with_the_project(project, pol
 @pytest.mark.parametrize("base", ["starter", "owner/model", "runs/model", "/somewhere/runs/a/model", "./runs/a"])
 def test_other_models_are_named_as_the_person_named_them(project, base):
     assert policies.model_reference(project, policies.add(project, base)) == base
+
+
+def test_the_best_step_that_was_not_the_last_can_be_chosen_too(project, policy, make_group):
+    rankings.add(project, make_group(project), ranks=[1, 2, 3, 4])
+    run = runs.create(project, policy, TrainingSettings())
+    (project.folder / run.folder / runs.BEST_ADAPTER).mkdir()
+    last = runs.adopt(project, run, "adapter", best_step=12)
+    assert runs.adopt(project, run, "adapter", best_step=12) == last
+    assert runs.get(project, run.id).result_policy_id == last.id
+    *_, best = policies.all_policies(project)
+    assert (best.name, best.adapter) == ("SmolLM2 + Run 1 (best, step 12)", f"{run.folder}/adapter-best")
+    assert (best.base, best.parent_id, best.round) == (policy.base, policy.id, 1)
+    assert (best.name, best.id) in requests.known_policies(project)
+    assert policy_named(project, model=None, run_name=best.name) == best
+    # A later round from it carries its own name on, not the whole chain.
+    second = runs.create(project, best, TrainingSettings())
+    assert runs.adopt(project, second, "adapter").name == "SmolLM2 + Run 2"
+
+
+def test_a_whole_model_is_kept_once_and_has_no_best_step_beside_it(project, policy, make_group):
+    rankings.add(project, make_group(project), ranks=[1, 2, 3, 4])
+    run = runs.create(project, policy, TrainingSettings(trains="full"))
+    (project.folder / run.folder / runs.BEST_ADAPTER).mkdir()
+    runs.adopt(project, run, "model", best_step=12)
+    assert len(policies.all_policies(project)) == 2
 
 
 def test_adopting_twice_makes_one_policy(project, policy, make_group):

@@ -341,6 +341,19 @@ def test_links_are_asked_about(open_page, monkeypatch):
     assert not page.bench.link.isVisible()
 
 
+def test_c_says_how_sure_one_is_before_the_label(open_page, context):
+    page = open_page(2, 2)
+    button = page.bench.head.buttons["sure"]
+    assert button.text() == "How sure"
+    press(page, Qt.Key.Key_C)
+    assert (button.text(), button.accessibleDescription()) == ("Fairly sure", "Fairly sure")
+    press(page, Qt.Key.Key_1)
+    assert rankings.recent(context.project)[0].confidence == 0.8
+    assert button.text() == "How sure"  # the next item begins afresh
+    press(page, Qt.Key.Key_1)
+    assert rankings.recent(context.project)[0].confidence is None
+
+
 def test_flags_are_saved(open_page, context):
     page = open_page(2)
     press(page, KEY.Key_F)
@@ -366,7 +379,7 @@ def test_every_control_has_a_name_and_a_key_is_told(open_page):
     page = open_page(4)
     controls = [w for w in page.findChildren(QPushButton) if w.isVisible()]
     assert controls and all(w.accessibleName() for w in controls)
-    assert len(page.actions_for_palette()) == 9
+    assert len(page.actions_for_palette()) == 10
     told = " ".join(line.keys for line in page.key_help())
     assert all(key in told for key in ("X", "Space", "Z", "E", "D", "T", "N", "F", "G", "Enter", "="))
 

@@ -58,6 +58,41 @@ def test_shown_numbers_become_the_groups_own_order(project):
         rankings.undo(project)
 
 
+def test_how_sure_one_was_is_saved_with_this_label_alone(project):
+    session = session_of(project)
+    assert session.item.confidence is None
+    session.item.next_sureness()
+    session.item.next_sureness()
+    saved = rank(session, "0c", "0a", "0d")
+    assert saved.confidence == 0.6
+    assert rank(session, "1a", "1b", "1c").confidence is None
+    # Seen again it says so; saying something else is a correction, also with the same order.
+    item = session.revisit(saved)
+    assert item.confidence == 0.6 and not item.changed
+    item.next_sureness()
+    assert item.changed
+    item.entry.finish()
+    corrected = session.save()
+    assert corrected.confidence == 1.0 and corrected.supersedes == saved.id
+    assert corrected.ranks == saved.ranks
+    # An undo brings back what was said before.
+    session.undo()
+    assert session.item.confidence == 0.6
+    assert rankings.current(project, saved.group_id).confidence == 0.6
+
+
+def test_a_round_of_what_can_be_said_ends_where_it_began(project):
+    item = session_of(project).item
+    said = []
+    for _ in range(4):
+        item.next_sureness()
+        said.append(item.confidence)
+    assert said == [0.8, 0.6, 1.0, None]
+    item.confidence = 0.75  # of a label that came from elsewhere
+    item.next_sureness()
+    assert item.confidence == 0.8
+
+
 def test_the_order_shown_is_random_and_recorded(project):
     orders = set()
     for seed in range(30):

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout
 from dpo_studio.ui.page import KeyHelp
 
 from .panels import button, label
+from .session import SURENESS
 
 #: Name, words on the button ("" for none), words in the palette, key.
 ACTIONS = (
@@ -22,6 +23,7 @@ ACTIONS = (
     ("write", "Write", "Write the answer it should have given", "E"),
     ("note", "Note", "Write a note on this item", "N"),
     ("flags", "Flags", "Flag this item", "F"),
+    ("sure", SURENESS[0][0], "Say how sure you are of this label", "C"),
     ("guideline", "Guideline", "Show what better means here", "G"),
 )
 
@@ -41,6 +43,7 @@ KEY_HELP = (
     KeyHelp("T", "Show how long the answers are"),
     KeyHelp("N", "Write a note"),
     KeyHelp("F", "Flag the item"),
+    KeyHelp("C", "Before the label: fairly sure, a guess, sure, or nothing said; training can use it"),
     KeyHelp("G", "Show or hide the guideline"),
     KeyHelp("↑ ↓ PgUp PgDn", "Scroll the answers together"),
     KeyHelp("Esc", "Leave an older label as it was and go back to the queue"),
@@ -105,6 +108,13 @@ class Head(QWidget):
         """Show plain sentences about what the labels lean towards; none hides the line."""
         self.warning.setText("\n".join(warnings))
         self.warning.setVisible(bool(warnings))
+
+    def show_sureness(self, confidence: float | None) -> None:
+        """Say on its button how sure the person is; a confidence from elsewhere is told as a number."""
+        words = dict((value, words) for words, value in SURENESS).get(confidence, f"{confidence or 0:.0%} sure")
+        self.buttons["sure"].setText(words)
+        self.buttons["sure"].setAccessibleDescription(words if confidence is not None else "nothing said")
+        self._place_numbers()
 
     def set_item_there(self, there: bool) -> None:
         """Without an item only undo makes sense."""

@@ -128,6 +128,7 @@ class LabelPage(Page):
                 "write": self.asides.begin_writing,
                 "note": self.bench.note.begin,
                 "flags": self.asides.ask_flags,
+                "sure": self._next_sureness,
                 "guideline": self.asides.toggle_guideline,
             }[action]()
 
@@ -253,6 +254,7 @@ class LabelPage(Page):
             self.bench.show_empty(self.context.project)
         else:
             self.bench.show_item(item)
+            self.bench.head.show_sureness(item.confidence)
         self.bench.order_bar.say(self._what_now())
         self.stopwatch.restart()
         if not self.isVisible():
@@ -299,6 +301,11 @@ class LabelPage(Page):
 
     def _toggle_lengths(self) -> None:
         self.bench.head.buttons["lengths"].setChecked(self.bench.stack.toggle_tokens())
+
+    def _next_sureness(self) -> None:
+        assert self.item is not None
+        self.item.next_sureness()
+        self.bench.head.show_sureness(self.item.confidence)
 
     def _on_history(self, ranking: Ranking) -> None:
         assert self.session is not None

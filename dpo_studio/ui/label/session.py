@@ -18,6 +18,13 @@ from .drafts import Draft, Drafts
 from .order_entry import BETTER, WRITTEN, OrderEntry, order_text
 
 _LOOK_BACK = 200
+#: What an annotator can say of a label before giving it, with the confidence that is recorded; None: not asked.
+SURENESS: tuple[tuple[str, float | None], ...] = (
+    ("How sure", None),
+    ("Fairly sure", 0.8),
+    ("A guess", 0.6),
+    ("Sure", 1.0),
+)
 
 
 @dataclass(eq=False)
@@ -31,6 +38,7 @@ class Item:
         unfinished: that answer while it is still being written, or "".
         earlier: the standing judgement that is looked at again; None for one that waits in the queue.
         seconds: time it was on screen before it was put aside.
+        confidence: how sure the person is, from a half to 1; None unless they said.
     """
 
     group: Group
@@ -42,14 +50,25 @@ class Item:
     unfinished: str = ""
     earlier: Ranking | None = None
     seconds: float = field(default=0.0)
+    confidence: float | None = None
 
     @property
     def changed(self) -> bool:
         """Whether there is anything to save over the earlier judgement."""
         if self.earlier is None:
             return True
-        same = self.note == self.earlier.note and self.flags == self.earlier.flags
+        same = (self.note, self.flags, self.confidence) == (
+            self.earlier.note,
+            self.earlier.flags,
+            self.earlier.confidence,
+        )
         return not (same and self.entry.is_earlier and not self.written)
+
+    def next_sureness(self) -> None:
+        """Go round what can be said about how sure the label is."""
+        said = [confidence for _, confidence in SURENESS]
+        place = said.index(self.confidence) if self.confidence in said else 0
+        self.confidence = said[(place + 1) % len(said)]
 
     def write(self, text: str) -> None:
         """Set the person's own answer; an empty text takes it away. The order so far stays."""
@@ -138,6 +157,7 @@ class Session:
                 flags=item.flags,
                 note=item.note.strip(),
                 seconds=None if seconds is None else round(item.seconds + seconds, 2),
+                confidence=item.confidence if kind == "ranking" else None,
             )
         self._drafts.drop(item.group)
         self._move_on()
@@ -160,6 +180,7 @@ class Session:
                 OrderEntry(len(group.completions)),
                 note=undone.note,
                 flags=undone.flags,
+                confidence=undone.confidence,
             )
         return undone
 
@@ -240,7 +261,15 @@ class Session:
             entry = OrderEntry.of_earlier(size, ranked, strength=ranking.strength)
         else:
             entry = OrderEntry.of_earlier(size, [])
-        item = Item(group, shown, entry, note=ranking.note, flags=ranking.flags, earlier=ranking)
+        item = Item(
+            group,
+            shown,
+            entry,
+            note=ranking.note,
+            flags=ranking.flags,
+            earlier=ranking,
+            confidence=ranking.confidence,
+        )
         item.take_up(self._drafts.of(group, ranking))
         return item
 
@@ -269,4 +298,4 @@ def _in_order(group: Group, presented: Sequence[CompletionId]) -> tuple[Completi
     return tuple(sorted(group.completions, key=lambda c: (place.get(c.id, len(place)), c.candidate)))
 
 
-__all__ = ["WRITTEN", "Item", "Session", "described"]
+__all__ = ["SURENESS", "WRITTEN", "Item", "Session", "described"]

@@ -205,7 +205,7 @@ class RunFollower(QObject):
         if not (project.folder / run.folder / done.adapter).is_dir():
             return
         try:
-            runs.adopt(project, run, done.adapter)
+            runs.adopt(project, run, done.adapter, best_step=done.best_step)
         except UserError as error:
             self.context.complain(error)
             return
