@@ -26,23 +26,45 @@ if TYPE_CHECKING:
     show_default=True,
     help="auto looks at the file's first row.",
 )
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="MEANING=NAME",
+    help="For prompts: which column is the prompt, messages, system or tags. May be repeated.",
+)
+@click.option("--tags", default="", help="For prompts: tags for all of them, with commas between.")
 @click.option("--annotator", default="", help="Who judged, for rows that do not say.")
 @click.option("--skip-bad", is_flag=True, help="Import the good rows although some cannot be used.")
 @reports
-def import_command(out: Reporter, project: Path, source: Path, kind: str, annotator: str, skip_bad: bool) -> None:
+def import_command(
+    out: Reporter,
+    project: Path,
+    source: Path,
+    kind: str,
+    columns: tuple[str, ...],
+    tags: str,
+    annotator: str,
+    skip_bad: bool,
+) -> None:
     """Import prompts, rankings or preference pairs from SOURCE: all of it, or nothing.
 
-    SOURCE is a text file (a prompt a line), JSONL, JSON or Parquet, or a folder that `export` made.
+    SOURCE is a text file (a prompt a line), JSONL, JSON, CSV, TSV or Parquet, or a folder that `export` made.
     """
     from dpo_studio.exchange import importing
     from dpo_studio.store import Project
 
     with Project.open(project) as opened:
+        said = _columns(columns)
+        if kind == "auto" and (said or tags):
+            kind = "prompts"
         if kind == "auto":
             kind = importing.detect(source)
         if kind == "prompts":
-            _import_prompts(out, opened, source, skip_bad=skip_bad)
+            _import_prompts(out, opened, source, said, tags, skip_bad=skip_bad)
             return
+        if said or tags:
+            raise UserError("--column and --tags are for prompts only.", "Leave them out.")
         done = importing.judgements(opened, source, kind=kind, annotator=annotator, skip_bad=skip_bad)
         out.result({"format": kind, **done.to_json()}, _imported(done, "ranking" if kind == "rankings" else "pair"))
 
@@ -202,22 +224,44 @@ def _last_run_with_adapter(project: Project) -> Any:
     raise UserError("No run has left an adapter yet.", "Train one first: dpo-studio train PROJECT.")
 
 
-def _import_prompts(out: Reporter, project: Project, source: Path, *, skip_bad: bool) -> None:
+def _columns(given: tuple[str, ...]) -> dict[str, str]:
+    said: dict[str, str] = {}
+    for item in given:
+        meaning, equals, name = item.partition("=")
+        if not (meaning and equals and name):
+            raise UserError(f"--column {item} is not understood.", "Write it as --column prompt=NAME.")
+        said[meaning.strip()] = name.strip()
+    return said
+
+
+def _import_prompts(
+    out: Reporter, project: Project, source: Path, said: dict[str, str], tags: str, *, skip_bad: bool
+) -> None:
     from dpo_studio.core import prompt_files
+    from dpo_studio.exchange import prompt_tables, readers
     from dpo_studio.exchange.importing import ImportRefused, Refused
     from dpo_studio.store import prompts
 
-    file = prompt_files.read(source.expanduser())
-    refused = [Refused(f"line {line}", reason) for line, reason in file.refused]
-    total = len(file.conversations) + len(refused)
-    if refused and (not skip_bad or not file.conversations):
-        raise ImportRefused(refused, total=total)
-    for note in file.notes:
+    source = source.expanduser()
+    for_all = [tag.strip() for tag in tags.split(",") if tag.strip()]
+    if said or (readers.is_data(source) and source.suffix.lower() not in prompt_files.JSON_SUFFIXES):
+        table = prompt_tables.read(source, said)
+        rows = [(conversation, list(dict.fromkeys([*own, *for_all]))) for conversation, own in table.rows]
+        refused = [Refused(place, reason) for place, reason in table.refused]
+        notes = ["Read " + ", ".join(f"{name} as {what}" for what, name in table.columns.items()) + "."]
+        if table.answers_left_out:
+            notes.append(f"Left out the final answer of {counted(table.answers_left_out, 'conversation')}.")
+    else:
+        file = prompt_files.read(source)
+        rows = [(conversation, for_all) for conversation in file.conversations]
+        refused = [Refused(f"line {line}", reason) for line, reason in file.refused]
+        notes = file.notes
+    if refused and (not skip_bad or not rows):
+        raise ImportRefused(refused, total=len(rows) + len(refused))
+    for note in notes:
         out.progress(note)
-    before = prompts.count(project)
-    prompts.add_many(project, file.conversations, source=source.name)
-    added = prompts.count(project) - before
-    duplicates = len(file.conversations) - added
+    added = prompts.add_tagged(project, rows, source=source.name)
+    duplicates = len(rows) - added
     values = {
         "format": "prompts",
         "imported": added,

@@ -109,7 +109,7 @@ def test_wrong_usage_is_a_mistake_too(call):
 
 
 def test_a_bug_is_status_1_with_its_traceback(call, folder, monkeypatch):
-    monkeypatch.setattr(prompts, "add_many", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr(prompts, "add_tagged", lambda *args, **kwargs: 1 / 0)
     source = folder.parent / "p.txt"
     source.write_text("One?\n")
     status, out, err = call("import", folder, source, "--json")
@@ -249,3 +249,31 @@ def test_a_full_disk_is_a_sentence_wherever_it_is_met(call, folder, monkeypatch)
     status, out, err = call("export", folder, folder.parent / "out", "--as", "ranking", "--json")
     assert status == 2 and "disk is full" in json.loads(out)["error"] and "Free some space" in json.loads(out)["hint"]
     assert "Traceback" not in err
+
+
+def test_prompts_come_from_csv_with_said_columns_and_tags(call, folder, tmp_path):
+    source = tmp_path / "p.csv"
+    source.write_text("id,ask,tags\n1,Why?,own\n2,Why?,\n3,How?,\n", encoding="utf-8")
+    arguments = ("import", folder, source, "--json")
+    status, _, err = call(*arguments)
+    assert status != 0 and "id, ask, tags" in err
+    status, _, err = call(*arguments, "--column", "prompt=aks")
+    assert status != 0 and "'aks'" in err
+    status, _, err = call(*arguments, "--column", "prompt")
+    assert status != 0 and "prompt=NAME" in err
+    status, out, _ = call(*arguments, "--column", "prompt=ask", "--tags", "all, of them")
+    assert status == 0 and json.loads(out) == {"format": "prompts", "imported": 2, "duplicates": 1, "refused": []}
+    with Project.open(folder) as project:
+        assert [p.tags for p in prompts.all_prompts(project)] == [("own", "all", "of them"), ("all", "of them")]
+
+
+def test_a_ragged_csv_imports_nothing_unless_rows_may_be_left_out(call, folder, tmp_path):
+    source = tmp_path / "p.csv"
+    source.write_text("prompt,tags\nWhy?,\nHow?,a,b\n", encoding="utf-8")
+    status, out, _ = call("import", folder, source, "--json")
+    assert status != 0
+    with Project.open(folder) as project:
+        assert prompts.count(project) == 0
+    status, out, _ = call("import", folder, source, "--skip-bad", "--json")
+    answer = json.loads(out)
+    assert status == 0 and answer["imported"] == 1 and answer["refused"][0]["place"] == "line 3"

@@ -190,6 +190,18 @@ def _conversation(entry: Any) -> tuple[Conversation, bool]:
     return messages, had_answer
 
 
+def from_entry(entry: Any) -> tuple[Conversation, bool]:
+    """The prompt of one entry of a file, and whether a final answer was left out of it.
+
+    Raises:
+        UserError: why the entry cannot be a prompt.
+    """
+    try:
+        return _conversation(entry)
+    except _Refusal as refusal:
+        raise UserError(f"it {refusal.reason}") from None
+
+
 def _message(row: Any) -> Message:
     if not isinstance(row, dict) or not isinstance(row.get("role"), str) or not isinstance(row.get("content"), str):
         raise _Refusal("has a message without a role and a text")

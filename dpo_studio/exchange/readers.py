@@ -1,4 +1,4 @@
-"""Rows of files made elsewhere: JSONL, JSON, Parquet, or a folder of them, as an export leaves it.
+"""Rows of files made elsewhere: JSONL, JSON, CSV, TSV, Parquet, or a folder of them, as an export leaves it.
 
 Covers reading only; what a row means is in `judged`. Parquet is the one format that needs a library.
 """
@@ -14,7 +14,9 @@ from typing import Any
 from dpo_studio.core.errors import UserError
 from dpo_studio.store.database import storable
 
-_SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet")
+from . import csv_rows
+
+_SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", *csv_rows.SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,9 @@ def rows(source: Path) -> Iterator[Row]:
     if source.is_dir():
         files = sorted(path for path in source.rglob("*") if path.suffix in _SUFFIXES and path.is_file())
         if not files:
-            raise UserError(f"{source} holds no JSONL, JSON or Parquet file.", "Name the file, or the right folder.")
+            raise UserError(
+                f"{source} holds no JSONL, JSON, CSV or Parquet file.", "Name the file, or the right folder."
+            )
         for path in files:
             for row in _file_rows(path):
                 yield Row(f"{path.relative_to(source)}, {row.place}", row.values, row.problem)
@@ -53,8 +57,12 @@ def _file_rows(path: Path) -> Iterator[Row]:
     if path.suffix.lower() == ".parquet":
         yield from _parquet_rows(path)
         return
+    if path.suffix.lower() in csv_rows.SUFFIXES:
+        for line, values, problem in csv_rows.read(path):
+            yield Row(f"line {line}", values, problem)
+        return
     if path.suffix.lower() not in _SUFFIXES:
-        raise UserError(f"{path} is not a JSONL, JSON or Parquet file.", "Convert it, or give it its suffix.")
+        raise UserError(f"{path} is not a JSONL, JSON, CSV or Parquet file.", "Convert it, or give it its suffix.")
     text = _text(path)
     if path.suffix.lower() == ".json":
         yield from _array_rows(path, text)

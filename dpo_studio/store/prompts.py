@@ -46,6 +46,31 @@ def add_many(project: Project, conversations: Iterable[Sequence[Message]], *, so
         return [add(project, messages, source=source) for messages in conversations]
 
 
+def add_tagged(project: Project, rows: Iterable[tuple[Sequence[Message], Iterable[str]]], *, source: str = "") -> int:
+    """Add many prompts, each with its tags, in one transaction; the number of those that were new.
+
+    A conversation that is there already stays as it is, its tags too.
+
+    Raises:
+        UserError: a conversation that cannot be a prompt (see `check`); then none is added.
+    """
+    source, created = storable(source), now()
+    with project.transaction() as db:
+        before = there = count(project)
+        for messages, tags in rows:
+            check(messages)
+            text = _messages_text(messages)
+            content_hash = hashlib.sha256(text.encode()).hexdigest()
+            held_out = there >= NEVER_HELD_OUT and _is_held_out(content_hash)
+            cursor = db.conn.execute(
+                "INSERT INTO prompts (uuid, messages, content_hash, source, tags, held_out, created)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (content_hash) DO NOTHING",
+                [new_uuid(), text, content_hash, source, to_text(list(tags)), int(held_out), created],
+            )
+            there += cursor.rowcount
+        return there - before
+
+
 def get(project: Project, prompt_id: PromptId) -> Prompt:
     row = project.db.conn.execute(f"SELECT {_COLUMNS} FROM prompts WHERE id = ?", [prompt_id]).fetchone()
     if row is None:

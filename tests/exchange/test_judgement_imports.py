@@ -207,7 +207,7 @@ def test_a_pair_that_cannot_be_one_is_refused_with_the_reason(tmp_path, project,
         ("latin.jsonl", '{"prompt": "é"}'.encode("latin-1"), "not UTF-8"),
         ("broken.parquet", b"PAR1 no", "cannot be read as Parquet"),
         ("object.json", b"{}", "not a list of rows"),
-        ("table.csv", b"a,b", "not a JSONL, JSON or Parquet file"),
+        ("table.xlsx", b"a,b", "not a JSONL, JSON, CSV or Parquet file"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path, project, name, content, sentence):
