@@ -161,6 +161,9 @@ class Answering:
             case events.ModelLoading():
                 report(f"{event.base}: {event.stage}")
             case events.ModelLoaded():
+                if event.device == "server":
+                    report(f"{event.base}: the server answers")
+                    return
                 tuned = f" + {event.adapter}" if event.adapter else ""
                 size = f"{event.parameters / 1e6:,.0f} M parameters"
                 report(f"{event.base}{tuned}: {size} on {event.device}, {event.dtype}")

@@ -29,7 +29,9 @@ def _number_options(command: Any) -> Any:
 @click.command("generate")
 @click.argument("project", type=click.Path(path_type=Path))
 @click.option("--k", type=int, default=SamplingSettings().k, show_default=True, help="Answers to each prompt.")
-@click.option("--model", help="A Hub id, a folder, a .gguf file, or starter (the default).")
+@click.option(
+    "--model", help="A Hub id, a folder, a .gguf file, openai:URL#MODEL for a server's, or starter (the default)."
+)
 @click.option("--run", "run_name", help="Answer with the model that this run made.")
 @click.option("--preset", type=click.Choice(list(SAMPLING_PRESETS)), default="balanced", show_default=True)
 @_number_options

@@ -61,6 +61,8 @@ class ModelLoading(Event):
 
 @dataclass(frozen=True, slots=True)
 class ModelLoaded(Event):
+    """A model can answer. One behind a server has the device "server"; its size and context are 0, unknown."""
+
     base: str
     adapter: str | None
     device: str
@@ -83,7 +85,10 @@ class TokensDecoded(Event):
 
 @dataclass(frozen=True, slots=True)
 class CompletionFinished(Event):
-    """One candidate is done. `token_ids` are the sampled ones; `logp` is their summed log-probability."""
+    """One candidate is done. `token_ids` are the sampled ones; `logp` is their summed log-probability.
+
+    A server tells neither: its answers have no ids, an empty `tokenizer_hash`, and None for `logp`.
+    """
 
     job: str
     group: int
@@ -91,7 +96,7 @@ class CompletionFinished(Event):
     text: str
     token_ids: tuple[int, ...]
     tokenizer_hash: str
-    logp: float
+    logp: float | None
     finish_reason: str
     seed: int
 

@@ -15,9 +15,11 @@ import torch
 
 from dpo_studio.core import commands, events
 from dpo_studio.core.errors import UserError
+from dpo_studio.core.server_reference import is_server, parse
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.models.load import LoadedModel, load
 
+from .remote import RefusedError, Server, unheard
 from .sampler import Answer, TextPiece, sample
 
 _POLL_S = 0.1
@@ -42,6 +44,7 @@ class Generator:
         self._key: _Key | None = None
         self._loaded: LoadedModel | None = None
         self._loading: _Loading | None = None
+        self._told: set[str] = set()
 
     def run(self, command: commands.Generate, cancelled: Callable[[], bool]) -> Iterator[events.Event]:
         """The events of one job, the last of which is JobFinished or Failed. Never raises.
@@ -51,6 +54,9 @@ class Generator:
         """
         try:
             sampling = SamplingSettings.from_json(command.sampling).validate()
+            if is_server(command.base):
+                yield from self._run_remote(command, sampling, cancelled)
+                return
             key = (command.base, command.adapter, command.device)
             if not cancelled():
                 yield from self._load(key, cancelled)
@@ -65,9 +71,34 @@ class Generator:
     def load(self, command: commands.Load, cancelled: Callable[[], bool]) -> Iterator[events.Event]:
         """Load the model that a coming job will want. Never raises."""
         try:
+            if is_server(command.base):
+                yield from _greet(command.base)
+                return
             yield from self._load((command.base, command.adapter, command.device), cancelled)
         except Exception as error:
             yield self._failed(error, "")
+
+    def _run_remote(
+        self, command: commands.Generate, sampling: SamplingSettings, cancelled: Callable[[], bool]
+    ) -> Iterator[events.Event]:
+        if not cancelled():
+            yield from _greet(command.base)
+        left_out = unheard(sampling)
+        if left_out and left_out not in self._told:
+            self._told.add(left_out)
+            yield events.Notice("settings_unheard", left_out)
+        server = Server(parse(command.base))
+        try:
+            for item in command.items:
+                if cancelled():
+                    break
+                try:
+                    yield from server.answer(command.job, item, sampling, cancelled)
+                except RefusedError as error:
+                    yield events.GroupRefused(command.job, item.group, error.message, error.hint)
+        finally:
+            server.close()
+        yield events.JobFinished(command.job, "cancelled" if cancelled() else "done")
 
     def _answer(
         self,
@@ -160,6 +191,18 @@ class Generator:
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
+
+
+def _greet(base: str) -> Iterator[events.Event]:
+    """See that a server is there and has the model; raises UserError otherwise."""
+    started = time.monotonic()
+    yield events.ModelLoading(base, "asking the server for its models")
+    server = Server(parse(base))
+    try:
+        server.check()
+    finally:
+        server.close()
+    yield events.ModelLoaded(base, None, "server", "", 0, 0, "", time.monotonic() - started)
 
 
 def _start(key: _Key) -> _Loading:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from dpo_studio.core import commands
+from dpo_studio.core import commands, server_reference
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Group, GroupId, Policy, PolicyId, Prompt
@@ -41,11 +41,13 @@ def model_reference(text: str) -> str:
     """What a person typed, as a model reference: a path that exists is made absolute.
 
     Raises:
-        UserError: nothing was typed.
+        UserError: nothing was typed, or a server's address that cannot be used.
     """
     text = text.strip()
     if not text:
         raise UserError("No model is named.", "Type a Hub id, a model's folder or a .gguf file.")
+    if server_reference.is_server(text):
+        return str(server_reference.parse(text))
     path = Path(text).expanduser()
     return str(path.resolve()) if path.exists() else text
 
@@ -59,6 +61,9 @@ def policy_for(project: Project, base: str) -> Policy:
     """The policy of a base model that a person named."""
     if base == STARTER:
         return starter_policy(project)
+    if server_reference.is_server(base):
+        server = server_reference.parse(base)
+        return policies.add(project, str(server), name=f"{server.model} at {server.url}")
     path = Path(base)
     return policies.add(project, base, name=path.name if path.is_absolute() else base)
 

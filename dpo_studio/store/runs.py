@@ -17,6 +17,7 @@ from typing import Any
 from dpo_studio.core import methods
 from dpo_studio.core import ranking as weak_orders
 from dpo_studio.core.errors import UserError
+from dpo_studio.core.server_reference import refuse_training
 from dpo_studio.core.settings import TrainingSettings
 from dpo_studio.core.types import Group, Policy, PolicyId, Prompt, Ranking, Run, RunId
 
@@ -88,8 +89,9 @@ def create(project: Project, policy: Policy, settings: TrainingSettings, *, name
     such a run was measured before.
 
     Raises:
-        UserError: no rankings yet, or none that the method can learn from.
+        UserError: no rankings yet, or none that the method can learn from; or the model is behind a server.
     """
+    refuse_training(policy.base)
     settings.validate()
     data = training_data(project).for_method(settings.method)
     data.check(settings.method)
@@ -121,6 +123,7 @@ def write_apart(path: Path, project: Project, policy: Policy, settings: Training
     Raises:
         UserError: as `create`.
     """
+    refuse_training(policy.base)
     settings.validate()
     data = training_data(project).for_method(settings.method)
     data.check(settings.method)

@@ -1,0 +1,179 @@
+"""Answers from a server over real sockets: the events, what is sent, errors as sentences, and an immediate cancel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from dpo_studio.core import commands, events
+from dpo_studio.core.settings import SamplingSettings
+from dpo_studio.core.types import Message
+from dpo_studio.generation.service import Generator
+from tests.openai_server import OpenAIServer
+
+SAMPLING = SamplingSettings(max_new_tokens=12, seed=7, temperature=0.5, top_p=0.9, repetition_penalty=1.0)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
+    monkeypatch.delenv("DPO_STUDIO_API_KEY", raising=False)
+    server = OpenAIServer()
+    yield server
+    server.close()
+
+
+def job(server: OpenAIServer, *, sampling=SAMPLING, model="small", prompts=1, candidates=(0, 1, 2)):
+    items = tuple(
+        commands.GenerationItem(group, (Message("user", "Why?"),), candidates) for group in range(1, prompts + 1)
+    )
+    return commands.Generate("job", f"openai:{server.url}#{model}", items, sampling.to_json())
+
+
+def said_by(command: commands.Generate) -> list[events.Event]:
+    return list(Generator().run(command, lambda: False))
+
+
+def finished(said: list[events.Event]) -> list[events.CompletionFinished]:
+    return [event for event in said if isinstance(event, events.CompletionFinished)]
+
+
+def test_each_candidate_is_streamed_with_a_seed_of_its_own(server):
+    said = said_by(job(server, prompts=2))
+    assert said[-1] == events.JobFinished("job", "done")
+    assert not any(isinstance(event, events.Notice) for event in said)
+    assert {(e.group, e.candidate) for e in finished(said)} == {(g, c) for g in (1, 2) for c in (0, 1, 2)}
+    for event in finished(said):
+        streamed = "".join(
+            e.text
+            for e in said
+            if isinstance(e, events.TokensDecoded) and (e.group, e.candidate) == (event.group, event.candidate)
+        )
+        assert event.text == streamed == f"Answer {event.seed}: first\nwörds"
+        assert (event.token_ids, event.tokenizer_hash, event.logp, event.finish_reason) == ((), "", None, "stop")
+    assert {event.seed for event in finished(said)} == {7, 1_000_010, 2_000_013}
+    assert [e.group for e in said if isinstance(e, events.GroupFinished)] == [1, 2]
+    assert all(events.from_line(events.to_line(event)) == event for event in said)
+
+
+def test_the_settings_are_sent_and_only_those_of_the_api(server):
+    said_by(job(server, candidates=(1,)))
+    assert server.asked == [
+        {
+            "model": "small",
+            "messages": [{"role": "user", "content": "Why?"}],
+            "temperature": 0.5,
+            "top_p": 0.9,
+            "max_tokens": 12,
+            "seed": 1_000_010,
+            "stream": True,
+        }
+    ]
+
+
+def test_settings_that_are_not_sent_are_told_once(server):
+    generator, sampling = Generator(), SamplingSettings(top_k=5, min_p=0.1)
+    command = job(server, sampling=sampling)
+    notices = [
+        event for _ in range(2) for event in generator.run(command, lambda: False) if isinstance(event, events.Notice)
+    ]
+    assert [notice.code for notice in notices] == ["settings_unheard"]
+    assert "top-k, min-p, repetition penalty" in notices[0].message
+
+
+def test_an_answer_cut_by_the_token_limit_says_so(server):
+    said = said_by(job(server, sampling=SamplingSettings(max_new_tokens=2)))
+    assert {event.finish_reason for event in finished(said)} == {"length"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "sentence"),
+    [
+        ("cut", "ended in the middle"),
+        ("not json", "does not speak the OpenAI API"),
+        ("web page", "does not speak the OpenAI API"),
+        ("in-stream error", "out of memory"),
+    ],
+)
+def test_what_goes_wrong_on_the_wire_is_a_sentence(server, mode, sentence):
+    server.mode = mode
+    said = said_by(job(server))
+    assert isinstance(said[-1], events.Failed)
+    assert sentence in said[-1].message
+    assert said[-1].hint and not said[-1].details
+    assert not finished(said)
+
+
+@pytest.mark.parametrize(("status", "sentence"), [(404, "does not know"), (500, "status 500"), (401, "API key")])
+def test_a_status_ends_the_job_and_what_was_finished_stands(server, status, sentence):
+    server.statuses = [200, status]
+    said = said_by(job(server, prompts=2, candidates=(0,)))
+    assert isinstance(said[-1], events.Failed) and sentence in said[-1].message and said[-1].hint
+    assert [event.group for event in finished(said)] == [1]
+
+
+@pytest.mark.parametrize("wrong", ["status", "filtered"])
+def test_a_refused_prompt_leaves_the_others(server, wrong):
+    if wrong == "status":
+        server.statuses = [400]
+        said = said_by(job(server, prompts=2, candidates=(0,)))
+        assert [event.group for event in finished(said)] == [2]
+    else:
+        server.mode = "filtered"
+        said = said_by(job(server, prompts=1, candidates=(0,)))
+    refused = [event for event in said if isinstance(event, events.GroupRefused)]
+    assert [event.group for event in refused] == [1]
+    assert ("status 400 it is" if wrong == "status" else "content_filter") in refused[0].message
+    assert said[-1] == events.JobFinished("job", "done")
+
+
+def test_a_busy_server_is_asked_again_after_the_time_it_names(server):
+    server.statuses = [429, 429]
+    started = time.monotonic()
+    said = said_by(job(server, candidates=(0,)))
+    assert len(finished(said)) == 1 and len(server.asked) == 3
+    assert time.monotonic() - started >= 0.4
+
+
+def test_a_server_that_stays_busy_is_given_up(server):
+    server.statuses = [429] * 9
+    said = said_by(job(server, candidates=(0,)))
+    assert isinstance(said[-1], events.Failed) and "too much to do" in said[-1].message
+    assert len(server.asked) == 5
+
+
+def test_no_server_there():
+    server = OpenAIServer()
+    server.close()
+    last = said_by(job(server))[-1]
+    assert isinstance(last, events.Failed) and last.message == f"No server answers at {server.url}."
+
+
+def test_a_model_it_does_not_have_names_those_it_has(server):
+    last = said_by(job(server, model="huge"))[-1]
+    assert last == events.Failed("The server has no model huge.", "It has: small, big.", job="job")
+    assert not server.asked
+
+
+def test_the_key_comes_from_the_environment_and_is_said_nowhere(server, monkeypatch):
+    server.key = "sk-secret"
+    refused = said_by(job(server))[-1]
+    assert isinstance(refused, events.Failed) and "DPO_STUDIO_API_KEY" in refused.hint
+    monkeypatch.setenv("DPO_STUDIO_API_KEY", "sk-secret")
+    said = said_by(job(server))
+    assert len(finished(said)) == 3
+    assert "sk-secret" not in "".join(map(events.to_line, said))
+
+
+def test_a_cancel_ends_a_slow_answer_at_once_on_both_sides(server):
+    server.mode = "slow"
+    began: list[float] = []
+    said = []
+    for event in Generator().run(job(server), lambda: bool(began)):
+        said.append(event)
+        if isinstance(event, events.TokensDecoded) and event.text == " on" and not began:
+            began.append(time.monotonic())
+    assert time.monotonic() - began[0] < 1.0
+    assert said[-1] == events.JobFinished("job", "cancelled") and not finished(said)
+    assert server.gone.wait(5)

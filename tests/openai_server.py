@@ -1,0 +1,106 @@
+"""A small server on loopback that speaks the wire format of streamed chat completions, and misbehaves on demand."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class OpenAIServer:
+    """Answers "Answer SEED: first words" in pieces.
+
+    Attributes:
+        mode: "", "cut", "slow", "not json", "filtered", "in-stream error" or "web page".
+        statuses: status codes to answer the next chat requests with, each once; 200 after them.
+        asked: the bodies of the chat requests that came.
+        gone: set when a client went away in the middle of an answer.
+    """
+
+    def __init__(self, key: str = "") -> None:
+        self.mode, self.key = "", key
+        self.statuses: list[int] = []
+        self.asked: list[dict[str, Any]] = []
+        self.gone = threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                if not self._let_in():
+                    return
+                if outer.mode == "web page":
+                    self._send(200, b"<html>hello</html>")
+                else:
+                    self._json(200, {"object": "list", "data": [{"id": "small", "object": "model"}, {"id": "big"}]})
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                outer.asked.append(body)
+                if not self._let_in():
+                    return
+                if outer.statuses and (status := outer.statuses.pop(0)) != 200:
+                    self._json(status, {"error": {"message": f"status {status} it is"}}, **{"Retry-After": "0.2"})
+                    return
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.end_headers()
+                try:
+                    self._stream(body)
+                except OSError:
+                    outer.gone.set()
+
+            def _stream(self, body: dict[str, Any]) -> None:
+                self._chunk({"role": "assistant"}, None)
+                words = [f"Answer {body['seed']}:", " fir", "st\n", "wörds"]
+                for word in words[:2] if outer.mode == "cut" else words:
+                    self._chunk({"content": word}, None)
+                if outer.mode == "cut":
+                    return
+                if outer.mode == "not json":
+                    self.wfile.write(b"data: {oops\n\n")
+                    return
+                if outer.mode == "in-stream error":
+                    self.wfile.write(b'data: {"error": {"message": "out of memory"}}\n\n')
+                    return
+                while outer.mode == "slow":
+                    self._chunk({"content": " on"}, None)
+                    time.sleep(0.02)
+                reason = "content_filter" if outer.mode == "filtered" else "stop"
+                self._chunk({}, "length" if body["max_tokens"] < 4 else reason)
+                self.wfile.write(b": a comment\n\ndata: [DONE]\n\n")
+
+            def _chunk(self, delta: dict[str, str], reason: str | None) -> None:
+                body = {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+                self.wfile.write(f"data: {json.dumps(body)}\n\n".encode())
+                self.wfile.flush()
+
+            def _let_in(self) -> bool:
+                if not outer.key or self.headers.get("Authorization") == f"Bearer {outer.key}":
+                    return True
+                self._json(401, {"error": {"message": "no"}})
+                return False
+
+            def _json(self, status: int, body: dict[str, Any], **headers: str) -> None:
+                self._send(status, json.dumps(body).encode(), **headers)
+
+            def _send(self, status: int, body: bytes, **headers: str) -> None:
+                self.send_response(status)
+                for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self) -> None:
+        self.mode = ""
+        self._server.shutdown()
+        self._server.server_close()

@@ -1,0 +1,85 @@
+"""A model behind a server, from the command line: its answers are kept, labelled and trained on; it is not trained."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from dpo_studio import cli
+from dpo_studio.cli_output import run
+from dpo_studio.core.types import Message
+from dpo_studio.store import Project, completions, policies, prompts, rankings, runs
+from tests.openai_server import OpenAIServer
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.delenv("DPO_STUDIO_API_KEY", raising=False)
+    server = OpenAIServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def call(capfd):
+    def called(*arguments):
+        capfd.readouterr()
+        status = run(cli.cli, [*map(str, arguments), "--json"])
+        said = capfd.readouterr()
+        return status, json.loads(said.out), said.err
+
+    return called
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with Project.create(tmp_path / "project") as project:
+        for text in ("Name a colour.", "Say hello."):
+            prompts.set_held_out(project, prompts.add(project, [Message("user", text)]).id, False)
+    return tmp_path / "project"
+
+
+def test_answers_are_kept_and_another_model_learns_from_them(call, folder, server, tiny_llama):
+    base = f"openai:{server.url}#small"
+    status, made, err = call("generate", folder, "--model", base, "--k", 3)
+    assert status == 0 and (made["groups"], made["completions"], made["left"]) == (2, 6, 0), err
+    assert "the server answers" in err
+    with Project.open(folder) as project:
+        for group in completions.recent_groups(project):
+            assert len({completion.text for completion in group.completions}) == 3
+            for completion in group.completions:
+                assert (completion.token_ids, completion.tokenizer_hash, completion.logp) == (None, None, None)
+                assert policies.get(project, completion.policy_id).base == base
+            rankings.add(project, group, ranks=[1, 2, 3])
+        assert policies.all_policies(project)[0].name == f"small at {server.url}"
+    quick = ("--set", "lora_rank=2", "--set", "device=cpu", "--set", "dtype=float32", "--set", "max_steps=1")
+    status, refused, err = call("train", folder, *quick)
+    assert status == 2 and "cannot be trained" in refused["error"] and "Traceback" not in err
+    with Project.open(folder) as project:
+        assert not runs.all_runs(project)
+        assert not list((project.folder / "runs").glob("*"))
+    status, ended, err = call("train", folder, *quick, "--model", tiny_llama)
+    assert status == 0 and ended["steps"] == 1, err
+
+
+def test_a_cut_connection_keeps_what_was_finished_and_is_gone_on_with(call, folder, server):
+    server.statuses = [200, 200, 500]
+    status, answer, err = call("generate", folder, "--model", f"openai:{server.url}#small", "--k", 2)
+    assert status == 2 and "status 500" in answer["error"] and "Traceback" not in err
+    with Project.open(folder) as project:
+        assert completions.count_unfinished(project) == 1
+    status, made, err = call("generate", folder, "--continue")
+    assert status == 0 and made["left"] == 0, err
+    assert len(server.asked) in (5, 6)
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [("openai:http://localhost/v1", "which model"), ("openai:{url}#huge", "no model huge")],
+)
+def test_a_model_that_cannot_answer_leaves_the_project_as_it_was(call, folder, server, model, sentence):
+    status, answer, err = call("generate", folder, "--model", model.format(url=server.url))
+    assert status == 2 and sentence in answer["error"] and "Traceback" not in err
+    with Project.open(folder) as project:
+        assert not policies.all_policies(project) and not completions.unfinished(project)
