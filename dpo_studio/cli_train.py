@@ -39,6 +39,7 @@ class Ended:
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     held_out: tuple[Mapping[str, float | None], ...] = ()
     interrupted: bool = False
+    drifted: bool = False
     kept_step: int = 0
     best_step: int = 0
     estimated: events.Estimated | None = None
@@ -50,6 +51,7 @@ class Ended:
             "uuid": self.run.uuid,
             "folder": self.run.folder,
             "state": self.state,
+            "drifted": self.drifted,
             "steps": self.steps,
             "seconds": round(self.seconds, 3),
             "memory_gb": self.memory_gb,
@@ -73,6 +75,11 @@ class Ended:
         if self.held_out:
             before, after = (describe_metrics(self.held_out[i]) or "not measured" for i in (0, -1))
             lines.append(f"Held-out groups before: {before}; after: {after}.")
+        if self.drifted:
+            lines.append(
+                f"It had drifted past the bound (max_kl) by step {self.steps};"
+                f" what it had learnt by step {self.kept_step} is kept."
+            )
         if self.best_step not in (0, self.steps):
             kept = self.kept_step == self.best_step
             hint = "which is the one kept" if kept else "which --set keep=best would have kept"
@@ -221,6 +228,7 @@ def follow(project: Project, run: Run, *, processes: int = 1, report: Callable[[
         metrics=done.metrics or _last_metrics(said),
         held_out=tuple(held_out),
         interrupted=was_interrupted,
+        drifted=done.reason == "drifted",
         kept_step=done.kept_step,
         best_step=done.best_step,
         estimated=estimating.expected(folder),

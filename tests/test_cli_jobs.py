@@ -262,7 +262,9 @@ def test_the_ending_tells_the_estimate_beside_what_it_took(labelled):
     assert (values["estimated"]["seconds"], values["estimated"]["memory_gb"]) == (180.0, 1.6)
     assert (values["seconds"], values["memory_gb"]) == (200.0, 1.5)
     ended.state = "stopped"
-    assert "Estimated" not in ended.sentence()
+    assert "Estimated" not in ended.sentence() and "drifted" not in ended.sentence()
+    ended.drifted, ended.kept_step = True, 60
+    assert "past the bound (max_kl) by step 80; what it had learnt by step 60 is kept" in ended.sentence()
 
 
 def test_launched_in_several_processes_the_command_makes_no_runs(call, labelled, monkeypatch):

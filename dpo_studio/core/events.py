@@ -209,7 +209,9 @@ class CheckpointSaved(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunDone(Event):
-    """The adapter is saved in `adapter` (relative to the run); `reason` is "finished" or "stopped".
+    """The adapter is saved in `adapter` (relative to the run); `reason` is "finished", "stopped" or "drifted".
+
+    A run has "drifted" when its fresh answers passed the bound that was set on their KL.
 
     Attributes:
         metrics: of the adapter that is kept, on the held-out groups; of the last step where there are none.

@@ -122,6 +122,8 @@ class TrainingSettings:
             the start and the end.
         fresh_samples: answers drawn from the policy at each measurement; 0 for none.
         fresh_tokens: tokens of such an answer at most.
+        max_kl: the run ends at the first measurement whose fresh answers have more KL from the start than this, in
+            nats a response (mean over all that were drawn), and keeps the last within it; 0 is without.
         checkpoint_every: optimiser steps between checkpoints.
         max_length: tokens of prompt and completion together; 0 is the model's own context.
         too_long: what is done with a group longer than that: "shorten" takes the oldest turns off its prompt, and
@@ -164,6 +166,7 @@ class TrainingSettings:
     evaluate_every: int = 5
     fresh_samples: int = 4
     fresh_tokens: int = 64
+    max_kl: float = 0.0
     checkpoint_every: int = 10
     keep: str = "last"
     seed: int = 0
@@ -199,6 +202,7 @@ class TrainingSettings:
             evaluate_every=(0, 1_000_000),
             fresh_samples=(0, 256),
             fresh_tokens=(1, 4096),
+            max_kl=(0.0, 1e6),
             checkpoint_every=(1, 1_000_000),
             seed=(0, 2**31 - 1),
         )
@@ -222,6 +226,12 @@ class TrainingSettings:
                 )
         if self.trains == "full" and self.dtype == "bfloat16":
             problems.append(Problem("dtype", "Dtype is bfloat16; a whole model is trained in float32 (or auto)."))
+        if self.max_kl > 0:
+            problems += [
+                Problem(name, f"{words(name)} has to be above 0 for max kl to be watched.")
+                for name in ("fresh_samples", "evaluate_every")
+                if getattr(self, name) == 0
+            ]
         bad = {problem.field for problem in problems}
         return problems + [problem for problem in self._misfits() if problem.field not in bad]
 

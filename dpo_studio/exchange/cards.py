@@ -87,7 +87,8 @@ def model_card(facts: RunFacts, *, guideline: str, whole: bool = False) -> str:
     lines += [f"- Method: {title}"]
     lines += [f"- Data: {facts.groups:,} rankings; {facts.held_out_groups:,} more, of held-out prompts, to measure on"]
     if facts.ending is not None:
-        how = "to its end" if facts.ending.reason == "finished" else "until it was stopped"
+        ends = {"finished": "to its end", "drifted": f"of which the first {facts.ending.kept_step:,} are kept"}
+        how = ends.get(facts.ending.reason, "until it was stopped")
         lines += [f"- Optimiser steps: {facts.ending.steps:,}, {how}, {facts.ending.seconds:,.0f} s"]
     if facts.device:
         lines += [f"- Machine: {facts.device}, frozen weights in {facts.dtype}"]

@@ -27,13 +27,14 @@ from .saved import (
     State,
     best_checkpoint,
     checkpoint_folders,
+    checkpoint_within_bound,
 )
 
 KEEP = 2
 
 
 def save(run_folder: Path, state: State, model: Any, optimizer: torch.optim.Optimizer) -> Path:
-    """Write a checkpoint and drop all but the last KEEP and the best on the held-out groups.
+    """Write a checkpoint and drop all but the last KEEP, the best on held-out groups and the last within the bound.
 
     Raises:
         OSError: the disk is full, say; the earlier checkpoints are untouched.
@@ -45,9 +46,10 @@ def save(run_folder: Path, state: State, model: Any, optimizer: torch.optim.Opti
         write_tensors(partial / OPTIMIZER, _optimizer_tensors(model, optimizer))
         write_tensors(partial / RANDOM, _random_tensors())
         write_json(partial / STATE, asdict(state))
-    best = best_checkpoint(run_folder)
+    best, within = best_checkpoint(run_folder), checkpoint_within_bound(run_folder)
+    needed = [found[0] for found in (best, within) if found]
     for old in checkpoint_folders(run_folder)[:-KEEP]:
-        if best and old == best[0]:
+        if old in needed:
             continue
         shutil.rmtree(old, ignore_errors=True)
     return folder

@@ -24,6 +24,7 @@ from dpo_studio.jobs.training import EVENTS_FILE
 from . import adapter, batches, checkpoints, samples, whole
 from .adapter import WithoutDropout
 from .batches import Dataset, Example
+from .bound import DriftBound
 from .disk import write_file_whole
 from .fingerprint import fingerprint
 from .forward import Scorer, choose_scorer
@@ -117,14 +118,15 @@ class _Run:
         if not everywhere or (state and not state.shared):
             self._scorer, notices = Scorer(self.model, shared=False), []
         self._notices += notices
-        self._fresh = FreshAnswers(
+        fresh = FreshAnswers(
             self.model,
             self._loaded,
             self._settings,
             samples.read_prompts(self._folder / PROMPTS_FILE) if self._processes.leads else [],
             together=self._scorer.shared,
         )
-        self._notices += self._fresh.notices
+        self._notices += fresh.notices
+        self._bound = DriftBound(fresh, self._settings, self._folder, self._processes)
         budget = (
             state.token_budget
             if state
@@ -156,7 +158,7 @@ class _Run:
             yield events.Notice(
                 "nothing_held_out", "No labelled prompt is held out, so there is no curve on unseen groups."
             )
-        yield from self._fresh.look(0)
+        yield from self._bound.look(0)
 
     def _read_data(self) -> Dataset:
         limits = [self._loaded.context_length, self._settings.max_length]
@@ -219,7 +221,7 @@ class _Run:
         settings, data = self._settings, self._data
         per_epoch = batches.steps_per_epoch(len(data.train), settings.batch_groups)
         self._processes.copy_weights([parameter for _, parameter in adapter.trainable(self.model)])
-        while self._step < self._steps and not self._asked_to_stop():
+        while self._step < self._steps and not self._bound.passed and not self._asked_to_stop():
             batch = batches.batch_of_step(
                 data.train, self._step, batch_groups=settings.batch_groups, seed=settings.seed
             )
@@ -237,10 +239,12 @@ class _Run:
             if self._due(settings.evaluate_every):
                 if data.held_out:
                     yield (yield from self._evaluate())
-                yield from self._fresh.look(self._step)
+                yield from self._bound.look(self._step)
+                if self._bound.passed:
+                    break
             loss = self._held_out_loss()
             is_best = loss is not None and loss < self._best_loss
-            if is_best or self._due(settings.checkpoint_every):
+            if is_best or self._bound.kl_at(self._step) is not None or self._due(settings.checkpoint_every):
                 yield self._processes.first(self._checkpoint)
             if loss is not None and is_best:
                 self._best_loss = loss
@@ -280,6 +284,7 @@ class _Run:
             skipped=self._skipped,
             seconds=time.monotonic() - self._began,
             held_out_loss=self._held_out_loss(),
+            fresh_kl=self._bound.kl_at(self._step),
         )
         folder = checkpoints.save(self._folder, state, self.model, self.learner.optimizer)
         return checkpoint_saved(self._folder, folder, state)
@@ -310,7 +315,7 @@ class _Run:
         if self._data.held_out and self._step and not self._due(self._settings.evaluate_every):
             yield evaluated
         if self._step and not self._due(self._settings.evaluate_every):
-            yield from self._fresh.look(self._step)
+            yield from self._bound.look(self._step)
         kept_step, best_step = yield from self._choose()
         if self._data.held_out:
             self._metrics = dict((yield from self._evaluate()).metrics)
@@ -320,7 +325,7 @@ class _Run:
         if self._step:
             yield from self._answers("after")
         yield events.RunDone(
-            reason="stopped" if self._stopped else "finished",
+            reason="drifted" if self._bound.passed else "stopped" if self._stopped else "finished",
             steps=self._step,
             seconds=time.monotonic() - self._began,
             adapter=MODEL_FOLDER if self._settings.trains == "full" else ADAPTER_FOLDER,
@@ -330,24 +335,35 @@ class _Run:
         )
 
     def _choose(self) -> Generator[events.Event, None, tuple[int, int]]:
-        """Keep the adapter of the best step, or lay it beside the last one's; the steps kept and best (0: unknown)."""
+        """Keep the adapter of the best step, or lay it beside the last one's; the steps kept and best (0: unknown).
+
+        The last one is that of the last measurement within the bound, where the run has drifted past it.
+        """
+        kept, last = self._step, self._held_out_loss()
+        within = self._bound.fall_back() if self._bound.passed else None
+        if within:
+            kept, last = within[1].step, within[1].held_out_loss
+            yield from self._go_back_to(within[0])
         if not self._data.held_out:
-            return self._step, 0
-        last = self._held_out_loss()
+            return kept, 0
         best = self._processes.first(lambda: best_checkpoint(self._folder))
         if best is None or (last is not None and last <= best[2]):
-            return self._step, self._step
+            return kept, kept
         folder, state, _ = best
         if self._settings.keep == "last":
             target = self._folder / BEST_ADAPTER_FOLDER
             if self._settings.trains != "full":  # a whole model is too large to have twice
                 self._processes.first(lambda: checkpoints.copy_adapter(folder, target))
-            return self._step, state.step
-        adapter.put_back(self.model, folder / CHECKPOINT_ADAPTER)
+            return kept, state.step
+        yield from self._go_back_to(folder)
+        return state.step, state.step
+
+    def _go_back_to(self, checkpoint: Path) -> Iterator[events.Event]:
+        """Keep a checkpoint's adapter instead of the last one, and measure it."""
+        adapter.put_back(self.model, checkpoint / CHECKPOINT_ADAPTER)
         self._save_adapter()
         self._measured = None
         yield from self._evaluate()
-        return state.step, state.step
 
     def _save_adapter(self) -> None:
         if self._settings.trains == "full":

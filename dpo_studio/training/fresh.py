@@ -26,6 +26,7 @@ class FreshAnswers:
 
     Attributes:
         notices: what a person should know about what cannot be measured.
+        kl: of the last look, in nats a response; None where it could not be measured.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class FreshAnswers:
         self._model, self._loaded, self._settings, self._together = model, loaded, settings, together
         self._prompts = list(prompts) if settings.fresh_samples else []
         self.notices: list[events.Notice] = []
+        self.kl: float | None = None
         self._frozen = None
         if self._prompts and (settings.trains != "full" or has_room_for_a_copy(model)):
             self._frozen = FrozenWeights(model)
@@ -60,7 +62,7 @@ class FreshAnswers:
         """Answers and measurements after `step` optimiser steps; nothing when that was done, or nothing is asked."""
         if not self._prompts or step == self._last:
             return
-        self._last = step
+        self._last, self.kl = step, None
         started = time.monotonic()
         try:
             with WithoutDropout(self._model):
@@ -70,7 +72,10 @@ class FreshAnswers:
             if not is_out_of_memory(error):
                 raise
             self._prompts, self._frozen = [], None
-            yield events.Notice("no_fresh_answers", "Memory ran out, so no more answers are drawn while training.")
+            text = "Memory ran out, so no more answers are drawn while training."
+            if self._settings.max_kl:
+                text += " From here on the bound on drift is not watched."
+            yield events.Notice("no_fresh_answers", text)
             return
         if not drawn:
             return
@@ -83,6 +88,7 @@ class FreshAnswers:
         metrics = describe([answer.token_ids for answer in drawn], divergences)
         metrics["finished"] = sum(answer.finish_reason == "stop" for answer in drawn) / len(drawn)
         metrics["time_share"] = self._spent / max(time.monotonic() - self._began, 1e-9)
+        self.kl = metrics["kl"]
         yield events.Sampled(step, metrics)
 
     def _draw(self, step: int) -> list[samples.Drawn]:

@@ -76,6 +76,7 @@ class State:
         skipped: steps left out because a number was not finite.
         seconds: time the run had taken.
         held_out_loss: where the held-out groups were measured at this step.
+        fresh_kl: of fresh answers at this step, in nats, where the run has a bound on it; then it is within the bound.
     """
 
     step: int
@@ -87,6 +88,7 @@ class State:
     skipped: int
     seconds: float
     held_out_loss: float | None = None
+    fresh_kl: float | None = None
 
 
 def checkpoint_folders(run_folder: Path) -> list[Path]:
@@ -114,6 +116,12 @@ def best_checkpoint(run_folder: Path) -> tuple[Path, State, float] | None:
     found = _readable(checkpoint_folders(run_folder))
     measured = [(folder, state, state.held_out_loss) for folder, state in found if state.held_out_loss is not None]
     return min(measured, key=lambda one: one[2], default=None)
+
+
+def checkpoint_within_bound(run_folder: Path) -> tuple[Path, State] | None:
+    """The newest checkpoint whose fresh answers were measured and within the bound, or None."""
+    found = _readable(reversed(checkpoint_folders(run_folder)))
+    return next((one for one in found if one[1].fresh_kl is not None), None)
 
 
 def _readable(folders: Iterable[Path]) -> Iterator[tuple[Path, State]]:

@@ -108,6 +108,14 @@ def test_two_processes_give_the_numbers_of_one(make_run):
     assert reference[0].keys() == reference[1].keys() and len(reference[0]) == 12
 
 
+def test_two_processes_end_at_the_same_step_where_the_bound_is_passed(make_run):
+    folder = make_run(groups=uneven_groups(make_run), evaluate_every=2, max_kl=1e-4, fresh_samples=4)
+    first, second = in_processes(2, whole_run, folder)
+    for said in (first, second):  # only the first draws answers; both know what it found
+        assert (said[-1].reason, said[-1].steps, said[-1].kept_step) == ("drifted", 2, 2)
+    assert of_kind(first, events.Sampled)[-1].metrics["kl"] > 1e-4
+
+
 # -- agreement --------------------------------------------------------------------------------------
 
 

@@ -292,6 +292,16 @@ def test_an_ending_names_the_best_step_where_it_is_not_the_last(kept, what):
     assert "lowest" not in wording.ending("Run 1", Outcome("finished"), record)
 
 
+def test_an_ending_says_that_a_run_passed_its_bound_and_what_is_kept():
+    record = RunRecord()
+    record.add([events.RunStarted(8, 28, 40, "cpu", "float32", 100, 10)])
+    record.add([events.Evaluated(step, {"accuracy": a}) for step, a in ((0, 0.5), (4, 0.8), (6, 0.7))])
+    record.add([events.RunDone("drifted", 6, 200.0, "adapter", {}, 4, 4)])
+    text = wording.ending("Run 1", Outcome("stopped"), record)
+    assert "past its bound by step 6" in text and "learnt by step 4 is kept" in text
+    assert "80%" in text and "70%" not in text
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

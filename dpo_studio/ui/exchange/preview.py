@@ -119,7 +119,8 @@ def _adapter_fields(answer: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Trained on", f"{_counted(answer['rankings'], 'ranking')}, {answer['held_out_rankings']:,} more held out"),
     ]
     if answer["steps"] is not None:
-        how = "to the end" if answer["reason"] == "finished" else "until it was stopped"
+        ends = {"finished": "to the end", "drifted": "until it had drifted past its bound"}
+        how = ends.get(answer["reason"], "until it was stopped")
         fields.append(("Steps", f"{answer['steps']:,}, {how}"))
     before, after = answer["held_out_before"].get("accuracy"), answer["held_out_after"].get("accuracy")
     if before is not None and after is not None:

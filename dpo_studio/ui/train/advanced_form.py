@@ -58,6 +58,7 @@ SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
             Field("evaluate_every", "Measure every", "steps between held-out measurements; 0 for start and end only"),
             Field("fresh_samples", "Fresh answers", "drawn at each measurement, to see drift and length; 0 for none"),
             Field("fresh_tokens", "Tokens of each", "a fresh answer is cut there"),
+            Field("max_kl", "Stop when drift passes", "in nats (KL) a fresh answer, at a measurement; 0 never stops"),
             Field("checkpoint_every", "Checkpoint every", "steps between the points a run can resume from"),
             Field(
                 "keep",

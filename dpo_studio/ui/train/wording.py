@@ -83,6 +83,12 @@ def ending(name: str, outcome: Outcome, record: RunRecord) -> str:
             return f"{name} is trained: {_count(steps, 'step')}.{took}{_measured(record)}{_best(record)}"
         case "stopped":
             steps = done.steps if done else record.step
+            if done and done.reason == "drifted":
+                learnt = (
+                    f"{name} had drifted past its bound by step {steps}, so training ended there; what it had learnt"
+                    f" by step {done.kept_step} is kept."
+                )
+                return f"{learnt}{took}{_measured(record)}{_best(record)}"
             learnt = f"{name} was stopped after {_count(steps, 'step')}; what it had learnt is kept."
             return f"{learnt}{_measured(record)}{_best(record)}"
         case "new":
