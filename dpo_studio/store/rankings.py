@@ -192,23 +192,15 @@ def next_groups(
 
 
 def counts(project: Project, annotator: str | None = None) -> Counts:
-    """What is done and what is left, from the database."""
+    """What is done and what is left, from the tallies that the database keeps as judgements are written."""
     conn = project.db.conn
     name = annotator or project.annotator
     (ready,) = conn.execute("SELECT count(*) FROM groups WHERE ready = 1").fetchone()
     kinds = dict(
         conn.execute(
-            "SELECT kind, count(*) FROM rankings WHERE annotator = ? AND annotator_kind = 'person' GROUP BY kind",
-            [name],
+            "SELECT kind, standing FROM ranking_tallies WHERE annotator = ? AND annotator_kind = 'person'", [name]
         )
     )
-    replaced = conn.execute(
-        "SELECT r.kind, count(*) FROM rankings s JOIN rankings r ON r.id = s.supersedes"
-        " WHERE s.supersedes IS NOT NULL AND r.annotator = ? AND r.annotator_kind = 'person' GROUP BY r.kind",
-        [name],
-    )
-    for kind, times in replaced:
-        kinds[kind] -= times
     return Counts(ready, kinds.get("ranking", 0), kinds.get("skip", 0), kinds.get("all_bad", 0))
 
 

@@ -91,6 +91,10 @@ class Labelling(RuleBasedStateMachine):
             kinds.count("skip"),
             kinds.count("all_bad"),
         )
+        recounted = self.project.db.conn.execute(
+            "SELECT kind, count(*) FROM current_rankings GROUP BY kind HAVING count(*) > 0"
+        )
+        assert dict(recounted.fetchall()) == {kind: kinds.count(kind) for kind in set(kinds)}
         (rows,) = self.project.db.conn.execute("SELECT count(*) FROM rankings").fetchone()
         assert rows == self.rows, "nothing is ever deleted"
 
