@@ -35,6 +35,7 @@ def _number_options(command: Any) -> Any:
 @click.option("--run", "run_name", help="Answer with the model that this run made.")
 @click.option("--preset", type=click.Choice(list(SAMPLING_PRESETS)), default="balanced", show_default=True)
 @_number_options
+@click.option("--stop", multiple=True, metavar="TEXT", help=r"End before this text; may be repeated. \n: a line break.")
 @click.option(
     "--prompts",
     "which",
@@ -82,7 +83,8 @@ def generate_command(out: Reporter, project: Path, **asked: Any) -> int | None:
 def _sampling(asked: dict[str, Any]) -> SamplingSettings:
     numbers = {name: asked[name] for name in _NUMBERS if asked[name] is not None}
     preset = SAMPLING_PRESETS[asked["preset"]][1]
-    return SamplingSettings.from_json({"k": asked["k"], **preset, **numbers}).validate()
+    stop = [text.replace("\\n", "\n").replace("\\t", "\t") for text in asked["stop"]]
+    return SamplingSettings.from_json({"k": asked["k"], **preset, **numbers, "stop": stop}).validate()
 
 
 @click.command("train")

@@ -82,6 +82,15 @@ def test_generate_keeps_answers_with_their_provenance(call, folder, tiny_llama):
             assert policies.get(project, completion.policy_id).base == str(tiny_llama)
 
 
+def test_generate_keeps_its_stop_strings_and_reads_line_breaks(call, folder, tiny_llama):
+    stops = ("--stop", r"\n\n", "--stop", "User:")
+    status, _, _ = call("generate", folder, "--model", tiny_llama, "--max-new-tokens", 3, "--limit", 1, *stops)
+    assert status == 0
+    with Project.open(folder) as project:
+        (group,) = completions.recent_groups(project)
+        assert {tuple(c.sampling["stop"]) for c in group.completions} == {("\n\n", "User:")}
+
+
 def test_the_same_prompts_again_get_a_further_group_with_another_seed(call, folder, tiny_llama):
     quick = ("--model", tiny_llama, "--k", 2, "--max-new-tokens", 4)
     call("generate", folder, *quick)
@@ -171,6 +180,7 @@ def test_ctrl_c_keeps_what_is_finished(folder, tiny_llama):
     [
         (("--k", "1"), "K is 1"),
         (("--temperature", "9"), "Temperature is 9"),
+        (("--stop", ""), "1 to 200 characters"),
         (("--run", "Run 7"), "no run called 'Run 7'"),
         (("--model", "/nowhere/at/all"), "/nowhere/at/all"),
         (("--model", "a", "--run", "b"), "both name"),

@@ -88,6 +88,7 @@ class CompletionFinished(Event):
     """One candidate is done. `token_ids` are the sampled ones; `logp` is their summed log-probability.
 
     A server tells neither: its answers have no ids, an empty `tokenizer_hash`, and None for `logp`.
+    Where a stop string cut a token in two, `token_ids` are those of the text, and `logp` is None.
     """
 
     job: str

@@ -47,6 +47,8 @@ def validated(settings: Checked) -> Checked:
 def from_json(cls: type[Checked], values: Mapping[str, Any]) -> Checked:
     """Settings with these values, given as numbers or as text; what is not given stands at its default.
 
+    A field that holds several texts takes a list of them, or one text.
+
     Raises:
         UserError: there is no such setting, or a value is not of its kind.
     """
@@ -57,6 +59,9 @@ def from_json(cls: type[Checked], values: Mapping[str, Any]) -> Checked:
     typed: dict[str, Any] = {}
     for name, value in values.items():
         kind = kinds[name]
+        if kind is tuple:
+            typed[name] = _texts(name, value)
+            continue
         try:
             number = float(value) if kind in (int, float) else None
             if kind is int and number is not None and not number.is_integer():
@@ -66,6 +71,13 @@ def from_json(cls: type[Checked], values: Mapping[str, Any]) -> Checked:
             wanted = {int: "a whole number", float: "a number"}[kind]
             raise SettingsError([Problem(name, f"{words(name)} needs {wanted}, not {value!r}.")]) from None
     return cls(**typed)
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    texts = (value,) if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise SettingsError([Problem(name, f"{words(name)} needs a list of texts, not {value!r}.")])
+    return tuple(texts)
 
 
 def out_of_range(settings: Any, **ranges: tuple[float, float]) -> list[Problem]:

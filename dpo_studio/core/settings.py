@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 MIN_CANDIDATES, MAX_CANDIDATES = 2, 9
+#: Stop strings, and characters of each.
+MAX_STOPS, MAX_STOP_LENGTH = 16, 200
 
 #: Groups of layers that an adapter can be put on, by name; other names are endings of module names.
 LORA_TARGETS = ("all-linear", "attention", "mlp")
@@ -51,6 +53,7 @@ class SamplingSettings:
         top_k: keep this many most probable tokens; 0 keeps all.
         max_new_tokens: tokens per completion at most, end token included.
         seed: with the prompt and the candidate it decides each random stream.
+        stop: an answer ends before the first of these texts that comes after something was said.
     """
 
     k: int = 4
@@ -61,9 +64,10 @@ class SamplingSettings:
     repetition_penalty: float = 1.05
     max_new_tokens: int = 160
     seed: int = 0
+    stop: tuple[str, ...] = ()
 
     def problems(self) -> list[Problem]:
-        return out_of_range(
+        problems = out_of_range(
             self,
             k=(MIN_CANDIDATES, MAX_CANDIDATES),
             temperature=(0.0, 5.0),
@@ -74,13 +78,18 @@ class SamplingSettings:
             max_new_tokens=(1, 32_768),
             seed=(0, 2**31 - 1),
         )
+        if len(self.stop) > MAX_STOPS:
+            problems.append(Problem("stop", f"Stop has {len(self.stop)} texts; it can have up to {MAX_STOPS}."))
+        elif not all(0 < len(text) <= MAX_STOP_LENGTH for text in self.stop):
+            problems.append(Problem("stop", f"Each text of stop needs 1 to {MAX_STOP_LENGTH} characters."))
+        return problems
 
     def validate(self) -> SamplingSettings:
         """Itself, or raises SettingsError."""
         return validated(self)
 
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "stop": list(self.stop)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> SamplingSettings:

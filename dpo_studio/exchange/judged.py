@@ -17,7 +17,7 @@ from dpo_studio.core.types import Message, Ranks
 from dpo_studio.store import prompts
 
 STRENGTHS = (1, 2, 3)
-_FINISHES = ("stop", "length", "written", "imported")
+_FINISHES = ("stop", "stop_string", "length", "written", "imported")
 _TURNS = (("\n\nHuman:", "user"), ("\n\nAssistant:", "assistant"))
 
 

@@ -18,10 +18,12 @@ import torch
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Message
+from dpo_studio.models.chat import ChatFormat
 from dpo_studio.models.load import LoadedModel
 
 from .choose import choose_tokens
 from .decoder import Decoder, can_pad
+from .stops import StoppableText
 from .streams import RandomStream, TextStream, candidate_seed
 
 #: How often a candidate that came out like another one is drawn again.
@@ -42,9 +44,10 @@ class Answer:
     """A finished candidate.
 
     Attributes:
-        token_ids: as sampled, the end token included where the model produced it.
-        logp: summed log-probability of the ids, temperature 1 and no cuts, nats.
-        finish_reason: "stop" or "length".
+        token_ids: as sampled, the end token included where the model produced it. Where a stop string begins inside
+            a token, those of the text instead.
+        logp: summed log-probability of the ids, temperature 1 and no cuts, nats; None where they are not the sampled.
+        finish_reason: "stop" (the model ended), "stop_string" or "length".
         seed: of the random stream that it was drawn from.
         repeats: it is the same text as another candidate's, and drawing it again did not help.
     """
@@ -52,7 +55,7 @@ class Answer:
     candidate: int
     text: str
     token_ids: tuple[int, ...]
-    logp: float
+    logp: float | None
     finish_reason: str
     seed: int
     repeats: bool = False
@@ -66,18 +69,19 @@ class _Row:
     candidate: int
     seed: int
     limit: int
-    text: TextStream
+    text: StoppableText
     numbers: RandomStream
     ids: list[int] = field(default_factory=list)
     logps: list[float] = field(default_factory=list)
     finish_reason: str = ""
+    sampled: bool = True
 
     def answer(self, *, repeats: bool = False) -> Answer:
         return Answer(
             candidate=self.candidate,
             text=self.text.text,
             token_ids=tuple(self.ids),
-            logp=math.fsum(self.logps),
+            logp=math.fsum(self.logps) if self.sampled else None,
             finish_reason=self.finish_reason,
             seed=self.seed,
             repeats=repeats,
@@ -174,7 +178,7 @@ def _row(
         candidate=candidate,
         seed=seed,
         limit=min(sampling.max_new_tokens, loaded.check_fits(prompt)),
-        text=TextStream(loaded.chat.text),
+        text=StoppableText(TextStream(loaded.chat.text), sampling.stop),
         numbers=RandomStream(seed),
     )
 
@@ -207,7 +211,7 @@ def _decode(
                     "The model's numbers are not finite, so it cannot answer.",
                     "Its adapter may have drifted too far in training: choose another run, or the base model.",
                 )
-            yield row, _take(row, token, logp, loaded.chat.end_ids)
+            yield row, _take(row, token, logp, loaded.chat)
         kept = [index for index, row in enumerate(rows) if not row.finish_reason]
         if not kept or cancelled():
             return
@@ -218,18 +222,33 @@ def _decode(
         decoder.step([tokens[index] for index in kept], kept)
 
 
-def _take(row: _Row, token: int, logp: float, end_ids: frozenset[int]) -> str:
+def _take(row: _Row, token: int, logp: float, chat: ChatFormat) -> str:
     """Add a token to a row; the text it gives."""
     row.ids.append(token)
     row.logps.append(logp)
-    if token in end_ids:
+    if token in chat.end_ids:
         row.finish_reason = "stop"
-        return row.text.finish()
-    piece = row.text.push(token)
-    if len(row.ids) >= row.limit:
-        row.finish_reason = "length"
-        piece += row.text.finish()
+        piece = row.text.finish()
+    else:
+        piece = row.text.push(token)
+        if len(row.ids) >= row.limit:
+            row.finish_reason = "length"
+            piece += row.text.finish()
+    if row.text.cut:
+        row.finish_reason = "stop_string"
+        _cut_ids(row, chat)
     return piece
+
+
+def _cut_ids(row: _Row, chat: ChatFormat) -> None:
+    """Leave the ids of the text that was cut: the first sampled ones, or where it ends inside a token, its own."""
+    text, count = row.text.text, len(row.ids)
+    while len(chat.text(row.ids[:count])) > len(text):
+        count -= 1
+    if chat.text(row.ids[:count]) == text:
+        row.ids, row.logps = row.ids[:count], row.logps[:count]
+    else:
+        row.ids, row.sampled = chat.completion_ids(text, row.finish_reason), False
 
 
 def _seen(prompts: Sequence[list[int]], rows_by_prompt: Sequence[Sequence[_Row]], logits: torch.Tensor) -> torch.Tensor:

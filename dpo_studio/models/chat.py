@@ -62,12 +62,12 @@ class ChatFormat:
         return str(self._apply([message.to_json() for message in messages], tokenize=False))
 
     def completion_ids(self, text: str, finish_reason: str = "stop") -> list[int]:
-        """The tokens of a completion's text, with the end of the turn unless it was cut ("length").
+        """The tokens of a completion's text, with the end of the turn unless it was cut ("length", "stop_string").
 
         Control tokens that the text spells out are read as ordinary text.
         """
         ids = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        return [*ids] if finish_reason == "length" else [*ids, self.end_id]
+        return [*ids] if finish_reason in ("length", "stop_string") else [*ids, self.end_id]
 
     def text(self, ids: Sequence[int]) -> str:
         """The text of sampled tokens, control tokens left out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -81,8 +82,28 @@ def test_recommended_for_thirty_rankings_by_hand():
 def test_settings_go_through_json_unchanged():
     training = TrainingSettings(method="dpo", beta=0.25, epochs=2, dtype="float32")
     assert TrainingSettings.from_json(training.to_json()) == training
-    sampling = SamplingSettings(k=3, seed=11)
-    assert SamplingSettings.from_json(sampling.to_json()) == sampling
+    sampling = SamplingSettings(k=3, seed=11, stop=("###", "\n\n"))
+    assert SamplingSettings.from_json(json.loads(json.dumps(sampling.to_json()))) == sampling
+
+
+@pytest.mark.parametrize(
+    ("stop", "sentence"),
+    [
+        ([""], "1 to 200 characters"),
+        (["a" * 201], "1 to 200 characters"),
+        (["a"] * 17, "17 texts"),
+        ([1], "needs a list of texts"),
+        (3, "needs a list of texts"),
+    ],
+)
+def test_stop_strings_that_cannot_be_used_are_told(stop, sentence):
+    with pytest.raises(SettingsError, match=sentence) as told:
+        SamplingSettings.from_json({"stop": stop}).validate()
+    assert [problem.field for problem in told.value.problems] == ["stop"]
+
+
+def test_one_stop_string_may_stand_without_a_list():
+    assert SamplingSettings.from_json({"stop": "User:"}).stop == ("User:",)
 
 
 def test_json_of_an_earlier_version_gets_todays_defaults():

@@ -25,7 +25,8 @@ def test_the_prompt_is_what_the_template_writes_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("finish_reason", "ends"), [("stop", True), ("written", True), ("imported", True), ("length", False)]
+    ("finish_reason", "ends"),
+    [("stop", True), ("written", True), ("imported", True), ("length", False), ("stop_string", False)],
 )
 def test_a_completion_ends_its_turn_unless_it_was_cut(finish_reason: str, ends: bool) -> None:
     tok = tokenizer()
