@@ -51,7 +51,7 @@ def test_help_is_quick_and_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
-    for command in ("new", "import", "generate", "label", "train", "export", "doctor", "tour"):
+    for command in ("new", "import", "generate", "label", "merge", "train", "export", "doctor", "tour"):
         assert f"\n  {command} " in done.stdout
     assert "worker" not in done.stdout
 
