@@ -127,7 +127,8 @@ class Scorer:
     @property
     def path(self) -> str:
         """A name for the way of computing, for caches: numbers of another way differ in their last digits."""
-        return f"{'shared' if self.shared else 'alone'}/{self._model.config._attn_implementation}"
+        rows = "shared" if self.shared else "alone"
+        return f"{rows}/{self._model.config._attn_implementation}/{fast_layers.taken(self._model)}"
 
     def logps(self, examples: Sequence[Example]) -> list[Tensor]:
         """For each group the (k,) fp32 sums of log-probabilities, in nats, of its completions' tokens."""

@@ -161,3 +161,34 @@ def test_recomputed_layers_change_no_bit(family, shared, build_model, make_examp
         assert torch.equal(once, twice)
     assert kept[1] < kept[0] / 2
     assert not any(module.training for module in model.modules() if "Layer" in type(module).__name__)
+
+
+def test_the_way_of_computing_names_the_fast_layers(build_model, make_example):
+    """Numbers of another set of fast layers differ in their last digits, so a cache must tell them apart."""
+    model = adapted(build_model("llama"))
+    scorer = Scorer(model, shared=False)
+    paths = [scorer.path]
+    fast_lora.install(model)
+    paths.append(scorer.path)
+    fast_layers.install(model)
+    paths.append(scorer.path)
+    norms = [m for m in model.modules() if type(m).__name__ == "LlamaRMSNorm"]
+    for norm in norms[:2]:  # as many layers are taken, but not the same ones
+        forward = norm.__dict__.pop("forward")
+        paths.append(scorer.path)
+        norm.forward = forward
+    assert len(set(paths)) == 5
+    assert scorer.path == paths[2]
+    fast_layers.remove_all(model)
+    assert scorer.path == paths[0]
+
+
+def test_an_adapter_on_other_layers_shares_the_name(build_model):
+    """The reference of a new adapter is the model without it."""
+    paths = []
+    for targets in ("all-linear", "attention"):
+        model, _ = adapter.attach(build_model("llama"), TrainingSettings(lora_rank=4, lora_targets=targets))
+        fast_lora.install(model)
+        fast_layers.install(model)
+        paths.append(Scorer(model, shared=False).path)
+    assert paths[0] == paths[1]
