@@ -63,7 +63,7 @@ def earlier_shown(labels: Sequence[tuple[Mapping[Key, int | None], Sequence[Key]
     for ranks, presented in labels:
         place = {key: float(number) for number, key in enumerate(presented)}
         if all(key in place for key in ranks):
-            differences.append(_best_minus_worst(ranks, place))
+            differences.append(best_minus_worst(ranks, place))
     return _lean([None if difference is None else -difference for difference in differences])
 
 
@@ -73,7 +73,7 @@ def longer(labels: Sequence[tuple[Mapping[Key, int | None], Mapping[Key, float]]
     Args:
         labels: ranks by completion, and lengths by completion, in any one unit.
     """
-    return _lean([_best_minus_worst(ranks, lengths) for ranks, lengths in labels])
+    return _lean([best_minus_worst(ranks, lengths) for ranks, lengths in labels])
 
 
 def position_warning(lean: Lean) -> str:
@@ -102,7 +102,7 @@ def _lean(differences: Sequence[float | None]) -> Lean:
     return Lean(sum(difference > 0 for difference in told), len(told))
 
 
-def _best_minus_worst(ranks: Mapping[Key, int | None], value: Mapping[Key, float]) -> float | None:
+def best_minus_worst(ranks: Mapping[Key, int | None], value: Mapping[Key, float]) -> float | None:
     """Mean value of the best bucket minus that of the last one; None when nothing is ordered."""
     beyond = len(ranks) + 1
     places = {key: beyond if rank is None else rank for key, rank in ranks.items()}
