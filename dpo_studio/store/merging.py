@@ -56,7 +56,7 @@ def merge(project: Project, other: str | Path, *, other_name: str = "") -> Merge
         UserError: the same folder, no project, a newer or damaged one, or two annotators of one name that have
             to be told apart; nothing was changed.
     """
-    folder = Path(other).expanduser().resolve()
+    folder, other_name = Path(other).expanduser().resolve(), other_name.strip()
     if folder == project.folder:
         raise UserError("This is the same project.", "Name the folder of the other copy.")
     with _copy_of(folder) as copy:
@@ -73,7 +73,7 @@ def merge(project: Project, other: str | Path, *, other_name: str = "") -> Merge
                 f"Make room on the disk, or check the permissions of {project.folder / 'backups'}.",
             ) from error
         with project.transaction() as db:
-            return _Merge(db.conn, copy, folder, other_name.strip()).run()
+            return _Merge(db.conn, copy, folder, other_name).run()
 
 
 class _Merge:

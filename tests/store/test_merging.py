@@ -85,10 +85,11 @@ def test_two_of_one_name_are_asked_for_and_nothing_changes(two):
     with Project.open(folder) as other:
         _rank(other, [4, 3, 2, 1])
     before = _state(project)
-    with pytest.raises(UserError, match="'me'") as said:
-        merging.merge(project, folder)
-    assert "--as NAME" in said.value.hint
-    assert _state(project) == before
+    for no_name in ("", "   "):
+        with pytest.raises(UserError, match="'me'") as said:
+            merging.merge(project, folder, other_name=no_name)
+        assert "--as NAME" in said.value.hint
+        assert _state(project) == before
     merging.merge(project, folder, other_name="Ben")
     with Project.open(folder) as other, pytest.raises(UserError, match="'me'"):
         merging.merge(other, project.folder)
