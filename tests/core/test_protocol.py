@@ -20,6 +20,7 @@ BY_ANNOTATION = {
     "str | None": st.none() | TEXT,
     "int": st.integers(-(2**63), 2**63),
     "float": st.floats(allow_nan=False, allow_infinity=False),
+    "float | None": st.none() | st.floats(allow_nan=False, allow_infinity=False),
     "tuple[int, ...]": st.lists(st.integers(0, 300_000), max_size=5).map(tuple),
     "Mapping[str, float | None]": st.dictionaries(TEXT, st.none() | st.floats(allow_nan=False, allow_infinity=False)),
 }
