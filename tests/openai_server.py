@@ -39,7 +39,12 @@ class OpenAIServer:
                     self._json(200, {"object": "list", "data": [{"id": "small", "object": "model"}, {"id": "big"}]})
 
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                length = int(self.headers["Content-Length"])
+                sent = self.rfile.read(length)
+                if len(sent) < length:  # the client went away before it had said all
+                    outer.gone.set()
+                    return
+                body = json.loads(sent)
                 outer.asked.append(body)
                 if not self._let_in():
                     return
@@ -84,6 +89,12 @@ class OpenAIServer:
                     return True
                 self._json(401, {"error": {"message": "no"}})
                 return False
+
+            def handle(self) -> None:
+                try:
+                    super().handle()
+                except ConnectionError:
+                    outer.gone.set()
 
             def _json(self, status: int, body: dict[str, Any], **headers: str) -> None:
                 self._send(status, json.dumps(body).encode(), **headers)
