@@ -107,7 +107,8 @@ def measure(
             groups = len(runs.training_data(project).train)
             run_settings = settings_of(arm, groups, seed, [f"dtype={dtype}", *assignments])
             run = runs.create(project, base, run_settings)
-            (project.folder / run.folder / runs.PROMPTS_FILE).write_text("")  # fresh answers are drawn below
+            if not run_settings.max_kl:  # which is measured on fresh answers while it trains; others are drawn below
+                (project.folder / run.folder / runs.PROMPTS_FILE).write_text("")
             said = list(engine.train(project.folder / run.folder))
             done = said[-1]
             assert isinstance(done, events.RunDone), done
@@ -130,6 +131,7 @@ def measure(
         "looping": [sum(distinct_2(a.text) < LOOP_SHARE for a in some) for some in (before, after)],
         "groups": groups,
         "steps": done.steps,
+        "kept_step": done.kept_step,
         "seconds": done.seconds,
         **{name: statistics.fmean(m[name] or 0.0 for m in last_pass) for name in LAST_PASS},
         "examples": [[b.text, a.text] for b, a in zip(before[:3], after[:3], strict=True)],
