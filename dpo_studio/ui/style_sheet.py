@@ -106,6 +106,10 @@ QToolButton:hover { background: $hover; }
 QToolButton:pressed, QToolButton:checked { background: $selection; }
 QToolButton:focus { border: 2px solid $accent; padding: 3px 5px; }
 QToolButton:disabled { color: $outline; }
+QToolButton[role="fold"] { color: $muted; padding: 2px 6px 2px 2px; }
+QToolButton[role="fold"]:checked { background: transparent; }
+QToolButton[role="fold"]:hover { background: $hover; }
+QToolButton[role="fold"]:focus { padding: 1px 5px 1px 1px; }
 
 QCheckBox, QRadioButton { spacing: 8px; padding: 3px; border: 2px solid transparent; border-radius: 6px; }
 QCheckBox:focus, QRadioButton:focus { border-color: $accent; }

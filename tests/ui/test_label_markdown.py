@@ -81,7 +81,7 @@ def test_word_differences():
 
 def test_differences_are_marked_without_colour_too(qapp):
     document = QTextDocument()
-    markdown.render_differences(document, [("a ", False), ("b", True)], theme.DARK)
+    markdown.set_differences(document, [("a ", False), ("b", True)], theme.DARK)
     formats = []
     fragments = document.begin().begin()
     while not fragments.atEnd():

@@ -6,8 +6,10 @@ from PySide6.QtCore import QPoint, Qt, QUrl, Signal
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from dpo_studio.core import thinking, word_count
 from dpo_studio.core.types import Completion
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.thinking_fold import ThinkingFold
 
 from . import markdown, word_diff
 from .reader import Reader
@@ -23,12 +25,14 @@ class AnswerCard(QFrame):
         dragged: (point) it is dragged and is at this point of the screen.
         dropped: (point, strong) it was let go there, with Shift held or not.
         link_clicked: (url) a link in the answer was clicked; nothing was opened.
+        resized: it wants another height, because its thinking was opened or closed.
     """
 
     chosen = Signal()
     dragged = Signal(QPoint)
     dropped = Signal(QPoint, bool)
     link_clicked = Signal(QUrl)
+    resized = Signal()
 
     def __init__(self, number: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -37,6 +41,7 @@ class AnswerCard(QFrame):
         self._draggable = False
         self._held: QPoint | None = None
         self._in_air = False
+        self._against: tuple[Completion, int] | None = None
         self.setProperty("role", "card")
         self._key = _label("key", str(number % 10) if number <= 10 else "·")
         self._place = _label("badge")
@@ -44,6 +49,8 @@ class AnswerCard(QFrame):
         self._tokens = _label("muted")
         self._cut = _label("warning", "cut off")
         self._cut.setToolTip("The model was stopped by the token limit before it came to an end.")
+        self.fold = ThinkingFold(self)
+        self.fold.toggled.connect(self._on_fold_toggled)
         self.reader = Reader(self)
         self.reader.setAccessibleName(f"Answer {number}")
         self.reader.clicked.connect(self.chosen)
@@ -59,6 +66,7 @@ class AnswerCard(QFrame):
         layout.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
         layout.setSpacing(_GAP)
         layout.addLayout(self._head)
+        layout.addWidget(self.fold)
         layout.addWidget(self.reader, 1)
         self.show_rank(None)
         self.show_tokens(False)
@@ -69,26 +77,28 @@ class AnswerCard(QFrame):
         self.completion = completion
         self._cut.setVisible(completion.finish_reason == "length")
         self._tokens.setText(_length(completion))
+        self.fold.show_text(completion.text)
         self.show_text()
 
     def show_text(self) -> None:
-        """Show the answer as it is meant to be read."""
-        if self.completion is not None:
-            self._compared.hide()
-            text = self.completion.text
-            markdown.render(self.reader.document(), text, theme.current())
-            if not text.strip():
-                self.reader.setPlainText("(an empty answer)")
-            self.reader.to_top()
+        """Show the answer as it is meant to be read, after its thinking where that is open."""
+        self._against = None
+        self._compared.hide()
+        self._fill()
 
     def show_differences(self, other: Completion, other_number: int) -> None:
         """Show the plain text with the words marked that another answer does not have there."""
-        if self.completion is not None:
-            runs = word_diff.differing(self.completion.text, other.text)
-            markdown.render_differences(self.reader.document(), runs, theme.current())
-            self._compared.setText(f"against {other_number}")
-            self._compared.setVisible(True)
-            self.reader.to_top()
+        self._against = (other, other_number)
+        self._compared.setText(f"against {other_number}")
+        self._compared.show()
+        self._fill()
+
+    def open_thinking(self, opened: bool) -> None:
+        """Open or close the fold without a word to anybody."""
+        self.fold.blockSignals(True)
+        self.fold.setChecked(opened)
+        self.fold.blockSignals(False)
+        self._fill()
 
     def show_rank(self, rank: int | None, *, tied: bool = False) -> None:
         """Show the place in the order so far; None takes it away."""
@@ -104,7 +114,8 @@ class AnswerCard(QFrame):
     def wanted_height(self, width: int) -> int:
         """The height in which the whole answer shows at this width."""
         around = 2 * _MARGIN + 2 * _BORDER
-        return self._head.sizeHint().height() + _GAP + self.reader.height_for(width - around) + around
+        fold = self.fold.sizeHint().height() + _GAP if self.fold.has_thinking else 0
+        return self._head.sizeHint().height() + _GAP + fold + self.reader.height_for(width - around) + around
 
     def set_draggable(self, draggable: bool) -> None:
         """Whether there is an order that the card can be dragged into."""
@@ -116,6 +127,27 @@ class AnswerCard(QFrame):
         """Forget that the mouse holds the card."""
         self._held, self._in_air = None, False
         self.set_draggable(self._draggable)
+
+    def _fill(self) -> None:
+        """Write the document again."""
+        if self.completion is None:
+            return
+        document, colours, text = self.reader.document(), theme.current(), self.fold.answer
+        if not text.strip():
+            document.setPlainText("(no answer after the thinking)" if self.fold.has_thinking else "(an empty answer)")
+        elif self._against is None:
+            markdown.set_text(document, text)
+        else:
+            runs = word_diff.differing(text, thinking.answer(self._against[0].text))
+            markdown.set_differences(document, runs, colours)
+        if self.fold.opened:
+            self.fold.insert(document, colours)
+        markdown.finish(document, colours)
+        self.reader.to_top()
+
+    def _on_fold_toggled(self) -> None:
+        self._fill()
+        self.resized.emit()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         event.accept()
@@ -156,9 +188,5 @@ def _ordinal(rank: int) -> str:
 
 def _length(completion: Completion) -> str:
     if completion.token_ids is not None:
-        return _counted(len(completion.token_ids), "token")
-    return _counted(len(completion.text.split()), "word")
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+        return word_count.counted(len(completion.token_ids), "token")
+    return word_count.counted(word_count.count(completion.text), "word")

@@ -52,6 +52,7 @@ class CardGrid(QScrollArea):
             self._add_card()
         self._shown = len(answers)
         for card, answer in zip(self.cards, answers, strict=False):
+            card.fold.setChecked(False)
             card.set_answer(answer)
             card.show_rank(None)
             card.set_draggable(len(answers) > 2)
@@ -106,6 +107,7 @@ class CardGrid(QScrollArea):
         card.dragged.connect(lambda point: self.dragged.emit(position, point))
         card.dropped.connect(lambda point, strong: self.dropped.emit(position, point, strong))
         card.link_clicked.connect(self.link_clicked)
+        card.resized.connect(self.arrange)
         self.cards.append(card)
 
 

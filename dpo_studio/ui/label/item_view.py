@@ -6,6 +6,7 @@ from PySide6.QtCore import QUrl, Signal
 from PySide6.QtGui import QColor, QFont, QResizeEvent, QTextBlockFormat, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
+from dpo_studio.core import thinking
 from dpo_studio.core.types import Message
 from dpo_studio.ui import theme
 
@@ -156,7 +157,11 @@ class ItemView(QWidget):
             if number == last:
                 self._last_turn_at = cursor.position()
             if message.role == "assistant":
-                markdown.append(cursor, message.content)
+                sections = thinking.split(message.content)
+                if thinking.words(sections):
+                    cursor.insertText(f"({thinking.title(sections)}, not shown)", _turn(False, colours))
+                    cursor.insertBlock(QTextBlockFormat(), QTextCharFormat())
+                markdown.append(cursor, thinking.answer(message.content))
             else:
                 cursor.insertText(message.content.strip(), _turn(number == last, colours))
         markdown.finish(document, colours)

@@ -6,7 +6,6 @@ direction of its own script.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from PySide6.QtCore import Qt
@@ -27,11 +26,9 @@ from PySide6.QtGui import (
 
 from dpo_studio.ui.theme import Theme
 
+from .markdown_source import prepared
+
 _FEATURES = QTextDocument.MarkdownFeature.MarkdownDialectGitHub | QTextDocument.MarkdownFeature.MarkdownNoHTML
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_CODE_SPAN = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
-_FORMULA_BACKSLASH = re.compile(r"\\(?=[()\[\]{}\\,;:!|%&$#_^ ])")
-_LIST_LINE = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)])\s|\s{2,}\S")
 _LINE_HEIGHT_PERCENT = 120.0
 _CODE_MARGIN = 6
 _MOST_HEADING_SIZE = 2
@@ -40,8 +37,13 @@ _PICTURE = "\N{FRAME WITH PICTURE}"
 
 def render(document: QTextDocument, text: str, theme: Theme) -> None:
     """Show Markdown in a document, replacing what it held."""
-    document.setMarkdown(prepared(text), _FEATURES)
+    set_text(document, text)
     finish(document, theme)
+
+
+def set_text(document: QTextDocument, text: str) -> None:
+    """Put Markdown into a document in place of what it held. `finish` the document afterwards."""
+    document.setMarkdown(prepared(text), _FEATURES)
 
 
 def append(cursor: QTextCursor, text: str) -> None:
@@ -49,8 +51,11 @@ def append(cursor: QTextCursor, text: str) -> None:
     cursor.insertMarkdown(prepared(text), _FEATURES)
 
 
-def render_differences(document: QTextDocument, runs: Iterable[tuple[str, bool]], theme: Theme) -> None:
-    """Show runs of plain text; those that differ are marked by colour and by a line under them."""
+def set_differences(document: QTextDocument, runs: Iterable[tuple[str, bool]], theme: Theme) -> None:
+    """Put runs of plain text into a document; those that differ are marked by colour and by a line under them.
+
+    `finish` the document afterwards.
+    """
     document.clear()
     cursor = QTextCursor(document)
     same, different = QTextCharFormat(), QTextCharFormat()
@@ -61,30 +66,6 @@ def render_differences(document: QTextDocument, runs: Iterable[tuple[str, bool]]
     different.setUnderlineColor(QColor(theme.warn))
     for text, differs in runs:
         cursor.insertText(text, different if differs and text.strip() else same)
-    finish(document, theme)
-
-
-def prepared(text: str) -> str:
-    """The Markdown with its line breaks kept and the backslashes of formulas protected, code aside."""
-    lines = text.replace("\r\n", "\n").split("\n")
-    out: list[str] = []
-    fence = ""
-    for number, line in enumerate(lines):
-        mark = _FENCE.match(line)
-        if fence:
-            out.append(line)
-            if mark and mark[1].startswith(fence) and not line.strip().strip(fence[0]):
-                fence = ""
-            continue
-        if mark:
-            fence = mark[1]
-            out.append(line)
-            continue
-        following = lines[number + 1] if number + 1 < len(lines) else ""
-        kept = _outside_code(line)
-        breaks = kept.strip() and following.strip() and not _LIST_LINE.match(line)
-        out.append(kept.rstrip() + "  " if breaks else kept)
-    return "\n".join(out)
 
 
 def finish(document: QTextDocument, theme: Theme) -> None:
@@ -102,15 +83,6 @@ def finish(document: QTextDocument, theme: Theme) -> None:
     cursor.endEditBlock()
     _rule_tables(document, theme)
     document.setUndoRedoEnabled(False)
-
-
-def _outside_code(line: str) -> str:
-    parts, end = [], 0
-    for span in _CODE_SPAN.finditer(line):
-        parts += [_FORMULA_BACKSLASH.sub(r"\\\\", line[end : span.start()]), span[0]]
-        end = span.end()
-    parts.append(_FORMULA_BACKSLASH.sub(r"\\\\", line[end:]))
-    return "".join(parts)
 
 
 def _finish_block(cursor: QTextCursor, block: QTextBlock, theme: Theme) -> None:
