@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from dpo_studio import __version__, cli_data, cli_jobs, cli_merge, cli_report
+from dpo_studio import __version__, cli_data, cli_import, cli_jobs, cli_merge, cli_report
 from dpo_studio.cli_output import Reporter, reports, run
 from dpo_studio.core.errors import UserError
 
@@ -76,7 +76,7 @@ def new(out: Reporter, project: Path, sample: bool, guideline: str) -> None:
         out.result(*_made(opened, sample=False))
 
 
-cli.add_command(cli_data.import_command)
+cli.add_command(cli_import.import_command)
 cli.add_command(cli_jobs.generate_command)
 cli.add_command(cli_data.label_command)
 cli.add_command(cli_merge.merge_command)

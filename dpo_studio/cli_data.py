@@ -1,4 +1,4 @@
-"""Commands that move data: import, label, export."""
+"""Commands that move data: label, export. What imports is in `cli_import`."""
 
 from __future__ import annotations
 
@@ -7,66 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dpo_studio.cli_import import refusals_listed, said_of
 from dpo_studio.cli_output import Reporter, counted, reports
 from dpo_studio.core.errors import UserError
 
 if TYPE_CHECKING:
-    from dpo_studio.exchange.importing import Imported
     from dpo_studio.store import Project
-
-
-@click.command("import")
-@click.argument("project", type=click.Path(path_type=Path))
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["auto", "prompts", "rankings", "pairs"]),
-    default="auto",
-    show_default=True,
-    help="auto looks at the file's first row.",
-)
-@click.option(
-    "--column",
-    "columns",
-    multiple=True,
-    metavar="MEANING=NAME",
-    help="For prompts: which column is the prompt, messages, system or tags. May be repeated.",
-)
-@click.option("--tags", default="", help="For prompts: tags for all of them, with commas between.")
-@click.option("--annotator", default="", help="Who judged, for rows that do not say.")
-@click.option("--skip-bad", is_flag=True, help="Import the good rows although some cannot be used.")
-@reports
-def import_command(
-    out: Reporter,
-    project: Path,
-    source: Path,
-    kind: str,
-    columns: tuple[str, ...],
-    tags: str,
-    annotator: str,
-    skip_bad: bool,
-) -> None:
-    """Import prompts, rankings or preference pairs from SOURCE: all of it, or nothing.
-
-    SOURCE is a text file (a prompt a line), JSONL, JSON, CSV, TSV or Parquet, or a folder that `export` made.
-    """
-    from dpo_studio.exchange import importing
-    from dpo_studio.store import Project
-
-    with Project.open(project) as opened:
-        said = _columns(columns)
-        if kind == "auto" and (said or tags):
-            kind = "prompts"
-        if kind == "auto":
-            kind = importing.detect(source)
-        if kind == "prompts":
-            _import_prompts(out, opened, source, said, tags, skip_bad=skip_bad)
-            return
-        if said or tags:
-            raise UserError("--column and --tags are for prompts only.", "Leave them out.")
-        done = importing.judgements(opened, source, kind=kind, annotator=annotator, skip_bad=skip_bad)
-        out.result({"format": kind, **done.to_json()}, _imported(done, "ranking" if kind == "rankings" else "pair"))
 
 
 @click.command("label")
@@ -76,7 +22,7 @@ def import_command(
     "source",
     type=click.Path(path_type=Path),
     required=True,
-    help="JSONL, JSON or Parquet: rows of group (or prompt and completions) and ranks.",
+    help="JSON lines, JSON, CSV or Parquet: rows of group (or prompt and completions) and ranks.",
 )
 @click.option("--annotator", default="", help="Who judged, for rows that do not say.")
 @click.option("--judge", is_flag=True, help="A judge made these, not a person: kept apart from people's labels.")
@@ -91,7 +37,7 @@ def label_command(out: Reporter, project: Path, source: Path, annotator: str, ju
     from dpo_studio.exchange import importing
     from dpo_studio.store import Project
 
-    with Project.open(project) as opened:
+    with Project.open(project) as opened, refusals_listed(out):
         done = importing.judgements(
             opened,
             source,
@@ -100,7 +46,7 @@ def label_command(out: Reporter, project: Path, source: Path, annotator: str, ju
             annotator_kind="judge" if judge else "person",
             skip_bad=skip_bad,
         )
-        out.result({"format": "rankings", **done.to_json()}, _imported(done, "ranking"))
+        out.result({"format": "rankings", **done.to_json()}, said_of(done, "ranking"))
 
 
 @click.command("export")
@@ -222,66 +168,6 @@ def _last_run_with_adapter(project: Project) -> Any:
             continue
         return run
     raise UserError("No run has left an adapter yet.", "Train one first: dpo-studio train PROJECT.")
-
-
-def _columns(given: tuple[str, ...]) -> dict[str, str]:
-    said: dict[str, str] = {}
-    for item in given:
-        meaning, equals, name = item.partition("=")
-        if not (meaning and equals and name):
-            raise UserError(f"--column {item} is not understood.", "Write it as --column prompt=NAME.")
-        said[meaning.strip()] = name.strip()
-    return said
-
-
-def _import_prompts(
-    out: Reporter, project: Project, source: Path, said: dict[str, str], tags: str, *, skip_bad: bool
-) -> None:
-    from dpo_studio.core import prompt_files
-    from dpo_studio.exchange import prompt_tables, readers
-    from dpo_studio.exchange.importing import ImportRefused, Refused
-    from dpo_studio.store import prompts
-
-    source = source.expanduser()
-    for_all = [tag.strip() for tag in tags.split(",") if tag.strip()]
-    if said or (readers.is_data(source) and source.suffix.lower() not in prompt_files.JSON_SUFFIXES):
-        table = prompt_tables.read(source, said)
-        rows = [(conversation, list(dict.fromkeys([*own, *for_all]))) for conversation, own in table.rows]
-        refused = [Refused(place, reason) for place, reason in table.refused]
-        notes = ["Read " + ", ".join(f"{name} as {what}" for what, name in table.columns.items()) + "."]
-        if table.answers_left_out:
-            notes.append(f"Left out the final answer of {counted(table.answers_left_out, 'conversation')}.")
-    else:
-        file = prompt_files.read(source)
-        rows = [(conversation, for_all) for conversation in file.conversations]
-        refused = [Refused(f"line {line}", reason) for line, reason in file.refused]
-        notes = file.notes
-    if refused and (not skip_bad or not rows):
-        raise ImportRefused(refused, total=len(rows) + len(refused))
-    for note in notes:
-        out.progress(note)
-    added = prompts.add_tagged(project, rows, source=source.name)
-    duplicates = len(rows) - added
-    values = {
-        "format": "prompts",
-        "imported": added,
-        "duplicates": duplicates,
-        "refused": [item.to_json() for item in refused],
-    }
-    text = f"Imported {counted(added, 'prompt')}."
-    text += f" {duplicates:,} were there already." if duplicates else ""
-    text += f" Left out {counted(len(refused), 'line')}." if refused else ""
-    out.result(values, text)
-
-
-def _imported(done: Imported, what: str) -> str:
-    text = f"Imported {counted(done.rankings, what)}"
-    text += f", with {counted(done.prompts, 'new prompt')} and {counted(done.groups, 'new group')}."
-    text += f" {done.duplicates:,} were there already." if done.duplicates else ""
-    if done.refused:
-        first = done.refused[0]
-        text += f" Left out {counted(len(done.refused), 'row')} ({first.place}: {first.reason})"
-    return text
 
 
 def _names(folder: Path) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from dpo_studio import cli
 from dpo_studio.cli_output import run
 from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, prompts, rankings
+from dpo_studio.store import Project, completions, prompt_import, prompts, rankings
 from tests.exchange import labelled_project
 
 
@@ -109,7 +109,7 @@ def test_wrong_usage_is_a_mistake_too(call):
 
 
 def test_a_bug_is_status_1_with_its_traceback(call, folder, monkeypatch):
-    monkeypatch.setattr(prompts, "add_tagged", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr(prompt_import, "add", lambda *args, **kwargs: 1 / 0)
     source = folder.parent / "p.txt"
     source.write_text("One?\n")
     status, out, err = call("import", folder, source, "--json")
@@ -210,10 +210,10 @@ def test_export_as_adapter_without_a_run_says_what_to_do(call, folder, tmp_path)
 
 
 def test_stdout_holds_the_object_alone_whatever_libraries_print(call, folder, tmp_path, monkeypatch):
-    from dpo_studio.exchange import importing
+    from dpo_studio.exchange import columns
 
-    detect = importing.detect
-    monkeypatch.setattr(importing, "detect", lambda source: (print("chatter"), detect(source))[1])
+    kind_of = columns.kind_of
+    monkeypatch.setattr(columns, "kind_of", lambda *asked: (print("chatter"), kind_of(*asked))[1])
     _, out, err = call("import", folder, _rows(tmp_path, {"prompt": "Q?"}), "--json")
     assert json.loads(out)["imported"] == 1 and "chatter" in err
 

@@ -1,8 +1,9 @@
-"""Judgements made elsewhere, into a project: all of them or none, and none twice."""
+"""Judgements and completions made elsewhere, into a project: all of them or none, and none twice."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,39 +13,18 @@ from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Group, GroupId, PromptId, Ranks
 from dpo_studio.store import Project, completions, prompts, rankings
 
-from . import judged, readers
+from . import judged
+from .columns import Columns, checked, kind_of
 from .judged import Judged
+from .readers import Source, open_source
+from .refusals import ImportRefused, Refused
 
-SHOWN_REFUSALS = 3
-_JUDGEMENTS: Mapping[str, Callable[[Mapping[str, Any]], Judged]] = {
+SHOWN_FIRST = 5
+_PARSERS: Mapping[str, Callable[[Mapping[str, Any]], Judged]] = {
     "rankings": judged.from_ranking,
     "pairs": judged.from_pair,
+    "completions": judged.from_completions,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A row that cannot be taken, where it stands and why."""
-
-    place: str
-    reason: str
-
-    def to_json(self) -> dict[str, str]:
-        return {"place": self.place, "reason": self.reason}
-
-
-class ImportRefused(UserError):
-    """Nothing was imported, because of these rows."""
-
-    def __init__(self, refused: Sequence[Refused], *, total: int) -> None:
-        shown = " ".join(f"{r.place}: {r.reason}" for r in refused[:SHOWN_REFUSALS])
-        more = f" And {len(refused) - SHOWN_REFUSALS} more." if len(refused) > SHOWN_REFUSALS else ""
-        super().__init__(
-            f"Nothing was imported: {len(refused)} of {total} rows cannot be used. {shown}{more}",
-            "Mend them, or leave them out with --skip-bad.",
-        )
-        self.refused = tuple(refused)
-        self.more = {"refused": [r.to_json() for r in refused]}
 
 
 @dataclass(slots=True)
@@ -52,9 +32,11 @@ class Imported:
     """What an import did.
 
     Attributes:
-        rankings: judgements written.
+        rankings: rows taken: judgements that were written, or groups where there is nothing but completions.
         duplicates: rows that say what stands already.
         prompts, groups: those that were new to the project.
+        notes: sentences on how the source was read.
+        first: the first rows that can be used, and whether each is new.
     """
 
     rankings: int = 0
@@ -62,6 +44,9 @@ class Imported:
     prompts: int = 0
     groups: int = 0
     refused: list[Refused] = field(default_factory=list)
+    columns: Columns | None = None
+    notes: list[str] = field(default_factory=list)
+    first: list[tuple[str, Judged, bool]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -73,29 +58,26 @@ class Imported:
         }
 
 
-def detect(source: Path) -> str:
-    """What a source holds, from its first readable row: "prompts", "rankings" or "pairs"."""
-    if not readers.is_data(source):
-        return "prompts"
-    for row in readers.rows(source):
-        if row.values is not None:
-            return judged.kind_of(row.values)
-    return "prompts"
+def detect(given: Path) -> str:
+    """What a source holds, from its first readable row: one of `meanings.KINDS`."""
+    return kind_of(open_source(given), {})
 
 
 def judgements(
     project: Project,
-    source: Path,
+    given: Path | Source,
     *,
     kind: str,
+    said: Mapping[str, str] | None = None,
     annotator: str = "",
     annotator_kind: str = "person",
     skip_bad: bool = False,
 ) -> Imported:
-    """Import the rows of a file of rankings or pairs.
+    """Import the rows of a source of rankings, pairs or completions.
 
     Args:
-        kind: "rankings" or "pairs".
+        kind: "rankings", "pairs" or "completions".
+        said: column names by meaning, where they are not to be guessed.
         annotator: who judged, for rows that do not say; "" is the project's annotator (a judge
             is called "judge").
         annotator_kind: "person" or "judge", for all rows.
@@ -105,32 +87,64 @@ def judgements(
         ImportRefused: there are rows that cannot be used; nothing was imported.
         UserError: the source cannot be read or holds no rows.
     """
-    parse = _JUDGEMENTS[kind]
-    fallback = annotator or ("judge" if annotator_kind == "judge" else project.annotator)
-    found: list[tuple[str, Judged]] = []
-    done = Imported()
-    for row in readers.rows(source):
-        try:
-            if row.values is None:
-                raise UserError(row.problem)
-            found.append((row.place, parse(row.values)))
-        except UserError as error:
-            done.refused.append(Refused(row.place, str(error)))
-    total = len(found) + len(done.refused)
-    if not total:
-        raise UserError(f"{source} holds no rows.", "Check the file.")
+    source = given if isinstance(given, Source) else open_source(given)
     with project.transaction():
-        before = prompts.count(project)
-        groups = _Groups(project, found)
-        for place, item in found:
-            try:
-                _take(project, groups, item, done, annotator=item.annotator or fallback, kind=annotator_kind)
-            except UserError as error:
-                done.refused.append(Refused(place, str(error)))
+        done, total = _taken(project, source, kind, said or {}, annotator, annotator_kind)
         if done.refused and (not skip_bad or len(done.refused) == total):
             raise ImportRefused(done.refused, total=total)
-        done.prompts, done.groups = prompts.count(project) - before, groups.added
     return done
+
+
+class _TakenBack(Exception):
+    """Ends a transaction without a trace."""
+
+
+def preview(
+    project: Project, source: Source, *, kind: str, said: Mapping[str, str] | None = None, annotator: str = ""
+) -> Imported:
+    """What `judgements` would do with `skip_bad`; the project is left as it was.
+
+    Raises:
+        UserError: the source cannot be read, holds no rows, or a column that is needed is not found.
+    """
+    done = Imported()
+    with suppress(_TakenBack), project.transaction():
+        done, _ = _taken(project, source, kind, said or {}, annotator, "person")
+        raise _TakenBack
+    return done
+
+
+def _taken(
+    project: Project, source: Source, kind: str, said: Mapping[str, str], annotator: str, annotator_kind: str
+) -> tuple[Imported, int]:
+    """Write what can be used, inside the caller's transaction; what came of it and the number of rows."""
+    parse = _PARSERS[kind]
+    fallback = annotator or ("judge" if annotator_kind == "judge" else project.annotator)
+    found: list[tuple[str, Judged]] = []
+    done = Imported(columns=Columns(kind, said))
+    for place, values, problem in checked(source, done.columns):
+        try:
+            if values is None:
+                raise UserError(problem)
+            found.append((place, parse(values)))
+        except UserError as error:
+            done.refused.append(Refused(place, str(error)))
+    total = len(found) + len(done.refused)
+    if not total:
+        raise UserError(f"{source.name} holds no rows.", "Check the file.")
+    before = prompts.count(project)
+    groups = _Groups(project, found)
+    for place, item in found:
+        try:
+            new = _take(project, groups, item, done, annotator=item.annotator or fallback, kind=annotator_kind)
+        except UserError as error:
+            done.refused.append(Refused(place, str(error)))
+        else:
+            if len(done.first) < SHOWN_FIRST:
+                done.first.append((place, item, new))
+    done.prompts, done.groups = prompts.count(project) - before, groups.added
+    done.notes = source.notes
+    return done, total
 
 
 class _Groups:
@@ -192,8 +206,14 @@ class _Groups:
         return same[-1]
 
 
-def _take(project: Project, groups: _Groups, item: Judged, done: Imported, *, annotator: str, kind: str) -> None:
+def _take(project: Project, groups: _Groups, item: Judged, done: Imported, *, annotator: str, kind: str) -> bool:
+    """Write one row's group and judgement where they are new; whether they were."""
+    added = groups.added
     group = groups.of(item)
+    if not item.ranks:
+        done.rankings += groups.added - added
+        done.duplicates += groups.added == added
+        return groups.added > added
     ranks = _in_order_of(group, item)
     standing = rankings.current(project, group.id, annotator, annotator_kind=kind)
     if standing is not None and standing.kind == "ranking":
@@ -201,7 +221,7 @@ def _take(project: Project, groups: _Groups, item: Judged, done: Imported, *, an
         said = (standing.strength, standing.note, standing.flags, standing.confidence)
         if same_order and said == (item.strength, item.note, item.flags, item.confidence):
             done.duplicates += 1
-            return
+            return False
     rankings.add(
         project,
         group,
@@ -214,6 +234,7 @@ def _take(project: Project, groups: _Groups, item: Judged, done: Imported, *, an
         confidence=item.confidence,
     )
     done.rankings += 1
+    return True
 
 
 def _in_order_of(group: Group, item: Judged) -> Ranks:

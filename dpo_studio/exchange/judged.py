@@ -1,7 +1,8 @@
 """Rows that carry a judgement, of either shape, as one thing: a prompt, completions and their ranks.
 
 Rankings are rows of `{"prompt", "completions", "ranks", …}` (a `group` uuid may stand for the first
-two); pairs are TRL's preference rows, with an explicit or an implicit prompt, as text or as messages.
+two); pairs are TRL's preference rows, with an explicit or an implicit prompt, as text or as messages. Values go by
+what they mean here, whatever their columns are called (see `meanings`).
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from dpo_studio.core.settings import MAX_CANDIDATES
 from dpo_studio.core.types import Message, Ranks
 from dpo_studio.store import prompts
 
+from . import turns
+from .prompt_tables import with_system
+
 STRENGTHS = (1, 2, 3)
 _FINISHES = ("stop", "stop_string", "length", "written", "imported")
-_TURNS = (("\n\nHuman:", "user"), ("\n\nAssistant:", "assistant"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,15 @@ class Judged:
     confidence: float | None = None
 
 
-def kind_of(values: Mapping[str, Any]) -> str:
-    """What a row with these columns is: "rankings", "pairs" or "prompts"."""
-    if "ranks" in values:
-        return "rankings"
-    return "pairs" if "chosen" in values and "rejected" in values else "prompts"
+def from_completions(values: Mapping[str, Any]) -> Judged:
+    """The comparison of a row that has completions and no judgement: its ranks are empty.
+
+    Raises:
+        UserError: what is wrong with the row.
+    """
+    texts = tuple(_completion(item) for item in _list(values.get("completions"), "completions"))
+    _check_size(len(texts))
+    return Judged(group="", messages=_prompt(values), completions=texts, ranks=())
 
 
 def from_ranking(values: Mapping[str, Any]) -> Judged:
@@ -64,7 +71,7 @@ def from_ranking(values: Mapping[str, Any]) -> Judged:
     if given is None and not group:
         raise UserError("It has neither completions nor a group.")
     texts = () if given is None else tuple(_completion(item) for item in _list(given, "completions"))
-    messages = _prompt(values.get("prompt")) if texts else ()
+    messages = _prompt(values) if texts else ()
     ranks = _list(values.get("ranks"), "ranks")
     if texts:
         _check_size(len(texts))
@@ -92,21 +99,10 @@ def from_pair(values: Mapping[str, Any]) -> Judged:
     chosen, rejected = _turns(values.get("chosen"), "chosen"), _turns(values.get("rejected"), "rejected")
     if chosen[:-1] != rejected[:-1]:
         raise UserError("Chosen and rejected answer different conversations.")
-    for name, turns in (("chosen", chosen), ("rejected", rejected)):
-        if turns[-1].role != "assistant":
+    for name, given in (("chosen", chosen), ("rejected", rejected)):
+        if given[-1].role != "assistant":
             raise UserError(f"Its {name} does not end with an assistant message.")
-    lead = chosen[:-1]
-    if values.get("prompt") is None:
-        if not lead:
-            raise UserError("It has no prompt, and chosen and rejected are plain text without turns.")
-        messages = lead
-    else:
-        messages = _prompt(values["prompt"], check=False)
-        if lead and lead[: len(messages)] == messages:
-            messages = lead
-        else:
-            messages = messages + lead
-    prompts.check(messages)
+    messages = _prompt(values, chosen[:-1])
     better, worse = chosen[-1].content, rejected[-1].content
     if better == worse:
         raise UserError("Chosen and rejected are the same text.")
@@ -142,60 +138,53 @@ def _remarks(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _prompt(value: Any, *, check: bool = True) -> tuple[Message, ...]:
-    if isinstance(value, str):
-        messages: tuple[Message, ...] = (Message("user", value),)
-    elif value:
-        messages = _messages(value, "prompt")
+def _prompt(values: Mapping[str, Any], lead: tuple[Message, ...] = ()) -> tuple[Message, ...]:
+    """The conversation that is answered: its column, then the turns that chosen and rejected begin with.
+
+    Those turns may repeat the column, and stand for it where there is none.
+    """
+    given = values.get("messages") if values.get("messages") is not None else values.get("prompt")
+    if isinstance(given, str):
+        messages: tuple[Message, ...] = turns.transcript(given) or (Message("user", given),)
+    elif given:
+        messages = turns.messages(given, "prompt")
+    elif lead:
+        messages = ()
     else:
         raise UserError("It has no prompt.")
-    if check:
-        prompts.check(messages)
+    if len(messages) > 1 and not messages[-1].content:
+        messages = messages[:-1]  # a transcript that ends with "Assistant:"
+    messages = lead if lead[: len(messages)] == messages else messages + lead
+    messages = with_system(messages, values.get("system"))
+    turns.check_order(messages)
+    prompts.check(messages)
+    _no_nul(*(message.content for message in messages))
     return messages
 
 
 def _turns(value: Any, name: str) -> tuple[Message, ...]:
     """Messages of a chosen or rejected column; plain text is one assistant turn, or an HH transcript."""
     if isinstance(value, str):
-        return _transcript(value) or (Message("assistant", value),)
+        return turns.transcript(value) or (Message("assistant", value),)
     if not value:
         raise UserError(f"It has no {name}.")
-    return _messages(value, name)
-
-
-def _messages(value: Any, name: str) -> tuple[Message, ...]:
-    items = [value] if isinstance(value, Mapping) else _list(value, name)
-    for item in items:
-        well_formed = isinstance(item, Mapping) and isinstance(item.get("role"), str)
-        if not well_formed or not isinstance(item.get("content"), str):
-            raise UserError(f"Its {name} is neither text nor messages with a role and a text content.")
-    return tuple(Message(item["role"], item["content"]) for item in items)
-
-
-def _transcript(text: str) -> tuple[Message, ...]:
-    r"""The turns of "\n\nHuman: … \n\nAssistant: …" text, as older data sets hold conversations."""
-    if not text.startswith(_TURNS[0][0]):
-        return ()
-    found: list[Message] = []
-    rest, role = text[len(_TURNS[0][0]) :], "user"
-    while True:
-        nexts = [(rest.find(mark), mark, other) for mark, other in _TURNS if mark in rest]
-        if not nexts:
-            found.append(Message(role, rest.strip()))
-            return tuple(found)
-        at, mark, other = min(nexts)
-        found.append(Message(role, rest[:at].strip()))
-        rest, role = rest[at + len(mark) :], other
+    return turns.messages(value, name)
 
 
 def _completion(value: Any) -> str:
     if isinstance(value, list) and value:
-        value = _messages(value, "completion")[-1].content
+        value = turns.messages(value, "completion")[-1].content
     if not isinstance(value, str):
         raise UserError("A completion is not text.")
     if not value.strip():
         raise UserError("A completion is empty.")
+    _no_nul(value)
     return value
+
+
+def _no_nul(*texts: str) -> None:
+    if any("\x00" in text for text in texts):
+        raise UserError("It holds a NUL character.")
 
 
 def _list(value: Any, name: str) -> list[Any]:

@@ -1,35 +1,40 @@
-"""Prompts from files with columns: CSV, TSV, Parquet, JSONL, or a folder of them. Writes nothing.
-
-Which column is what is guessed from its name, and can be said.
-"""
+"""Prompts from the rows of a source: which conversation each is, and its tags. Writes nothing."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dpo_studio.core import prompt_files
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.prompt_files import Conversation
 from dpo_studio.core.types import Message
 
-from . import readers
+from . import readers, turns
+from .columns import Columns, checked
 
-#: What a column can be, and the names it is known by, the first found first.
-MEANINGS: Mapping[str, tuple[str, ...]] = {
-    "prompt": ("prompt", "question", "instruction", "text", "input"),
-    "messages": ("messages", "conversation", "conversations"),
-    "system": ("system", "system_prompt"),
-    "tags": ("tags", "tag"),
-}
+Conversation = tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRow:
+    """A row as a prompt, or why it cannot be one.
+
+    Attributes:
+        answer: the answer that the conversation ended with and that is not part of the prompt, or "".
+        problem: "" for a prompt.
+    """
+
+    place: str
+    messages: Conversation = ()
+    tags: tuple[str, ...] = ()
+    answer: str = ""
+    problem: str = ""
 
 
 @dataclass(slots=True)
 class PromptTable:
-    """What a source holds.
+    """What a source holds, all at once; for small sources.
 
     Attributes:
         rows: each prompt with its own tags, in order.
@@ -44,37 +49,30 @@ class PromptTable:
     answers_left_out: int = 0
 
 
-def guess(names: Iterable[str], said: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Which of the columns is what, by meaning; what is said holds over what is guessed.
+def stream(source: readers.Source, columns: Columns, *, tags: Sequence[str] = ()) -> Iterator[PromptRow]:
+    """The rows of a source as prompts, one by one.
+
+    Args:
+        columns: learns the columns from the first row.
+        tags: for all of them, after their own.
 
     Raises:
-        UserError: a meaning that there is not, a column that is not there, or no prompt and no messages.
+        UserError: the source cannot be read, or has no column for the prompt.
     """
-    there = list(names)
-    found = ", ".join(there) or "none"
-    said = dict(said or {})
-    for meaning, name in said.items():
-        if meaning not in MEANINGS:
-            raise UserError(f"A column cannot be {meaning!r}.", f"Use one of {', '.join(MEANINGS)}.")
-        if name not in there:
-            raise UserError(f"There is no column {name!r}.", f"The columns are: {found}.")
-    result = dict(said)
-    lower = {name.lower(): name for name in reversed(there)}
-    for meaning, known in MEANINGS.items():
-        if meaning in said or (meaning in ("prompt", "messages") and ("prompt" in result or "messages" in result)):
+    for place, values, problem in checked(source, columns):
+        if values is None:
+            yield PromptRow(place, problem=problem)
             continue
-        name = next((lower[one] for one in known if one in lower and lower[one] not in result.values()), None)
-        if name is not None:
-            result[meaning] = name
-    if "prompt" not in result and "messages" not in result:
-        raise UserError(
-            f"No column is the prompt. The columns are: {found}.", "Say which one, such as --column prompt=NAME."
-        )
-    return result
+        try:
+            messages, answer = conversation_of(values)
+            own = tags_of(values.get("tags"))
+            yield PromptRow(place, messages, tuple(dict.fromkeys([*own, *tags])) if tags else own, answer)
+        except UserError as error:
+            yield PromptRow(place, problem=str(error))
 
 
-def read(source: Path, said: Mapping[str, str] | None = None) -> PromptTable:
-    """The prompts of a file or folder; rows that cannot be prompts are refused one by one.
+def read(given: Path, said: Mapping[str, str] | None = None) -> PromptTable:
+    """The prompts of a source; rows that cannot be prompts are refused one by one.
 
     Args:
         said: column names by meaning, where they are not to be guessed.
@@ -82,52 +80,64 @@ def read(source: Path, said: Mapping[str, str] | None = None) -> PromptTable:
     Raises:
         UserError: the source cannot be read, holds no rows, or has no column for the prompt.
     """
-    table = PromptTable()
-    for row in readers.rows(source):
-        if row.values is None:
+    source, columns, table = readers.open_source(given), Columns("prompts", said or {}), PromptTable()
+    for row in stream(source, columns):
+        if row.problem:
             table.refused.append((row.place, row.problem))
-            continue
-        if not table.columns:
-            table.columns = guess(row.values, said)
-        try:
-            conversation, had_answer = _conversation(row.values, table.columns)
-            table.rows.append((conversation, _tags(row.values.get(table.columns.get("tags", "")))))
-            table.answers_left_out += had_answer
-        except UserError as error:
-            table.refused.append((row.place, str(error)))
+        else:
+            table.rows.append((row.messages, row.tags))
+            table.answers_left_out += bool(row.answer)
+    table.columns = columns.meant
     if not table.rows and not table.refused:
-        raise UserError(f"{source} holds no rows.", "Check the file.")
+        raise UserError(f"{given} holds no rows.", "Check the file.")
     return table
 
 
-def _conversation(values: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[Conversation, bool]:
-    name = columns.get("messages") or columns["prompt"]
-    given = values.get(name)
-    if "messages" in columns and isinstance(given, str):
-        try:
-            given = json.loads(given)
-        except (ValueError, RecursionError):
-            raise UserError(f"its {name} is not JSON") from None
-    if not isinstance(given, str | list):
-        raise UserError(f"its {name} is {'empty' if given is None else 'neither text nor messages'}")
-    if isinstance(given, str) and not given.strip():
-        raise UserError(f"its {name} is empty")
-    conversation, had_answer = prompt_files.from_entry({"prompt": given})
-    system = values.get(columns.get("system", ""))
-    if system is not None and not isinstance(system, str):
-        raise UserError(f"its {columns['system']} is not text")
-    if system and system.strip():
-        if conversation[0].role == "system":
-            raise UserError("it has a system prompt in its messages and another in its own column")
-        conversation = (Message("system", system), *conversation)
-    return conversation, had_answer
+def conversation_of(values: Mapping[str, Any]) -> tuple[Conversation, str]:
+    """The prompt of a row whose values go by meaning, and the final answer that was left out of it, or "".
+
+    Raises:
+        UserError: why there is none.
+    """
+    given = values.get("messages") if values.get("messages") is not None else values.get("prompt")
+    if given is None or (isinstance(given, str) and not given.strip()):
+        raise UserError("its prompt is empty")
+    if isinstance(given, str):
+        if "\x00" in given:
+            raise UserError("it holds a NUL character")
+        messages: Conversation = (Message("user", given),)
+    else:
+        messages = turns.messages(given, "prompt")
+    answer = ""
+    if messages[-1].role == "assistant" and len(messages) > 1:
+        messages, answer = messages[:-1], messages[-1].content
+    messages = with_system(messages, values.get("system"))
+    turns.check_order(messages)
+    if messages[-1].role != "user":
+        raise UserError(f"its conversation ends with the {messages[-1].role}, and a prompt ends with the user")
+    return messages, answer
 
 
-def _tags(given: Any) -> tuple[str, ...]:
+def with_system(messages: Conversation, system: Any) -> Conversation:
+    """The messages with the system prompt that stands in a column of its own."""
+    if system is None or (isinstance(system, str) and not system.strip()):
+        return messages
+    if not isinstance(system, str):
+        raise UserError("its system prompt is not text")
+    if messages[0].role == "system":
+        raise UserError("it has a system prompt in its messages and another in its own column")
+    if "\x00" in system:
+        raise UserError("it holds a NUL character")
+    return (Message("system", system), *messages)
+
+
+def tags_of(given: Any) -> tuple[str, ...]:
     """Tags of a list, or of a text with commas between them."""
     if given is None:
         return ()
     parts = given.split(",") if isinstance(given, str) else given
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
         raise UserError("its tags are neither text nor a list of texts")
+    if any("\x00" in part for part in parts):
+        raise UserError("it holds a NUL character")
     return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))

@@ -1,143 +1,217 @@
-"""Rows of files made elsewhere: JSONL, JSON, CSV, TSV, Parquet, or a folder of them, as an export leaves it.
+"""Rows of files made elsewhere: text, JSON, CSV, Parquet, Arrow, a folder of them, or a data set of the Hub.
 
-Covers reading only; what a row means is in `judged`. Parquet is the one format that needs a library.
+Covers reading only: which column means what is in `meanings`, what a row says in `prompt_tables` and `judged`.
+Everything is read as a stream, so that the size of a source is no matter.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.store.database import storable
 
-from . import csv_rows
+from . import arrow_rows, csv_rows, encodings, files, hub_data, json_rows, text_rows
 
-_SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", *csv_rows.SUFFIXES)
+TEXT_SUFFIXES = (".txt", ".text", ".md")
+_COLUMNED = (*json_rows.SUFFIXES, *csv_rows.SUFFIXES, *arrow_rows.SUFFIXES)
+#: What describes a data set beside its rows.
+_ABOUT = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}
+_NAMES = {
+    ".jsonl": "JSON lines",
+    ".ndjson": "JSON lines",
+    ".json": "JSON",
+    ".csv": "CSV",
+    ".tsv": "TSV",
+    ".parquet": "Parquet",
+    ".arrow": "Arrow",
+}
+_NOT_READ = (".xlsx", ".xls", ".ods", ".docx", ".pdf", ".zip", ".html", ".db", ".sqlite")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a source: where it stands, for messages, and its columns; or why it cannot be read."""
+    """One row of a source: where it stands, for messages, and its columns; or why it cannot be read.
+
+    Attributes:
+        bare: what stands in the place of an object in JSON: a text, or a list of messages.
+        is_text: its values are the texts of cells, whatever they mean.
+    """
 
     place: str
     values: dict[str, Any] | None
     problem: str = ""
+    bare: Any = None
+    is_text: bool = False
 
 
-def rows(source: Path) -> Iterator[Row]:
-    """The rows of a file, or of the data files of a folder in the order of their names.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a person wants a source read, where it is not to be worked out.
+
+    Attributes:
+        encoding: of text files, such as "cp1252".
+        split: of a data set, such as "test"; of a folder, the files that are called so.
+        config: of a data set of the Hub that has several.
+        blocks: of plain text, "lines" or "paragraphs".
+    """
+
+    encoding: str = ""
+    split: str = ""
+    config: str = ""
+    blocks: str = ""
+
+
+@dataclass(slots=True)
+class Source:
+    """A source that was looked at; `rows` reads it, each time from its start.
+
+    Attributes:
+        name: as it is kept with each prompt.
+        reader: how it is read, in words, such as "CSV".
+        encoding: that of its text as a person knows it, or "".
+        blocks: how plain text is split, or "".
+        splits: the splits of a data set.
+        notes: sentences on how it was read; complete once the rows were read.
+    """
+
+    name: str
+    paths: list[Path]
+    reader: str
+    encoding: str = ""
+    blocks: str = ""
+    splits: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    asked: Asked = Asked()
+    root: Path | None = None
+
+    @property
+    def only_prompts(self) -> bool:
+        """Plain text has no columns."""
+        return bool(self.blocks)
+
+    def rows(self) -> Iterator[Row]:
+        """Its rows in order.
+
+        Raises:
+            UserError: a file that cannot be read on.
+        """
+        for path in self.paths:
+            before = f"{path.relative_to(self.root).as_posix()}, " if self.root and len(self.paths) > 1 else ""
+            for row in self._file_rows(path):
+                yield replace(row, place=before + row.place) if before else row
+
+    def _file_rows(self, path: Path) -> Iterator[Row]:
+        kind, notes = files.suffix(path), self._note_taker()
+        if kind in arrow_rows.SUFFIXES:
+            for number, values, problem in arrow_rows.read(path, notes=notes):
+                yield Row(f"row {number}", values, problem)
+            return
+        encoding = _encoding(path, self.asked)
+        if encoding.note:
+            notes.append(encoding.note)
+        if kind in csv_rows.SUFFIXES:
+            for number, values, problem in csv_rows.read(path, encoding, notes=notes):
+                yield Row(f"line {number}", values, problem, is_text=True)
+        elif kind in json_rows.SUFFIXES:
+            for place, value, problem in json_rows.read(path, encoding):
+                yield _row_of_json(place, value, problem)
+        else:
+            for number, text, problem in text_rows.read(path, encoding, split=self.blocks or "lines"):
+                yield Row(f"line {number}", None if problem else {"prompt": text}, problem)
+
+    def _note_taker(self) -> list[str]:
+        return _Notes(self.notes)
+
+
+class _Notes(list):
+    """Takes each sentence once, however often the source is read."""
+
+    def __init__(self, kept: list[str]) -> None:
+        super().__init__()
+        self._kept = kept
+
+    def append(self, note: str) -> None:
+        if note not in self._kept:
+            self._kept.append(note)
+
+
+def open_source(given: str | Path, asked: Asked = Asked()) -> Source:
+    """Look at a source: a file, a folder, or the id of a data set on the Hub where there is neither.
 
     Raises:
-        UserError: nothing there, an unknown kind of file, or one that cannot be read at all.
+        UserError: there is nothing of that name, an unknown kind of file, or the Hub cannot be asked.
     """
-    source = source.expanduser()
-    if source.is_dir():
-        files = sorted(path for path in source.rglob("*") if path.suffix in _SUFFIXES and path.is_file())
-        if not files:
-            raise UserError(
-                f"{source} holds no JSONL, JSON, CSV or Parquet file.", "Name the file, or the right folder."
-            )
-        for path in files:
-            for row in _file_rows(path):
-                yield Row(f"{path.relative_to(source)}, {row.place}", row.values, row.problem)
-        return
-    yield from _file_rows(source)
+    path = Path(given).expanduser()
+    if path.is_dir():
+        return _folder(path, asked)
+    if not path.exists() and hub_data.is_id(str(given)):
+        found = hub_data.find(str(given), config=asked.config, split=asked.split, readable=_is_columned)
+        return Source(
+            found.name, found.files, "Hugging Face data set", splits=found.splits, asked=asked, root=found.folder
+        )
+    kind = files.suffix(path)
+    if asked.split or asked.config:
+        raise UserError("Only data sets have splits and configurations.", "Leave --split and --config out.")
+    if kind in arrow_rows.SUFFIXES:
+        if not path.exists():
+            raise UserError(f"There is no file {path}.", "Check its name.")
+        return Source(path.name, [path], _NAMES[kind], asked=asked)
+    if kind in _NOT_READ:
+        raise UserError(f"{path.name} is a {kind} file, which is not read.", "Save it as CSV, JSON lines or text.")
+    encoding = _encoding(path, asked)
+    source = Source(path.name, [path], _NAMES.get(kind, "text"), encoding.name, asked=asked)
+    if kind not in _COLUMNED:
+        source.blocks = asked.blocks or text_rows.split_of(path, encoding)
+        if note := text_rows.note_of(source.blocks):
+            source.notes.append(note)
+    return source
 
 
-def is_data(source: Path) -> bool:
-    """Whether a source can hold rows with columns (a text file holds prompts only)."""
-    return source.is_dir() or source.suffix.lower() in _SUFFIXES
+def rows(given: str | Path) -> Iterator[Row]:
+    """The rows of a source that is read as it comes."""
+    return open_source(given).rows()
 
 
-def _file_rows(path: Path) -> Iterator[Row]:
-    if path.suffix.lower() == ".parquet":
-        yield from _parquet_rows(path)
-        return
-    if path.suffix.lower() in csv_rows.SUFFIXES:
-        for line, values, problem in csv_rows.read(path):
-            yield Row(f"line {line}", values, problem)
-        return
-    if path.suffix.lower() not in _SUFFIXES:
-        raise UserError(f"{path} is not a JSONL, JSON, CSV or Parquet file.", "Convert it, or give it its suffix.")
-    text = _text(path)
-    if path.suffix.lower() == ".json":
-        yield from _array_rows(path, text)
-        return
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield _json_row(f"line {number}", line)
+def _encoding(path: Path, asked: Asked) -> encodings.Encoding:
+    with files.reading(path):
+        return encodings.find(lambda: files.open_bytes(path), asked.encoding)
 
 
-def _json_row(place: str, line: str) -> Row:
-    try:
-        return _as_row(place, _parsed(line))
-    except ValueError as error:
-        return Row(place, None, f"it is not JSON ({error})")
+def _folder(folder: Path, asked: Asked) -> Source:
+    paths, splits = arrow_rows.saved_files(folder, asked.split)
+    if paths:
+        return Source(folder.resolve().name, paths, "Hugging Face data set", splits=splits, asked=asked, root=folder)
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and _is_columned(str(path.relative_to(folder))))
+    if not paths:
+        raise UserError(f"{folder} holds no JSON, CSV, Parquet or Arrow file.", "Name the file, or the right folder.")
+    if asked.split:
+        there = paths
+        paths = [path for path in there if _split_of(path.relative_to(folder)) == asked.split]
+        if not paths:
+            names = ", ".join(sorted({_split_of(path.relative_to(folder)) for path in there})[:20])
+            raise UserError(f"{folder} has no file of a split {asked.split!r}.", f"There are: {names}.")
+    kinds = list(dict.fromkeys(_NAMES[files.suffix(path)] for path in paths))
+    return Source(folder.resolve().name, paths, f"folder of {' and '.join(kinds)}", asked=asked, root=folder)
 
 
-def _parsed(text: str) -> Any:
-    """A JSON value whose texts can be stored: half of a surrogate pair is spelt only by an escape.
-
-    Raises:
-        ValueError: the text is not JSON, or nested deeper than anything that could be meant.
-    """
-    try:
-        value = json.loads(text)
-        if "\\ud" in text.lower():
-            value = json.loads(storable(json.dumps(value, ensure_ascii=False)))
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    return value
+def _is_columned(inside: str) -> bool:
+    """Whether a file of a folder, by its path there, holds rows with columns."""
+    path = Path(inside)
+    hidden = any(part.startswith(".") for part in path.parts)
+    return files.suffix(path) in _COLUMNED and not hidden and path.name not in _ABOUT
 
 
-def _array_rows(path: Path, text: str) -> Iterator[Row]:
-    try:
-        values = _parsed(text)
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}.", "If it has one object a line, call it .jsonl.") from error
-    if not isinstance(values, list):
-        raise UserError(f"{path} is not a list of rows.", "Write a JSON array of objects, or one object a line.")
-    for number, value in enumerate(values, 1):
-        yield _as_row(f"row {number}", value)
+def _split_of(inside: Path) -> str:
+    """The split a file belongs to, by its name (train-00000-of-00002.parquet) or its folder (train/rows.jsonl)."""
+    name = inside.name.split(".")[0]
+    return inside.parts[-2] if len(inside.parts) > 1 and inside.parts[-2] != "data" else name.split("-")[0]
 
 
-def _parquet_rows(path: Path) -> Iterator[Row]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            number = 0
-            for batch in file.iter_batches(batch_size=1024):
-                for value in batch.to_pylist():
-                    number += 1
-                    yield _as_row(f"row {number}", value)
-    except FileNotFoundError as error:
-        raise _absent(path) from error
-    except (OSError, pyarrow.ArrowException) as error:
-        raise UserError(f"{path} cannot be read as Parquet: {error}.", "Check the file, or export it again.") from error
-
-
-def _as_row(place: str, value: Any) -> Row:
-    if not isinstance(value, dict):
-        return Row(place, None, "it is not an object with columns")
-    return Row(place, value)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise _absent(path) from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text.", "Save it as UTF-8 and import it again.") from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.", "Check the file and its permissions.") from error
-
-
-def _absent(path: Path) -> UserError:
-    return UserError(f"There is no file {path}.", "Check its name.")
+def _row_of_json(place: str, value: Any, problem: str) -> Row:
+    if problem or isinstance(value, dict):
+        return Row(place, None if problem else value, problem)
+    bare = value if isinstance(value, str | list) else None
+    return Row(place, None, "it is not an object with columns", bare)

@@ -25,13 +25,13 @@ def add(project: Project, messages: Sequence[Message], *, source: str = "", tags
             with a user turn.
     """
     check(messages)
-    text = _messages_text(messages)
+    text = messages_text(messages)
     content_hash = hashlib.sha256(text.encode()).hexdigest()
     with project.transaction() as db:
         row = db.conn.execute("SELECT id FROM prompts WHERE content_hash = ?", [content_hash]).fetchone()
         if row:
             return get(project, PromptId(row[0]))
-        held_out = count(project) >= NEVER_HELD_OUT and _is_held_out(content_hash)
+        held_out = count(project) >= NEVER_HELD_OUT and is_held_out(content_hash)
         cursor = db.conn.execute(
             "INSERT INTO prompts (uuid, messages, content_hash, source, tags, held_out, created)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -44,31 +44,6 @@ def add_many(project: Project, conversations: Iterable[Sequence[Message]], *, so
     """Add several prompts in one transaction: all of them or, on a UserError, none."""
     with project.transaction():
         return [add(project, messages, source=source) for messages in conversations]
-
-
-def add_tagged(project: Project, rows: Iterable[tuple[Sequence[Message], Iterable[str]]], *, source: str = "") -> int:
-    """Add many prompts, each with its tags, in one transaction; the number of those that were new.
-
-    A conversation that is there already stays as it is, its tags too.
-
-    Raises:
-        UserError: a conversation that cannot be a prompt (see `check`); then none is added.
-    """
-    source, created = storable(source), now()
-    with project.transaction() as db:
-        before = there = count(project)
-        for messages, tags in rows:
-            check(messages)
-            text = _messages_text(messages)
-            content_hash = hashlib.sha256(text.encode()).hexdigest()
-            held_out = there >= NEVER_HELD_OUT and _is_held_out(content_hash)
-            cursor = db.conn.execute(
-                "INSERT INTO prompts (uuid, messages, content_hash, source, tags, held_out, created)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (content_hash) DO NOTHING",
-                [new_uuid(), text, content_hash, source, to_text(list(tags)), int(held_out), created],
-            )
-            there += cursor.rowcount
-        return there - before
 
 
 def get(project: Project, prompt_id: PromptId) -> Prompt:
@@ -145,10 +120,10 @@ def _prompt(row: sqlite3.Row | tuple) -> Prompt:
     )
 
 
-def _messages_text(messages: Sequence[Message]) -> str:
+def messages_text(messages: Sequence[Message]) -> str:
     return storable(json.dumps([message.to_json() for message in messages], ensure_ascii=False))
 
 
-def _is_held_out(content_hash: str) -> bool:
+def is_held_out(content_hash: str) -> bool:
     """By its content, so that the same conversation is held out in other projects too."""
     return int(content_hash[:8], 16) / 0x1_0000_0000 < HELD_OUT_SHARE

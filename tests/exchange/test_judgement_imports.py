@@ -117,7 +117,7 @@ def test_a_group_is_named_by_its_uuid(tmp_path, project):
         ({"prompt": "Q?", "completions": ["a", "b"], "ranks": [1, 2], "confidence": True}, "confidence is True"),
         ({"prompt": "Q?", "completions": ["a", "b"], "ranks": [1, 2], "finish_reasons": ["stop"]}, "finish_reasons"),
         ({"prompt": "Q?", "completions": ["a", "b"], "ranks": [1, 2], "finish_reasons": 3}, "finish_reasons"),
-        ("[" * 100_000, "not JSON"),
+        ("[" * 100_000, "nested too deeply"),
     ],
 )
 def test_one_bad_row_and_nothing_is_imported(tmp_path, project, row, reason):
@@ -189,7 +189,7 @@ def test_every_shape_of_a_pair_is_the_same_ranking(tmp_path, project, row):
         (_pair(prompt=None), "no prompt"),
         (_pair(chosen=[_USER], rejected=[_USER]), "does not end with an assistant"),
         (_pair(prompt=None, chosen=[_USER, _GOOD], rejected=[_BAD]), "different conversations"),
-        (_pair(chosen=[{"role": "assistant", "content": None}]), "text content"),
+        (_pair(chosen=[{"role": "assistant", "content": None}]), "without a role and a text"),
         (_pair(chosen=""), "empty"),
     ],
 )
@@ -204,10 +204,10 @@ def test_a_pair_that_cannot_be_one_is_refused_with_the_reason(tmp_path, project,
     [
         ("absent.jsonl", None, "There is no file"),
         ("empty.jsonl", b"", "holds no rows"),
-        ("latin.jsonl", '{"prompt": "é"}'.encode("latin-1"), "not UTF-8"),
+        ("latin.jsonl", '{"prompt": "é"}'.encode("latin-1"), "No column is the ranks"),
         ("broken.parquet", b"PAR1 no", "cannot be read as Parquet"),
-        ("object.json", b"{}", "not a list of rows"),
-        ("table.xlsx", b"a,b", "not a JSONL, JSON, CSV or Parquet file"),
+        ("object.json", b"{}", "No column is the ranks"),
+        ("table.xlsx", b"a,b", "a .xlsx file, which is not read"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path, project, name, content, sentence):

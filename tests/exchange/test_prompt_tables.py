@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Message
 from dpo_studio.exchange import importing, prompt_tables
-from dpo_studio.store import Project, prompts, rankings
+from dpo_studio.store import Project, prompt_import, prompts, rankings
 
 
 def _file(tmp_path, text, name="rows.csv", encoding="utf-8"):
@@ -55,7 +55,6 @@ def test_messages_in_parquet_and_as_json_in_a_cell(tmp_path):
         ('prompt\nfine\n"never closed\nmore\n', "line 3"),
         ("", "no header"),
         ("prompt,prompt\na,b\n", "twice"),
-        ("prompt\n" + "x" * 1_000_001 + "\n", "line 2"),
         ("answer,id\na,1\n", "The columns are: answer, id"),
         ("prompt\n", "no rows"),
     ],
@@ -65,15 +64,10 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path, text, said):
         prompt_tables.read(_file(tmp_path, text))
 
 
-def test_bytes_that_are_not_utf_8_are_refused(tmp_path):
-    with pytest.raises(UserError, match="not UTF-8"):
-        prompt_tables.read(_file(tmp_path, "prompt\ncaf\xe9\n", encoding="latin-1"))
-
-
 def test_bad_rows_are_listed_with_their_lines(tmp_path):
-    table = prompt_tables.read(_file(tmp_path, "prompt,tags\ngood,\na,b,c\n ,x\nn\x00l,\n"))
+    table = prompt_tables.read(_file(tmp_path, "prompt,tags\ngood,\na,b,c\n ,x\nn\x00l,\n" + "x" * 1_000_001 + ",\n"))
     assert [row[0][0].content for row in table.rows] == ["good"]
-    assert [place for place, _ in table.refused] == ["line 3", "line 4", "line 5"]
+    assert [place for place, _ in table.refused] == ["line 3", "line 4", "line 5", "line 6"]
 
 
 def test_pairs_are_read_from_csv(tmp_path):
@@ -89,12 +83,12 @@ def test_pairs_are_read_from_csv(tmp_path):
 def test_adding_counts_what_is_new_and_a_bad_one_adds_none(tmp_path):
     with Project.create(tmp_path / "project") as project:
         first = [((Message("user", text),), ("t",)) for text in "aab"]
-        assert prompts.add_tagged(project, first, source="s") == 2
+        assert prompt_import.add(project, first, source="s") == 2
         assert [(p.tags, p.source) for p in prompts.all_prompts(project)] == [(("t",), "s")] * 2
         looked_up = project.db.conn.execute("SELECT count(*) FROM prompt_tags WHERE tag = 't'").fetchone()[0]
         assert looked_up == 2
         with pytest.raises(UserError):
-            prompts.add_tagged(project, [((Message("user", "new"),), ()), ((Message("user", " "),), ())])
+            prompt_import.add(project, [((Message("user", "new"),), ()), ((Message("user", " "),), ())])
         assert prompts.count(project) == 2
 
 

@@ -1,0 +1,156 @@
+"""A source read with the meanings of its columns: rows whose values go by what they mean, not by their names.
+
+Text cells (CSV) are unpacked: a list stands in a cell as JSON, a number as its digits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dpo_studio.core.errors import UserError
+
+from . import json_rows, meanings
+from .readers import Row, Source
+
+MAX_COLUMNS = 1000
+_LISTS = ("completions", "ranks", "flags", "finish_reasons")
+_TURNS = ("messages", "prompt", "chosen", "rejected")
+_TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_SMALL_NUMBER = re.compile(r"[+-]?\d{1,18}(\.\d{0,18})?")
+
+
+@dataclass(slots=True)
+class Columns:
+    """The columns of a source, known once its first row was read.
+
+    Attributes:
+        kind: what the source holds, one of `meanings.KINDS`.
+        said: column names by meaning, as a person gave them.
+        names: every column that was seen, in order.
+        meant: which column is what, in the first row.
+    """
+
+    kind: str
+    said: Mapping[str, str]
+    names: list[str] = field(default_factory=list)
+    meant: dict[str, str] = field(default_factory=dict)
+    _known: dict[tuple[str, ...], dict[str, str]] = field(default_factory=dict)
+
+    def meanings_of(self, row: Row) -> dict[str, str]:
+        """Which of a row's columns is what.
+
+        Raises:
+            UserError: in the first row, no column is what is needed.
+        """
+        there = tuple(row.values or ())
+        known = self._known.get(there)
+        return self._meanings_of(there) if known is None else known
+
+    def _meanings_of(self, there: tuple[str, ...]) -> dict[str, str]:
+        if len(self.names) < MAX_COLUMNS:
+            self.names += [name for name in there if name not in self.names]
+        try:
+            meant = meanings.guess(self.kind, there, self.said)
+        except UserError:
+            if not self.meant:
+                raise
+            meant = self.meant
+        self.meant = self.meant or meant
+        if len(self._known) < MAX_COLUMNS:
+            self._known[there] = meant
+        return meant
+
+
+def first_row(source: Source) -> Row | None:
+    """The first row that can be read, or None."""
+    return next((row for row in source.rows() if row.values is not None or row.bare is not None), None)
+
+
+def kind_of(source: Source, said: Mapping[str, str]) -> str:
+    """What a source holds, by its first readable row."""
+    if source.only_prompts:
+        return "prompts"
+    row = first_row(source)
+    return "prompts" if row is None or row.values is None else meanings.kind_of(row.values, said)
+
+
+def checked(source: Source, columns: Columns) -> Iterator[tuple[str, dict[str, Any] | None, str]]:
+    """(place, values by meaning or None, why it cannot be used) of each row.
+
+    Raises:
+        UserError: no column of the first row is what is needed, or the source cannot be read on.
+    """
+    bare_too = columns.kind == "prompts" and not columns.said
+    for row in source.rows():
+        if row.values is None:
+            if row.bare is None or not bare_too:
+                yield row.place, None, row.problem
+            else:
+                yield row.place, {"messages" if isinstance(row.bare, list) else "prompt": row.bare}, ""
+            continue
+        meant = columns.meanings_of(row)
+        values = {meaning: row.values.get(name) for meaning, name in meant.items()}
+        problem = ""
+        if row.is_text:
+            try:
+                values = {meaning: _unpacked(meaning, value) for meaning, value in values.items()}
+            except UserError as error:
+                problem = str(error)
+        yield row.place, None if problem else values, problem
+
+
+def _unpacked(meaning: str, cell: Any) -> Any:
+    """What a text cell holds."""
+    if not isinstance(cell, str):
+        return cell
+    text = cell.strip()
+    if meaning in _TURNS:
+        return _turns(text, must=meaning == "messages") or cell
+    if not text:
+        return None
+    if meaning in _LISTS:
+        return _list(meaning, text)
+    if meaning in ("strength", "confidence"):
+        if not _SMALL_NUMBER.fullmatch(text):
+            return cell
+        return float(text) if "." in text else int(text)
+    if meaning == "held_out":
+        return _TRUTHS.get(text.lower(), cell)
+    return cell
+
+
+def _turns(text: str, *, must: bool) -> Any:
+    """Messages that stand in a cell as JSON; None where it is a plain text."""
+    if not (text.startswith(("[{", "{")) or (must and text)):
+        return None
+    try:
+        value = json_rows.parse(text)
+    except ValueError:
+        if must:
+            raise UserError("its messages are not JSON") from None
+        return None
+    items = [value] if isinstance(value, dict) else value
+    marks = ("role", "from")
+    are_turns = (
+        isinstance(items, list)
+        and items
+        and all(isinstance(item, dict) and any(mark in item for mark in marks) for item in items)
+    )
+    return value if are_turns or must else None
+
+
+def _list(meaning: str, text: str) -> Any:
+    """A list that stands in a cell as JSON; ranks and flags also with commas between them."""
+    try:
+        return json_rows.parse(text)
+    except ValueError:
+        pass
+    parts = [part.strip() for part in text.strip("[]").split(",")]
+    if meaning == "flags":
+        return [part for part in parts if part]
+    if meaning == "ranks" and all(re.fullmatch(r"\d{1,9}|", part) for part in parts):
+        return [int(part) if part else None for part in parts]
+    raise UserError(f'its {meaning} are not a list as JSON, such as ["one", "two"]')

@@ -1,0 +1,247 @@
+"""Data sets of the Hugging Face Hub: which files a split of one is, downloaded into the Hub's own cache.
+
+Only files of rows are fetched, so nothing of a data set is ever run. Which files are which configuration and split is
+read from the data set's card, and where it says nothing from their names, as the Hub itself does. Without a network,
+what was downloaded before is used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dpo_studio.core.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+#: A name that ends like a file is one that is not there, not a data set.
+_FILE = re.compile(r"\.(jsonl?|ndjson|csv|tsv|parquet|arrow|txt|text|md|gz|xlsx?|zip)$", re.IGNORECASE)
+_SPLITS = {
+    "train": ("train", "training"),
+    "test": ("test", "testing", "eval", "evaluation"),
+    "validation": ("validation", "valid", "val", "dev"),
+}
+#: Where the Hub keeps its own copy in Parquet of data sets that come in other forms.
+_CONVERTED = "refs/convert/parquet"
+_OF_THE_HUB = re.compile(r"[^/]+/[^/]+/\d{4}\.parquet")
+_CARD = "README.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A split of a data set, on this machine now.
+
+    Attributes:
+        name: its id with the split.
+        splits: all that the configuration has.
+    """
+
+    name: str
+    folder: Path
+    files: list[Path]
+    splits: list[str]
+
+
+@dataclass(slots=True)
+class _Layout:
+    """Files by configuration and split."""
+
+    configs: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    default: str = ""
+
+
+def is_id(text: str) -> bool:
+    """Whether this can be the id of a data set, owner/name."""
+    return bool(_ID.fullmatch(text)) and not _FILE.search(text)
+
+
+def find(name: str, *, config: str = "", split: str = "", readable: Callable[[str], bool]) -> Found:
+    """A split of a data set, downloaded unless it is here already.
+
+    Args:
+        config: which of several configurations; "" where there is one, or one that is the default.
+        split: "" takes "train", or the first.
+        readable: whether a file of this name holds rows.
+
+    Raises:
+        UserError: there is no such data set, configuration or split, its terms were not accepted, it holds no
+            rows, or the Hub cannot be reached and it was not downloaded before.
+    """
+    with _worded(name):
+        revision, names = _listed(name, readable)
+    local = None if revision else _cached(name)
+    if local is not None:
+        names = [path.relative_to(local).as_posix() for path in sorted(local.rglob("*")) if path.is_file()]
+    card = _card(local / _CARD) if local else _card(_fetched(name, revision, [_CARD]) / _CARD) if _CARD in names else []
+    layout = _layout(card, [one for one in names if readable(one)])
+    splits = _chosen_config(name, layout, config)
+    wanted = split or ("train" if "train" in splits else next(iter(splits)))
+    if wanted not in splits:
+        raise UserError(f"{name} has no split {wanted!r}.", f"The splits are: {', '.join(splits)}.")
+    folder = local or _fetched(name, revision, splits[wanted])
+    return Found(f"{name} ({wanted})", folder, [folder / one for one in splits[wanted]], list(splits))
+
+
+def _listed(name: str, readable: Callable[[str], bool]) -> tuple[str, list[str]]:
+    """The revision to fetch and its files; no revision where the Hub cannot be asked."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HTTPError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    api = HfApi()
+    try:
+        info = api.dataset_info(name)
+        names = [file.rfilename for file in info.siblings or []]
+        if not any(readable(one) for one in names):
+            try:
+                info = api.dataset_info(name, revision=_CONVERTED)
+            except (RevisionNotFoundError, HfHubHTTPError):
+                pass
+            else:
+                names = [file.rfilename for file in info.siblings or []]
+    except (GatedRepoError, RepositoryNotFoundError):
+        raise
+    except (OfflineModeIsEnabled, HfHubHTTPError, HTTPError, ConnectionError):
+        return "", []
+    if not any(readable(one) for one in names):
+        raise UserError(f"{name} holds no JSON, CSV, Parquet or Arrow file.", "Choose another data set.")
+    return info.sha or "main", sorted(names)
+
+
+def _fetched(name: str, revision: str, files: Sequence[str]) -> Path:
+    """The folder of the cache that holds these files."""
+    from huggingface_hub import hf_hub_download
+
+    with _worded(name):
+        paths = [hf_hub_download(name, file, repo_type="dataset", revision=revision) for file in files]
+    return Path(paths[0]).parents[len(Path(files[0]).parts) - 1]
+
+
+def _cached(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, repo_type="dataset", local_files_only=True))
+    except LocalEntryNotFoundError as error:
+        raise UserError(
+            f"{name} is not on this machine, and the Hub could not be reached.",
+            "Check the network, or name a file or folder of this machine.",
+        ) from error
+
+
+@contextmanager
+def _worded(name: str) -> Iterator[None]:
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        HTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
+
+    try:
+        yield
+    except GatedRepoError as error:
+        raise UserError(
+            f"{name} asks for its terms to be accepted first.",
+            f'Accept them at https://huggingface.co/datasets/{name}, then type "hf auth login".',
+        ) from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise UserError(
+            f"There is no data set called {name} on the Hub, and no such folder or file here.",
+            'Check the name; a private one needs "hf auth login" first.',
+        ) from error
+    except (OfflineModeIsEnabled, LocalEntryNotFoundError, HfHubHTTPError, HTTPError, ConnectionError) as error:
+        raise UserError(
+            f"{name} could not be downloaded to its end.", "Check the network and do it again; it goes on from there."
+        ) from error
+    except OSError as error:
+        raise UserError(
+            f"{name} could not be kept on this disk: {error.strerror or error}.", "Free some space and try again."
+        ) from error
+
+
+def _card(path: Path) -> list[Mapping[str, Any]]:
+    """The configurations that a data set's card lists."""
+    from huggingface_hub import DatasetCard
+
+    try:
+        listed = DatasetCard.load(path, ignore_metadata_errors=True).data.to_dict().get("configs")
+    except (OSError, ValueError, TypeError):
+        return []
+    return [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
+
+
+def _layout(card: Sequence[Mapping[str, Any]], names: Sequence[str]) -> _Layout:
+    layout = _Layout()
+    for entry in card:
+        config = str(entry.get("config_name") or "default")
+        splits = {split: _matching(patterns, names) for split, patterns in _patterns(entry.get("data_files"))}
+        splits = {split: found for split, found in splits.items() if found}
+        if splits:
+            layout.configs[config] = splits
+            if entry.get("default") is True:
+                layout.default = config
+    if not layout.configs and names and all(_OF_THE_HUB.fullmatch(name) for name in names):
+        for name in names:
+            config, split, _ = name.split("/")
+            layout.configs.setdefault(config, {}).setdefault(split.removeprefix("partial-"), []).append(name)
+    if not layout.configs:
+        layout.configs["default"] = _by_name(names)
+    return layout
+
+
+def _patterns(given: Any) -> Iterator[tuple[str, list[str]]]:
+    """(split, patterns) of what a card says of data files: a text, a list of texts, or of split and path."""
+    if isinstance(given, Mapping):
+        given = [{"split": split, "path": path} for split, path in given.items()]
+    entries = given if isinstance(given, list) else [given]
+    bare = [one for one in entries if isinstance(one, str)]
+    if bare:
+        yield "train", bare
+    for entry in entries:
+        if isinstance(entry, Mapping):
+            path = entry.get("path")
+            yield str(entry.get("split") or "train"), [str(one) for one in (path if isinstance(path, list) else [path])]
+
+
+def _matching(patterns: Iterable[str], names: Sequence[str]) -> list[str]:
+    return [name for name in names if any(fnmatch(name, pattern.removeprefix("./")) for pattern in patterns)]
+
+
+def _by_name(names: Sequence[str]) -> dict[str, list[str]]:
+    """Files by the split that their name or a folder's says, all "train" where none says any."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        words = set(re.split(r"[^a-z]+", name.lower()))
+        split = next((split for split, known in _SPLITS.items() if words & set(known)), "")
+        found.setdefault(split, []).append(name)
+    rest = found.pop("", [])
+    if rest and not found:
+        return {"train": rest}
+    return {split: found[split] for split in _SPLITS if split in found}
+
+
+def _chosen_config(name: str, layout: _Layout, config: str) -> dict[str, list[str]]:
+    configs = layout.configs
+    wanted = config or layout.default or (next(iter(configs)) if len(configs) == 1 else "default")
+    if wanted not in configs or not configs[wanted]:
+        which = f"has no configuration {wanted!r}" if config else "has several configurations"
+        raise UserError(f"{name} {which}.", f"Name one with --config: {', '.join(list(configs)[:20])}.")
+    return configs[wanted]

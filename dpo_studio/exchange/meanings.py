@@ -1,0 +1,114 @@
+"""Which column of a source is what: guessed from the columns' names, or said by a person.
+
+What a source holds ("prompts", "completions", "pairs" or "rankings") shows in the columns it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from dpo_studio.core.errors import UserError
+
+_PROMPT: dict[str, tuple[str, ...]] = {
+    "prompt": ("prompt", "question", "instruction", "query", "text", "input"),
+    "messages": ("messages", "conversation", "conversations"),
+    "system": ("system", "system_prompt"),
+}
+_JUDGEMENT: dict[str, tuple[str, ...]] = {
+    "annotator": ("annotator", "annotator_id", "labeler"),
+    "strength": ("strength",),
+    "note": ("note", "comment"),
+    "flags": ("flags",),
+    "confidence": ("confidence",),
+    "held_out": ("held_out",),
+}
+#: What a column can be, by what the source holds, and the names it is known by, the first found first.
+KNOWN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "prompts": {**_PROMPT, "tags": ("tags", "tag")},
+    "completions": {
+        **_PROMPT,
+        "completions": ("completions", "responses", "answers", "candidates"),
+        "completion": ("completion", "response", "answer", "output"),
+        "tags": ("tags", "tag"),
+    },
+    "pairs": {
+        **_PROMPT,
+        "chosen": ("chosen", "chosen_response", "preferred"),
+        "rejected": ("rejected", "rejected_response", "dispreferred"),
+        **_JUDGEMENT,
+    },
+    "rankings": {
+        **_PROMPT,
+        "group": ("group",),
+        "completions": ("completions", "responses", "answers", "candidates"),
+        "ranks": ("ranks", "ranking"),
+        "finish_reasons": ("finish_reasons",),
+        **_JUDGEMENT,
+    },
+}
+_NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "prompts": (("prompt", "messages"),),
+    "completions": (("prompt", "messages"), ("completions", "completion")),
+    "pairs": (("chosen",), ("rejected",)),
+    "rankings": (("ranks",), ("completions", "group")),
+}
+KINDS = tuple(KNOWN)
+
+
+def kind_of(columns: Iterable[str], said: Mapping[str, str] | None = None) -> str:
+    """What a source with these columns holds; prompts where nothing says more.
+
+    Args:
+        said: column names by meaning. A meaning that only one kind has decides.
+    """
+    names = {name.lower() for name in columns}
+    said = said or {}
+
+    def there(kind: str, meaning: str) -> bool:
+        return meaning in said or any(one in names for one in KNOWN[kind][meaning])
+
+    if there("rankings", "ranks") and (there("rankings", "completions") or there("rankings", "group")):
+        return "rankings"
+    if there("pairs", "chosen") and there("pairs", "rejected"):
+        return "pairs"
+    if there("completions", "completions") and (there("completions", "prompt") or there("completions", "messages")):
+        return "completions"
+    return "completions" if "completion" in said else "prompts"
+
+
+def guess(kind: str, columns: Iterable[str], said: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Which of the columns is what, by meaning; what is said holds over what is guessed.
+
+    Raises:
+        UserError: a meaning that there is not, a column that is not there, or one that is needed is not found.
+    """
+    there = list(columns)
+    found = ", ".join(there[:50]) or "none"
+    known = KNOWN[kind]
+    result = dict(said or {})
+    for meaning, name in result.items():
+        if meaning not in known:
+            raise UserError(f"A column of {kind} cannot be {meaning!r}.", f"Use one of {', '.join(known)}.")
+        if name not in there:
+            raise UserError(f"There is no column {name!r}.", f"The columns are: {found}.")
+    lower = {name.lower(): name for name in reversed(there)}
+    for meaning, names in known.items():
+        if meaning in result or _stands_already(meaning, result):
+            continue
+        taken = result.values()
+        name = next((lower[one] for one in names if one in lower and lower[one] not in taken), None)
+        if name is not None:
+            result[meaning] = name
+    for needed in _NEEDED[kind]:
+        if not any(meaning in result for meaning in needed):
+            raise UserError(
+                f"No column is the {needed[0]}. The columns are: {found}.",
+                f"Say which one, such as --column {needed[0]}=NAME.",
+            )
+    return result
+
+
+def _stands_already(meaning: str, result: Mapping[str, str]) -> bool:
+    """A prompt stands in one column, and so do completions."""
+    either = (("prompt", "messages"), ("completions", "completion"))
+    return any(meaning in pair and any(one in result for one in pair) for pair in either)
