@@ -78,8 +78,11 @@ def longer(labels: Sequence[tuple[Mapping[Key, int | None], Mapping[Key, float]]
 
 def position_warning(lean: Lean) -> str:
     """A sentence when position decides too often, else nothing."""
-    if not lean.significant:
-        return ""
+    return position_sentence(lean) if lean.significant else ""
+
+
+def position_sentence(lean: Lean) -> str:
+    """How often the position decided, and what to do about it."""
     where = "earlier" if lean.wins * 2 > lean.total else "later"
     wins = max(lean.wins, lean.total - lean.wins)
     return (
@@ -90,8 +93,11 @@ def position_warning(lean: Lean) -> str:
 
 def length_warning(lean: Lean) -> str:
     """A sentence when length decides too often, else nothing."""
-    if not lean.significant:
-        return ""
+    return length_sentence(lean) if lean.significant else ""
+
+
+def length_sentence(lean: Lean) -> str:
+    """How often the length decided, and what comes of it."""
     which = "longer" if lean.wins * 2 > lean.total else "shorter"
     wins = max(lean.wins, lean.total - lean.wins)
     return f"The {which} answer won {wins} of {lean.total} times: the model will learn length too, unless you mean it."
