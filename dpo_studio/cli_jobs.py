@@ -12,6 +12,7 @@ import click
 from dpo_studio.cli_output import STOPPED, Reporter, interruptions, reports
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import METHODS, SAMPLING_PRESETS, SamplingSettings
+from dpo_studio.core.stop_texts import from_typed
 
 _NUMBERS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_new_tokens", "seed")
 
@@ -83,7 +84,7 @@ def generate_command(out: Reporter, project: Path, **asked: Any) -> int | None:
 def _sampling(asked: dict[str, Any]) -> SamplingSettings:
     numbers = {name: asked[name] for name in _NUMBERS if asked[name] is not None}
     preset = SAMPLING_PRESETS[asked["preset"]][1]
-    stop = [text.replace("\\n", "\n").replace("\\t", "\t") for text in asked["stop"]]
+    stop = [from_typed(text) for text in asked["stop"]]
     return SamplingSettings.from_json({"k": asked["k"], **preset, **numbers, "stop": stop}).validate()
 
 

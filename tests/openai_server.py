@@ -16,6 +16,7 @@ class OpenAIServer:
         mode: "", "cut", "slow", "not json", "filtered", "in-stream error" or "web page".
         statuses: status codes to answer the next chat requests with, each once; 200 after them.
         asked: the bodies of the chat requests that came.
+        keys: what each request of either kind gave as its authorization, or None.
         gone: set when a client went away in the middle of an answer.
     """
 
@@ -23,6 +24,7 @@ class OpenAIServer:
         self.mode, self.key = "", key
         self.statuses: list[int] = []
         self.asked: list[dict[str, Any]] = []
+        self.keys: list[str | None] = []
         self.gone = threading.Event()
         outer = self
 
@@ -85,6 +87,7 @@ class OpenAIServer:
                 self.wfile.flush()
 
             def _let_in(self) -> bool:
+                outer.keys.append(self.headers.get("Authorization"))
                 if not outer.key or self.headers.get("Authorization") == f"Bearer {outer.key}":
                     return True
                 self._json(401, {"error": {"message": "no"}})

@@ -1,7 +1,8 @@
-"""A model behind a server, from the command line: its answers are kept, labelled and trained on; it is not trained."""
+"""Servers from the command line: their models, their keys, and answers that are kept and trained on."""
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
@@ -10,12 +11,14 @@ from dpo_studio import cli
 from dpo_studio.cli_output import run
 from dpo_studio.core.types import Message
 from dpo_studio.store import Project, completions, policies, prompts, rankings, runs
+from tests import keyring_in_a_file
 from tests.openai_server import OpenAIServer
 
 
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.delenv("DPO_STUDIO_API_KEY", raising=False)
+    monkeypatch.delenv("DPO_STUDIO_API_ADDRESS", raising=False)
     server = OpenAIServer()
     yield server
     server.close()
@@ -83,3 +86,33 @@ def test_a_model_that_cannot_answer_leaves_the_project_as_it_was(call, folder, s
     assert status == 2 and sentence in answer["error"] and "Traceback" not in err
     with Project.open(folder) as project:
         assert not policies.all_policies(project) and not completions.unfinished(project)
+
+
+def test_a_key_is_kept_used_for_its_address_and_forgotten(call, folder, server, tmp_path, monkeypatch):
+    keyring_in_a_file.use(monkeypatch, tmp_path)
+    server.key = "sk-secret"
+    status, answer, err = call("server", server.url)
+    assert status == 2 and answer["error"] == "The server wants an API key.", err
+    monkeypatch.setattr("sys.stdin", io.StringIO("sk-secret\n"))
+    status, answer, err = call("server", server.url + "/", "--keep-key")
+    assert status == 0 and answer == {"address": server.url, "key": "keyring", "models": ["small", "big"]}, err
+    status, made, err = call("generate", folder, "--model", f"openai:{server.url}#small", "--k", 2)
+    assert status == 0 and made["completions"] == 4 and "sk-secret" not in err
+    for path in folder.rglob("*"):
+        assert path.is_dir() or b"sk-secret" not in path.read_bytes(), path
+    status, answer, _ = call("server", server.url, "--forget-key", "--no-models")
+    assert status == 0 and answer == {"address": server.url, "key": ""}
+    assert keyring_in_a_file.entries() == {}
+
+
+def test_a_machine_without_a_keyring_says_what_to_do(call, server, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("sk-secret\n"))
+    status, answer, err = call("server", server.url, "--keep-key")
+    assert status == 2 and answer["error"] == "This machine has no keyring that could keep the key."
+    assert f"DPO_STUDIO_API_ADDRESS to {server.url}" in answer["hint"] and "Traceback" not in err
+
+
+@pytest.mark.parametrize("address", ["", "localhost:8000/v1", "http://me:secret@host/v1", "http://[broken"])
+def test_an_address_that_is_none_is_one_sentence(call, address):
+    status, answer, err = call("server", address)
+    assert status == 2 and answer["error"] and answer["hint"] and "Traceback" not in err

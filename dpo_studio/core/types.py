@@ -16,9 +16,9 @@ RunId = NewType("RunId", int)
 Role = Literal["system", "user", "assistant"]
 ROLES: tuple[str, ...] = ("system", "user", "assistant")
 
-#: How a completion came to its end: the model ended its turn, the token limit cut it,
-#: a person wrote it, or it was imported (ends with the turn's end token in training).
-FinishReason = Literal["stop", "length", "written", "imported"]
+#: How a completion came to its end: the model ended its turn, it came to one of the texts that end an answer,
+#: the token limit cut it, a person wrote it, or it was imported (ends with the turn's end token in training).
+FinishReason = Literal["stop", "stop_string", "length", "written", "imported"]
 
 #: What a row of `rankings` says about its group.
 RankingKind = Literal["ranking", "skip", "all_bad", "retraction"]

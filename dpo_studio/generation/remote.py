@@ -1,6 +1,8 @@
 """Answers from an OpenAI-compatible server: streamed chat completions, one request a candidate.
 
-Sent are temperature, top_p, max_tokens and seed; what else can be set is not part of that API. Token ids
+Sent are temperature, top_p, max_tokens and seed; top_k, min_p and the repetition penalty are not part of that API.
+Stop strings are looked for here, in what is streamed: they mean the same as for a local model, and there may be more
+than the four that the API takes; at one of them the connection is closed, at which servers stop writing. Token ids
 and log-probabilities stay unknown. Only the answer itself is read, not the separate reasoning of some servers.
 """
 
@@ -8,12 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,12 +25,16 @@ from dpo_studio.core.errors import UserError
 from dpo_studio.core.server_reference import ServerReference
 from dpo_studio.core.settings import SamplingSettings
 
-KEY_VARIABLE = "DPO_STUDIO_API_KEY"
+from . import server_keys
+from .server_keys import FoundKey
+from .stops import StoppableText
+
 AT_ONCE = 4
 _POLL_S = 0.05
 _TRIES = 5
 _LONGEST_WAIT_S = 60.0
 _TIMEOUT = httpx2.Timeout(120.0, connect=10.0)
+_LISTING_TIMEOUT_S = 20.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -66,18 +71,18 @@ class Server:
     """One model behind a server. For one thread.
 
     Args:
-        key: sent as a bearer token; None reads DPO_STUDIO_API_KEY.
+        key: sent as a bearer token; None looks for the one that is bound to this very address (server_keys).
     """
 
     def __init__(self, reference: ServerReference, key: str | None = None) -> None:
         self.reference = reference
-        key = os.environ.get(KEY_VARIABLE, "").strip() if key is None else key
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._key = server_keys.find(reference.url) if key is None else FoundKey(key, "given" if key else "")
+        headers = {"Authorization": f"Bearer {self._key.key}"} if self._key.key else {}
         local = httpx2.URL(reference.url).host in _LOOPBACK
         try:
             self._client = httpx2.Client(headers=headers, timeout=_TIMEOUT, trust_env=not local)
         except (UnicodeError, ValueError) as error:
-            raise UserError("The API key holds characters that no key has.", f"Set {KEY_VARIABLE} again.") from error
+            raise UserError("The API key holds characters that no key has.", self._key_advice) from error
 
     def close(self) -> None:
         self._client.close()
@@ -89,10 +94,10 @@ class Server:
             UserError: it cannot be reached, or refuses the key.
         """
         with _in_words(self.reference):
-            response = self._client.get(f"{self.reference.url}/models")
+            response = self._client.get(f"{self.reference.url}/models", timeout=_LISTING_TIMEOUT_S)
             if response.status_code in (404, 405, 501):
                 return []
-            _check(response, self.reference)
+            self._check(response)
             rows = _json(response.text, self.reference).get("data")
         found = [row.get("id") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
         return [name for name in found if isinstance(name, str)]
@@ -175,20 +180,25 @@ class Server:
                     else:
                         if response.status_code != 200:
                             response.read()
-                        _check(response, self.reference)
-                        return self._read(talk, response, candidate, seed)
+                        self._check(response)
+                        return self._read(talk, response, candidate, seed, sampling.stop)
                 if talk.stopped.wait(wait_s):
                     break
         raise UserError("The server was asked to stop.")
 
-    def _read(self, talk: _Talk, response: httpx2.Response, candidate: int, seed: int) -> _Ended:
+    def _read(self, talk: _Talk, response: httpx2.Response, candidate: int, seed: int, stops: Sequence[str]) -> _Ended:
         stream = response.extensions.get("network_stream")
         open_socket = stream.get_extra_info("socket") if stream is not None else None
         if isinstance(open_socket, socket.socket):
             talk.sockets.append(open_socket)
             if talk.stopped.is_set():
                 talk.stop()
-        text, reason, pieces, done = "", "", 0, False
+        text, reason, pieces, done = StoppableText(_Pieces(), stops), "", 0, False
+
+        def tell(piece: str) -> None:
+            if piece:
+                talk.said.put((candidate, piece))
+
         for line in response.iter_lines():
             if not line.startswith("data:"):
                 continue
@@ -203,14 +213,38 @@ class Server:
             for choice in choices if isinstance(choices, list) else ():
                 piece = (choice.get("delta") or {}).get("content") or ""
                 if piece:
-                    text, pieces = text + piece, pieces + 1
-                    talk.said.put((candidate, piece))
+                    pieces += 1
+                    tell(text.push(piece))
                 reason = choice.get("finish_reason") or reason
+            if text.cut:
+                return _Ended(candidate, text.text, "stop_string", pieces, seed)
         if not done and not reason:
             raise _cut()
         if (reason or "stop") not in ("stop", "length"):
             raise RefusedError(f"The server ended an answer before its end ({reason}).", "Change the prompt.")
-        return _Ended(candidate, text, reason or "stop", pieces, seed)
+        tell(text.finish())
+        return _Ended(candidate, text.text, "stop_string" if text.cut else reason or "stop", pieces, seed)
+
+    def _check(self, response: httpx2.Response) -> None:
+        """Raises what a status means."""
+        if response.status_code in (401, 403):
+            wants = "refuses the API key it was given" if self._key.key else "wants an API key"
+            raise UserError(f"The server {wants}.", self._key_advice)
+        _check(response, self.reference)
+
+    @property
+    def _key_advice(self) -> str:
+        return server_keys.advice(self.reference.url, self._key)
+
+
+class _Pieces:
+    """Text that comes as text: what StoppableText reads from where a model would give tokens."""
+
+    def push(self, piece: str) -> str:
+        return piece
+
+    def finish(self) -> str:
+        return ""
 
 
 def unheard(sampling: SamplingSettings) -> str:
@@ -234,7 +268,7 @@ def _in_words(reference: ServerReference) -> Iterator[None]:
             f"No server answers at {reference.url}.", "Start it, or check the address and the port."
         ) from error
     except httpx2.TimeoutException as error:
-        raise UserError("The server said nothing for two minutes.", "See whether it is busy, then go on.") from error
+        raise UserError("The server said nothing for too long.", "See whether it is busy, then go on.") from error
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
         raise UserError(f"{reference.url} is not an address that can be used.", "Check it.") from error
     except httpx2.RequestError as error:
@@ -254,11 +288,6 @@ def _check(response: httpx2.Response, reference: ServerReference) -> None:
         return
     said = _said_by(response)
     match status:
-        case 401 | 403:
-            raise UserError(
-                "The server wants an API key, or refuses the one it was given.",
-                f"Set the environment variable {KEY_VARIABLE} and start again.",
-            )
         case 404:
             raise UserError(
                 f"The server does not know the model {reference.model} or this address. {said}".strip(),

@@ -24,12 +24,16 @@ class CommandProcess:
     """`python -m dpo_studio ARGUMENTS… --json`, once.
 
     `run` belongs to one thread; `stop` may be called from another.
+
+    Args:
+        told: what it reads on stdin: for what no list of processes and no log is to show.
     """
 
-    def __init__(self, arguments: Sequence[str], *, interpreter: str = sys.executable) -> None:
+    def __init__(self, arguments: Sequence[str], *, told: str | None = None, interpreter: str = sys.executable) -> None:
         # The flag goes before what a person typed: after "--" it would be taken for a name.
         name, *rest = arguments
         self._line = [interpreter, "-m", "dpo_studio", name, "--json", *rest]
+        self._told = told
         self._process: subprocess.Popen[str] | None = None
         self.stopped = False
 
@@ -44,7 +48,7 @@ class CommandProcess:
             raise UserError("This was stopped.")
         self._process = subprocess.Popen(
             self._line,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if self._told is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=worker_environment(),
@@ -54,7 +58,8 @@ class CommandProcess:
         )
         if self.stopped:
             self._process.terminate()
-        said, log = self._process.communicate()
+        told, self._told = self._told, None
+        said, log = self._process.communicate(told)
         return self._outcome(self._process.returncode, said, log)
 
     def stop(self) -> None:

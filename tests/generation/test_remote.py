@@ -19,6 +19,7 @@ SAMPLING = SamplingSettings(max_new_tokens=12, seed=7, temperature=0.5, top_p=0.
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
     monkeypatch.delenv("DPO_STUDIO_API_KEY", raising=False)
+    monkeypatch.delenv("DPO_STUDIO_API_ADDRESS", raising=False)
     server = OpenAIServer()
     yield server
     server.close()
@@ -156,14 +157,48 @@ def test_a_model_it_does_not_have_names_those_it_has(server):
     assert not server.asked
 
 
-def test_the_key_comes_from_the_environment_and_is_said_nowhere(server, monkeypatch):
+def test_a_key_goes_to_the_address_it_is_bound_to_and_is_said_nowhere(server, monkeypatch):
     server.key = "sk-secret"
     refused = said_by(job(server))[-1]
-    assert isinstance(refused, events.Failed) and "DPO_STUDIO_API_KEY" in refused.hint
+    assert isinstance(refused, events.Failed) and refused.message == "The server wants an API key."
+    assert f"DPO_STUDIO_API_ADDRESS={server.url}" in refused.hint and not server.asked
     monkeypatch.setenv("DPO_STUDIO_API_KEY", "sk-secret")
+    monkeypatch.setenv("DPO_STUDIO_API_ADDRESS", "http://127.0.0.1:1/v1")
+    assert isinstance(said_by(job(server))[-1], events.Failed)
+    assert server.keys == [None, None], "a project that names another server does not get the key"
+    monkeypatch.setenv("DPO_STUDIO_API_ADDRESS", server.url + "/")
     said = said_by(job(server))
-    assert len(finished(said)) == 3
+    assert len(finished(said)) == 3 and set(server.keys[2:]) == {"Bearer sk-secret"}
     assert "sk-secret" not in "".join(map(events.to_line, said))
+    server.key = "sk-another"
+    refused = said_by(job(server))[-1]
+    assert refused.message == "The server refuses the API key it was given." and "sk-secret" not in refused.hint
+
+
+@pytest.mark.parametrize(
+    ("stop", "text"),
+    [
+        (("zzz", "st\nw"), "fir"),  # over the border of two pieces
+        (("wörds", "nothing"), "first\n"),
+        (tuple(f"no {n}" for n in range(6)) + ("fir",), ""),
+    ],
+)
+def test_stop_strings_end_an_answer_from_a_server_too(server, stop, text):
+    said = said_by(job(server, sampling=SamplingSettings(repetition_penalty=1.0, stop=stop), candidates=(0, 2)))
+    for event in finished(said):
+        streamed = "".join(
+            e.text for e in said if isinstance(e, events.TokensDecoded) and e.candidate == event.candidate
+        )
+        assert event.text == streamed == f"Answer {event.seed}: {text}"
+        assert event.finish_reason == "stop_string"
+    assert len(finished(said)) == 2 and said[-1] == events.JobFinished("job", "done")
+
+
+def test_a_stop_string_ends_the_servers_work_as_well(server):
+    server.mode = "slow"
+    said = said_by(job(server, sampling=SamplingSettings(repetition_penalty=1.0, stop=(" on on",)), candidates=(0,)))
+    (event,) = finished(said)
+    assert event.text.endswith("wörds") and server.gone.wait(30)
 
 
 def test_a_cancel_ends_a_slow_answer_at_once_on_both_sides(server):

@@ -24,9 +24,9 @@ class CommandThread(QThread):
     answered = Signal(object)
     refused = Signal(object)
 
-    def __init__(self, arguments: Sequence[str], parent: QObject | None = None) -> None:
+    def __init__(self, arguments: Sequence[str], parent: QObject | None = None, *, told: str | None = None) -> None:
         super().__init__(parent)
-        self._process = CommandProcess(arguments)
+        self._process = CommandProcess(arguments, told=told)
 
     def run(self) -> None:
         try:
@@ -54,9 +54,9 @@ class Commands(QObject):
         if application is not None:
             application.aboutToQuit.connect(self.close)
 
-    def start(self, arguments: Sequence[str]) -> CommandThread:
-        """A thread for the command; connect to it, then `start()` it."""
-        thread = CommandThread(arguments, self)
+    def start(self, arguments: Sequence[str], *, told: str | None = None) -> CommandThread:
+        """A thread for the command, which reads `told` on stdin; connect to it, then `start()` it."""
+        thread = CommandThread(arguments, self, told=told)
         self._threads.append(thread)
         thread.finished.connect(self._on_finished)
         return thread
