@@ -66,6 +66,20 @@ class Cancel(Command):
     job: str = field(default="")
 
 
+@dataclass(frozen=True, slots=True)
+class Pause(Command):
+    """Hold a job after the token in hand, with what is being written kept in memory, until Resume or Cancel."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resume(Command):
+    """Let a job that was held go on where it was."""
+
+    job: str
+
+
 def to_line(command: Command) -> str:
     """The command as one JSON line, newline included."""
     body = {"command": type(command).__name__, **dataclasses.asdict(command)}
@@ -86,8 +100,7 @@ def from_line(line: str) -> Command:
             for item in body.pop("items")
         )
         return Generate(items=items, **body)
-    if name == "Load":
-        return Load(**body)
-    if name == "Cancel":
-        return Cancel(**body)
+    plain = {"Load": Load, "Cancel": Cancel, "Pause": Pause, "Resume": Resume}.get(name)
+    if plain is not None:
+        return plain(**body)
     raise ValueError(f"unknown command {name!r}")

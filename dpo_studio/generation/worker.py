@@ -17,7 +17,7 @@ GRACE_S = 2.0
 
 
 class _Inbox:
-    """Commands as they come in, read by a thread; cancels take effect at once.
+    """Commands as they come in, read by a thread; cancels and pauses take effect at once.
 
     The process is ended when stdin has ended and the work in hand does not stop by itself.
     """
@@ -26,6 +26,8 @@ class _Inbox:
         self._stream, self._say = stream, say
         self._waiting: queue.SimpleQueue[commands.Command | None] = queue.SimpleQueue()
         self._cancelled: set[str] = set()
+        self._paused: set[str] = set()
+        self._heard = threading.Condition()
         self._asked: list[str] = []
         self._ended = threading.Event()
         threading.Thread(target=self._read, name="read commands", daemon=True).start()
@@ -35,6 +37,12 @@ class _Inbox:
         return None if self._ended.is_set() else self._waiting.get()
 
     def is_cancelled(self, job: str) -> bool:
+        """Whether a job is to end. While it is paused this waits: the job stands where it asks."""
+        with self._heard:
+            self._heard.wait_for(lambda: job not in self._paused or self._is_over(job))
+            return self._is_over(job)
+
+    def _is_over(self, job: str) -> bool:
         return self._ended.is_set() or job in self._cancelled
 
     def _read(self) -> None:
@@ -46,18 +54,31 @@ class _Inbox:
             except Exception:
                 self._say(events.Failed("The model process did not understand a command.", "", traceback.format_exc()))
                 continue
-            if isinstance(command, commands.Cancel):
-                self._cancelled.update([command.job] if command.job else self._asked)
-                continue
-            if isinstance(command, commands.Generate):
-                self._asked.append(command.job)
-                self._cancelled.discard(command.job)
-            self._waiting.put(command)
-        self._ended.set()
+            with self._heard:
+                self._note(command)
+                self._heard.notify_all()
+            if isinstance(command, commands.Generate | commands.Load):
+                self._waiting.put(command)
+        with self._heard:
+            self._ended.set()
+            self._heard.notify_all()
         self._waiting.put(None)
         timer = threading.Timer(GRACE_S, os._exit, [0])
         timer.daemon = True
         timer.start()
+
+    def _note(self, command: commands.Command) -> None:
+        """What a command says about the jobs, old and new."""
+        if isinstance(command, commands.Cancel):
+            self._cancelled.update([command.job] if command.job else self._asked)
+        elif isinstance(command, commands.Pause):
+            self._paused.add(command.job)
+        elif isinstance(command, commands.Resume):
+            self._paused.discard(command.job)
+        elif isinstance(command, commands.Generate):
+            self._asked.append(command.job)
+            self._cancelled.discard(command.job)
+            self._paused.discard(command.job)
 
 
 def main() -> int:

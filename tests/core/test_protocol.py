@@ -18,6 +18,7 @@ TEXT = st.text()
 BY_ANNOTATION = {
     "str": TEXT,
     "str | None": st.none() | TEXT,
+    "bool": st.booleans(),
     "int": st.integers(-(2**63), 2**63),
     "float": st.floats(allow_nan=False, allow_infinity=False),
     "float | None": st.none() | st.floats(allow_nan=False, allow_infinity=False),
@@ -104,6 +105,8 @@ COMMANDS = st.one_of(
     ),
     st.builds(commands.Load, base=TEXT, adapter=st.none() | TEXT, device=TEXT),
     st.builds(commands.Cancel, job=TEXT),
+    st.builds(commands.Pause, job=TEXT),
+    st.builds(commands.Resume, job=TEXT),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -59,8 +60,8 @@ def job(base: Path, name: str, groups: int, *, length: int = 100, candidates=(0,
     return commands.Generate(job=name, base=str(base), items=items, sampling=sampling, device="cpu")
 
 
-def send(process: subprocess.Popen[str], command: commands.Command) -> None:
-    process.stdin.write(commands.to_line(command))
+def send(process: subprocess.Popen[str], *told: commands.Command) -> None:
+    process.stdin.write("".join(map(commands.to_line, told)))
     process.stdin.flush()
 
 
@@ -154,3 +155,36 @@ def test_a_line_that_is_no_command_is_told_and_the_next_is_obeyed(tiny_llama: Pa
         assert isinstance(failed, events.Failed) and "understand" in failed.message and failed.details
         send(process, job(tiny_llama, "job", 1, length=3))
         assert read_until(process, is_end)[-1] == events.JobFinished("job", "done")
+
+
+def test_a_pause_holds_the_job_and_resuming_gives_the_same_answers(tiny_llama: Path, log: Path) -> None:
+    asked = job(tiny_llama, "job", 8, length=60)
+    with worker(log) as process:
+        send(process, asked)
+        plain = finished(read_until(process, is_end))
+        send(process, dataclasses.replace(asked, job="again"), commands.Pause("again"))
+        # The second job's end does not come: what does come is the answer to nonsense, which is given at once.
+        time.sleep(2.0)  # long enough for all of its answers; a slower machine has proved less, not failed
+        process.stdin.write("nonsense\n")
+        process.stdin.flush()
+        held = read_until(process, lambda event: isinstance(event, events.Failed))
+        assert not any(isinstance(event, events.JobFinished) for event in held)
+        send(process, commands.Resume("again"))
+        said = held + read_until(process, is_end)
+        assert said[-1] == events.JobFinished("again", "done")
+        assert finished(said) == plain and len(plain) == 32
+
+
+@pytest.mark.parametrize("end", ["cancel", "close"])
+def test_a_paused_job_can_still_be_ended(tiny_llama: Path, log: Path, end: str) -> None:
+    with worker(log) as process:
+        send(process, job(tiny_llama, "job", 50, length=200), commands.Pause("job"))
+        if end == "cancel":
+            send(process, commands.Cancel("job"))
+            assert read_until(process, is_end)[-1] == events.JobFinished("job", "cancelled")
+        process.stdin.close()
+        assert process.wait(60) == 0
+
+
+def finished(said: list[events.Event]) -> dict[tuple[int, int], str]:
+    return {(e.group, e.candidate): e.text for e in said if isinstance(e, events.CompletionFinished)}

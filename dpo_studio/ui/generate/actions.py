@@ -14,6 +14,7 @@ KEY_HELP = (
     KeyHelp("Ctrl+Enter", "Generate answers, or add the prompts that were typed"),
     KeyHelp("Ctrl+T", "Type prompts"),
     KeyHelp("Ctrl+I", "Import prompts from a file"),
+    KeyHelp("Ctrl+Shift+P", "Pause, or go on"),
     KeyHelp("Ctrl+.", "Cancel, keeping what is finished"),
     KeyHelp("Ctrl+A", "In the list: select all prompts"),
     KeyHelp("Esc", "Clear the selection, follow what is being written"),

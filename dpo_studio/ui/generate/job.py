@@ -23,6 +23,7 @@ class GenerationJob(Job):
         stage: what happens before the first token, such as "converting the starter model"; else empty.
         problem: (sentence, details) when it could not go on; empty sentences otherwise.
         cancelled: whether a person ended it.
+        paused: whether a person holds it; what is being written then stays in the model process's memory.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class GenerationJob(Job):
         self.stage = ""
         self.problem: tuple[str, str] = ("", "")
         self.cancelled = False
+        self.paused = False
         self.progress_of = Progress(max_new_tokens=160)
         self._take_up(work)
 
@@ -59,12 +61,40 @@ class GenerationJob(Job):
         if self.cancelled:
             return
         self.cancelled = True
-        if self._current is not None:
+        if self.paused and self._current is None:
+            self.finish()
+        elif self._current is not None:
             self._send(commands.Cancel(self._current.job))
             QTimer.singleShot(CANCEL_GRACE_MS, self, self._on_cancel_late)
         else:
             self._kill()  # `worker_ended` follows
         self.changed.emit()
+
+    @property
+    def can_pause(self) -> bool:
+        """Whether there is something to hold, or held: not while it waits for its turn, loads a new model, or ends."""
+        return self.state == "running" and not self.cancelled and (self._current is not None or self.paused)
+
+    def pause(self) -> None:
+        """Hold it after the token in hand. It keeps the machine: other jobs wait on."""
+        if self.can_pause and not self.paused and self._current is not None:
+            self.paused = True
+            self.progress_of.pause(time.monotonic())
+            self._send(commands.Pause(self._current.job))
+            self._report()
+
+    def resume(self) -> None:
+        """Go on where it was held."""
+        if not self.paused or self.state != "running":
+            return
+        self.paused = False
+        self.progress_of.resume(time.monotonic())
+        if self._current is not None:
+            self._send(commands.Resume(self._current.job))
+        else:
+            self._next()
+        if self.state != "ended":
+            self._report()
 
     def owns(self, event: events.Event) -> bool:
         """Whether an event is about this job."""
@@ -110,7 +140,9 @@ class GenerationJob(Job):
             self.progress_of.max_new_tokens = int(command.sampling.get("max_new_tokens", 160))
 
     def _next(self) -> None:
-        if self._work and not self.cancelled:
+        if self.paused and self._work and not self.cancelled:
+            self._current = None  # the pause came as the last command ended; `resume` sends the next one
+        elif self._work and not self.cancelled:
             self._current = self._work.pop(0)
             self._send(self._current)
         else:
@@ -118,10 +150,11 @@ class GenerationJob(Job):
 
     def _report(self) -> None:
         known = self.progress_of
+        done = f"{known.done}/{known.total}" if known.total else "loading the model"
         self.report(
-            progress=known.fraction if not self.stage else None,
-            time_left_s=known.time_left_s,
-            detail=f"{known.done}/{known.total}" if known.total else "loading the model",
+            progress=known.fraction if not self.stage or self.paused else None,
+            time_left_s=None if self.paused else known.time_left_s,
+            detail=("paused, " if self.paused else "") + done,
         )
 
     def _on_cancel_late(self) -> None:

@@ -1,4 +1,4 @@
-"""What is going on in Generate, in one strip: progress and Cancel, or what waits and how to go on."""
+"""What is going on in Generate, in one strip: progress, Pause and Cancel, or what waits and how to go on."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ class QueueBar(QFrame):
     """Hidden while nothing runs and nothing waits.
 
     Signals:
-        cancel_wanted, continue_wanted, accept_wanted, give_up_wanted: a button was pressed.
+        pause_wanted, cancel_wanted, continue_wanted, accept_wanted, give_up_wanted: a button was pressed;
+            `pause_wanted` is to hold what runs, or to let it go on.
     """
 
+    pause_wanted = Signal()
     cancel_wanted = Signal()
     continue_wanted = Signal()
     accept_wanted = Signal()
@@ -42,7 +44,10 @@ class QueueBar(QFrame):
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName("Progress of the answers")
         self.copy_button = self._button("Copy details", self._on_copy)
+        self.pause_button = self._button("Pause", self.pause_wanted)
+        self.pause_button.setToolTip("Hold the answers where they are, or let them go on (Ctrl+Shift+P)")
         self.cancel_button = self._button("Cancel", self.cancel_wanted)
+        self.cancel_button.setToolTip("End here; finished answers are kept, and Continue asks for the rest (Ctrl+.)")
         self.continue_button = self._button("Continue", self.continue_wanted)
         self.accept_button = self._button("Label what is there", self.accept_wanted)
         self.accept_button.setToolTip("Prompts with two or more finished answers go to Label without the missing ones.")
@@ -78,8 +83,12 @@ class QueueBar(QFrame):
             self.show_running(f"Waits until {running.title} is done.", None)
         elif job.cancelled:
             self.show_running("Stopping; finished answers are kept.", None, cancelling=True)
+        elif job.paused:
+            known = job.progress_of
+            words = f"Paused at {known.done} of {known.total} answers; nothing is lost, and the model stays in memory."
+            self.show_running(words, known.fraction, can_pause=True, paused=True)
         elif job.stage:
-            self.show_running(f"{job.stage[:1].upper()}{job.stage[1:]}…", None)
+            self.show_running(f"{job.stage[:1].upper()}{job.stage[1:]}…", None, can_pause=job.can_pause)
         else:
             known = job.progress_of
             parts = [f"{known.done} of {known.total} answers"]
@@ -87,7 +96,7 @@ class QueueBar(QFrame):
                 parts.append(f"{known.tokens_per_s:.0f} tokens/s")
             if known.time_left_s is not None:
                 parts.append(f"{in_words(known.time_left_s)} left")
-            self.show_running("  ·  ".join(parts), known.fraction)
+            self.show_running("  ·  ".join(parts), known.fraction, can_pause=job.can_pause)
 
     def show_queue(self, states: Collection[PromptState], problem: tuple[str, str]) -> None:
         """No job: what is unfinished, and what went wrong last."""
@@ -99,7 +108,15 @@ class QueueBar(QFrame):
             details=details,
         )
 
-    def show_running(self, words: str, fraction: float | None, *, cancelling: bool = False) -> None:
+    def show_running(
+        self,
+        words: str,
+        fraction: float | None,
+        *,
+        cancelling: bool = False,
+        can_pause: bool = False,
+        paused: bool = False,
+    ) -> None:
         """A job runs or waits its turn; `fraction` from 0 to 1, None while it cannot be told."""
         self.problem.hide()
         self.words.setText(words)
@@ -107,7 +124,9 @@ class QueueBar(QFrame):
         self.bar.setRange(0, 0 if fraction is None else _STEPS)
         self.bar.setValue(int((fraction or 0.0) * _STEPS))
         self.bar.show()
-        self._show_buttons(self.cancel_button)
+        self._show_buttons(self.pause_button, self.cancel_button)
+        self.pause_button.setText("Go on" if paused else "Pause")
+        self.pause_button.setEnabled(can_pause)
         self.cancel_button.setEnabled(not cancelling)
         self.show()
 
@@ -136,6 +155,7 @@ class QueueBar(QFrame):
     def _buttons(self) -> tuple[QPushButton, ...]:
         return (
             self.copy_button,
+            self.pause_button,
             self.cancel_button,
             self.continue_button,
             self.accept_button,
