@@ -167,6 +167,8 @@ class Answering:
                 tuned = f" + {event.adapter}" if event.adapter else ""
                 size = f"{event.parameters / 1e6:,.0f} M parameters"
                 report(f"{event.base}{tuned}: {size} on {event.device}, {event.dtype}")
+                if event.plain_template:
+                    report("It has no chat template: prompts are written plainly, with “### User:” before each.")
             case events.CompletionFinished():
                 completions.record(self._project, event)
                 made.completions += 1

@@ -61,7 +61,10 @@ class ModelLoading(Event):
 
 @dataclass(frozen=True, slots=True)
 class ModelLoaded(Event):
-    """A model can answer. One behind a server has the device "server"; its size and context are 0, unknown."""
+    """A model can answer. One behind a server has the device "server"; its size and context are 0, unknown.
+
+    `plain_template`: its tokenizer has no chat template, so that prompts are written in a plain one of our own.
+    """
 
     base: str
     adapter: str | None
@@ -71,6 +74,7 @@ class ModelLoaded(Event):
     context_length: int
     tokenizer_hash: str
     seconds: float
+    plain_template: bool = False
 
 
 @dataclass(frozen=True, slots=True)

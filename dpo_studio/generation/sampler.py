@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import torch
 
 from dpo_studio.core.errors import UserError
+from dpo_studio.core.seeds import candidate_seed
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Message
 from dpo_studio.models.chat import ChatFormat
@@ -24,7 +25,7 @@ from dpo_studio.models.load import LoadedModel
 from .choose import choose_tokens
 from .decoder import Decoder, can_pad
 from .stops import StoppableText
-from .streams import RandomStream, TextStream, candidate_seed
+from .streams import RandomStream, TextStream
 
 #: How often a candidate that came out like another one is drawn again.
 MOST_ATTEMPTS = 2

@@ -148,6 +148,7 @@ class Generator:
             context_length=loaded.context_length,
             tokenizer_hash=loaded.tokenizer_hash,
             seconds=time.monotonic() - started,
+            plain_template=loaded.chat.is_plain,
         )
 
     def _follow(

@@ -14,7 +14,7 @@ from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Message
 from dpo_studio.generation import service
 from dpo_studio.generation.service import Generator
-from tests.tiny_models import llama_config, save
+from tests.tiny_models import build, llama_config, save
 
 SAMPLING = SamplingSettings(max_new_tokens=12, seed=1)
 
@@ -56,6 +56,13 @@ def test_a_job_says_all_it_does(tiny_llama: Path) -> None:
         (end,) = [e for e in said if isinstance(e, events.GroupFinished) and e.group == group]
         assert end.tokens == sum(len(event.token_ids) for event in finished)
     assert all(events.from_line(events.to_line(event)) == event for event in said)
+
+
+def test_a_model_without_a_chat_template_says_so(tmp_path: Path, tiny_llama: Path) -> None:
+    plain = build("llama", tmp_path / "plain", chat=False)
+    for base, is_plain in ((tiny_llama, False), (plain, True)):
+        loaded = list(Generator().load(commands.Load(str(base), device="cpu"), never))[-1]
+        assert isinstance(loaded, events.ModelLoaded) and loaded.plain_template is is_plain
 
 
 def test_the_model_stays_loaded_for_the_next_job(tiny_llama: Path, tiny_gpt2: Path) -> None:

@@ -9,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dpo_studio.core.seeds import candidate_seed
 from dpo_studio.core.types import Message
-from dpo_studio.generation.streams import RandomStream, TextStream, candidate_seed
+from dpo_studio.generation.streams import RandomStream, TextStream
 from tests.tiny_models import END, tokenizer
 
 HELLO = (Message("user", "Hello"),)

@@ -15,6 +15,7 @@ from dpo_studio.core import commands, events
 from dpo_studio.core.types import Message
 from dpo_studio.store import Project, completions, policies, prompts, rankings, requests
 from dpo_studio.ui.context import Context
+from dpo_studio.ui.generate.answering import plain_models
 from dpo_studio.ui.generate.page import GeneratePage
 from dpo_studio.ui.generate.thread import TokenBurst
 
@@ -135,14 +136,14 @@ def test_a_file_that_cannot_be_read_is_one_sentence(page: GeneratePage, context:
 
 def test_wrong_numbers_are_told_at_their_fields_and_nothing_is_asked_for(page: GeneratePage, sent: list) -> None:
     add_prompts(page, "One?")
-    page.form._fields["temperature"].setText("9")
-    page.form._fields["top_k"].setText("many")
+    page.form.numbers.fields["temperature"].setText("9")
+    page.form.numbers.fields["top_k"].setText("many")
     page.generate()
     assert sent == [] and page.answering.job is None
     assert page.form.numbers_button.isChecked()
-    wrong = {name for name, label in page.form._errors.items() if label.isVisible()}
+    wrong = {name for name, label in page.form.numbers.problems.items() if label.isVisible()}
     assert wrong == {"temperature", "top_k"}
-    assert "0 to 5" in page.form._errors["temperature"].text()
+    assert "0 to 5" in page.form.numbers.problems["temperature"].text()
 
 
 def test_presets_set_the_numbers_and_own_numbers_are_called_so(page: GeneratePage) -> None:
@@ -151,7 +152,7 @@ def test_presets_set_the_numbers_and_own_numbers_are_called_so(page: GeneratePag
     form.preset.setCurrentIndex(form.preset.findData("focused"))
     form.preset.activated.emit(0)
     assert form.settings().top_p == 0.9
-    form._fields["top_p"].setText("0.33")
+    form.numbers.fields["top_p"].setText("0.33")
     assert form.preset.currentData() == "custom"
 
 
@@ -245,6 +246,67 @@ def test_cancel_keeps_what_is_finished_and_continue_asks_for_the_rest(
     assert [completion.candidate for completion in ready.completions] == [0, 1]
 
 
+def test_pause_holds_what_is_written_and_go_on_resumes_it(page: GeneratePage, context: Context, sent: list, qtbot):
+    add_prompts(page, "One?", "Two?")
+    page.generate()
+    command, say = sent[0], page.answering.on_event
+    first = command.items[0].group
+    assert page.queue.pause_button.isVisible() and page.queue.pause_button.text() == "Pause"
+    say(TokenBurst(command.job, first, 0, "Once", 1))
+    qtbot.keyClick(page, Qt.Key.Key_P, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    assert sent[1:] == [commands.Pause(command.job)]
+    assert page.queue.words.text().startswith("Paused at 0 of 8 answers")
+    assert page.queue.pause_button.text() == "Go on" and words_of(page)[0] == "paused"
+    assert page.answering.job.detail == "paused, 0/8" and page.answering.job.time_left_s is None
+    assert page.view.cards.cards[0].text.toPlainText() == "Once"
+    page.queue.pause_button.click()
+    assert sent[2:] == [commands.Resume(command.job)]
+    say(TokenBurst(command.job, first, 0, " upon", 1))
+    assert page.view.cards.cards[0].text.toPlainText() == "Once upon" and words_of(page)[0] == "writing…"
+    page.answering.toggle_pause()
+    page.queue.cancel_button.click()
+    assert sent[-1] == commands.Cancel(command.job)
+    say(events.JobFinished(command.job, "cancelled"))
+    assert page.answering.job is None and completions.count_unfinished(context.project) == 2
+
+
+def test_a_pause_between_two_commands_of_a_job_holds_the_second(page: GeneratePage, context: Context, sent: list):
+    add_prompts(page, "One?", "Two?")
+    for index, seed in enumerate(("1", "2")):
+        page.table.select([page.table.prompt_model.prompts[index].id])
+        page.form.numbers.fields["seed"].setText(seed)
+        page.generate()
+        page.answering.on_event(events.JobFinished(sent[-1].job, "cancelled"))
+    del sent[:]
+    page.go_on()
+    (first,) = sent
+    page.answering.toggle_pause()
+    page.answering.on_event(events.JobFinished(first.job, "done"))
+    assert sent[1:] == [commands.Pause(first.job)] and page.answering.job is not None
+    page.answering.toggle_pause()
+    assert isinstance(sent[2], commands.Generate) and sent[2].sampling["seed"] == 2
+    page.answering.on_event(events.JobFinished(sent[2].job, "done"))
+    assert page.answering.job is None
+
+
+def test_what_was_not_finished_goes_on_after_the_project_is_opened_again(
+    page: GeneratePage, context: Context, sent: list, qtbot
+) -> None:
+    add_prompts(page, "One?", "Two?")
+    page.generate()
+    command = sent[0]
+    page.answering.on_event(finished(command, command.items[0].group, 2))
+    folder = context.project.folder
+    context.open(None)
+    page.answering.on_event(events.JobFinished(command.job, "cancelled"))
+    context.open(Project.open(folder))
+    page._refresh()
+    assert words_of(page) == ["waiting 1 of 4", "waiting 0 of 4"]
+    assert page.queue.words.text() == "2 prompts wait for answers."
+    page.queue.continue_button.click()
+    assert [item.candidates for item in sent[-1].items] == [(0, 1, 3), (0, 1, 2, 3)]
+
+
 def test_stop_waiting_empties_the_queue_and_keeps_answers(page: GeneratePage, context: Context, sent: list) -> None:
     add_prompts(page, "One?", "Two?")
     page.generate()
@@ -299,10 +361,22 @@ def test_another_projects_answers_are_not_written_into_this_one(
     assert words_of(page) == ["waiting 0 of 4"]
 
 
+def test_a_model_without_a_chat_format_is_said_to_have_none(page: GeneratePage, context: Context, sent: list) -> None:
+    add_prompts(page, "One?")
+    page.generate()
+    command = sent[0]
+    loaded = events.ModelLoaded(command.base, None, "cpu", "float32", 1, 2048, "hash", 0.1, plain_template=True)
+    page.answering.on_event(loaded)
+    page.answering.on_event(events.JobFinished(command.job, "cancelled"))
+    page.table.selectAll()
+    assert "no chat format of its own" in page.view.about.text()
+    assert plain_models(context.project) == ("starter",)
+
+
 def test_settings_come_back_with_the_project(page: GeneratePage, context: Context, sent: list) -> None:
     add_prompts(page, "One?")
     page.form.k.setValue(3)
-    page.form._fields["seed"].setText("11")
+    page.form.numbers.fields["seed"].setText("11")
     page.generate()
     page.answering.on_event(events.JobFinished(sent[0].job, "cancelled"))
     again = GeneratePage(context)
@@ -341,9 +415,9 @@ def test_every_control_has_a_name_and_keys_do_not_leak(page: GeneratePage, qtbot
 
 def choose_model(page: GeneratePage, folder: Path, *, tokens: int, k: int = 2) -> None:
     page.form.model.setCurrentIndex(page.form.model.findData("other"))
-    page.form.other_edit.setText(str(folder))
+    page.form.model.other_row.edit.setText(str(folder))
     page.form.k.setValue(k)
-    page.form._fields["max_new_tokens"].setText(str(tokens))
+    page.form.numbers.fields["max_new_tokens"].setText(str(tokens))
 
 
 def test_a_real_model_answers_and_joins_the_project(
@@ -357,7 +431,7 @@ def test_a_real_model_answers_and_joins_the_project(
     assert page.answering.problem == ("", "")
     (policy,) = policies.all_policies(context.project)
     assert policy.base == str(tiny_llama.resolve())
-    assert page.form.policy_id == policy.id
+    assert page.form.model.policy_id == policy.id
     groups = completions.recent_groups(context.project)
     assert [len(group.completions) for group in groups] == [3, 3]
     assert all(c.token_ids and c.logp < 0 and c.policy_id == policy.id for g in groups for c in g.completions)

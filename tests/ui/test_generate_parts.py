@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from dpo_studio.core import commands, events
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Message
 from dpo_studio.store import Project, completions, policies, prompts, requests
+from dpo_studio.ui.generate.notes import notes_on
 from dpo_studio.ui.generate.progress import Candidate, Progress, candidates_of
 from dpo_studio.ui.generate.queue_bar import in_words
 from dpo_studio.ui.generate.thread import Gatherer, TokenBurst
@@ -77,12 +79,49 @@ def test_progress_and_time_left_from_measured_speed() -> None:
     assert (known.total, known.fraction, known.refused) == (2, 1.0, {2: "Too long. Shorten it."})
 
 
+def test_a_pause_counts_for_nothing_in_speed_and_time_left() -> None:
+    known = Progress(max_new_tokens=100)
+    known.expect([commands.GenerationItem(1, (), (0, 1))])
+    known.apply(events.ModelLoaded("b", None, "cpu", "float32", 1, 1, "h", 1.0), 10.0)
+    known.apply(TokenBurst("j", 1, 0, "x" * 20, 20), 12.0)
+    known.pause(12.0)
+    known.resume(612.0)
+    assert known.tokens_per_s == pytest.approx(10.0)
+    known.apply(TokenBurst("j", 1, 0, "x" * 20, 20), 614.0)
+    # 40 tokens in the 4 s that were not paused; 60 are expected of each of two answers
+    assert known.tokens_per_s == pytest.approx(10.0)
+    assert known.time_left_s == pytest.approx((120 - 40) / 10)
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(3, "a few seconds"), (31, "30 s"), (58, "1 min"), (600, "10 min"), (5400, "1.5 h")],
 )
 def test_times_left_in_words(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
+
+
+def test_what_is_worth_knowing_of_a_groups_answers(project: Project) -> None:
+    policy, messages = policies.add(project, "one"), [Message("user", "a")]
+    prompt = prompts.add(project, messages)
+    (group_id,) = requests.make_groups(project, [prompt], policy, SamplingSettings(k=5, seed=3))
+    # The third was drawn a second time: "3|[…]|2|1" hashed, its first 6 bytes as a number.
+    digest = hashlib.sha256(b'3|[{"role": "user", "content": "a"}]|2|1').hexdigest()
+    answers = [("Red", "stop", 1), ("Red ", "stop", 2), ("Blue", "length", int(digest[:12], 16)), ("Up", "length", 4)]
+    for candidate, (text, reason, seed) in enumerate(answers):
+        completions.record(
+            project, events.CompletionFinished("j", group_id, candidate, text, (1,), "hash", -1.0, reason, seed)
+        )
+    assert notes_on(completions.get_group(project, group_id)) == [
+        "2 of 4 were cut by the token limit; Numbers… has a longer one for the next.",
+        "Answers 1 and 2 are the same: a higher temperature would vary them.",
+        "Answer 3 was drawn again, for it had come out like another one.",
+    ]
+    (plain,) = requests.make_groups(project, [prompt], policy, SamplingSettings(k=2, temperature=0.0))
+    assert notes_on(completions.get_group(project, plain)) == []
+    for candidate in (0, 1):
+        completions.record(project, finished(candidate, 3, group=plain))
+    assert notes_on(completions.get_group(project, plain)) == []
 
 
 def test_a_finished_answer_keeps_its_provenance(project: Project) -> None:

@@ -19,10 +19,14 @@ _WORDS: dict[CandidateState, str] = {
     "waiting": "waiting",
     "writing": "writing…",
     "finished": "finished",
+    "stopped": "at a stop text",
     "cut": "cut off",
     "refused": "refused",
 }
-_CUT_TOLD = "The model was stopped by the token limit before it came to an end."
+_TOLD: dict[CandidateState, str] = {
+    "stopped": "It came to one of the texts that were set as an end (Numbers…).",
+    "cut": "The model was stopped by the token limit before it came to an end.",
+}
 
 
 class AnswerCard(QFrame):
@@ -61,6 +65,11 @@ class AnswerCard(QFrame):
     def state_words(self) -> str:
         return self._state.text()
 
+    @property
+    def state_told(self) -> str:
+        """What the state means, where that is not plain."""
+        return self._state.toolTip()
+
     def append(self, text: str) -> None:
         """Add newly decoded text; stays at the end when it was there."""
         bar = self.text.verticalScrollBar()
@@ -86,11 +95,11 @@ class AnswerCard(QFrame):
             else:
                 self.text.setPlainText(candidate.text)
                 self._shown = candidate.text
-        if self._is_written and candidate.state in ("finished", "cut"):
+        if self._is_written and candidate.state in ("finished", "stopped", "cut"):
             self.text.verticalScrollBar().setValue(0)  # to be read from its beginning
         self._is_written = candidate.state == "writing"
         self._state.setText(_WORDS[candidate.state])
-        self._state.setToolTip(_CUT_TOLD if candidate.state == "cut" else "")
+        self._state.setToolTip(_TOLD.get(candidate.state, ""))
         if candidate.tokens:
             self._tokens.setText("1 token" if candidate.tokens == 1 else f"{candidate.tokens} tokens")
         else:

@@ -31,6 +31,11 @@ class AnswerView(QWidget):
         self.about.setProperty("role", "muted")
         self.about.setWordWrap(True)
         self.about.setTextFormat(Qt.TextFormat.PlainText)
+        self.notes = QLabel()
+        self.notes.setProperty("role", "muted")
+        self.notes.setWordWrap(True)
+        self.notes.setTextFormat(Qt.TextFormat.PlainText)
+        self.notes.setAccessibleName("What is worth knowing of these answers")
         self.refusal = QLabel()
         self.refusal.setProperty("role", "error")
         self.refusal.setWordWrap(True)
@@ -51,7 +56,7 @@ class AnswerView(QWidget):
         head.setSpacing(theme.SPACE_M)
         words = QVBoxLayout()
         words.setSpacing(4)
-        for label in (self.title, self.about, self.refusal):
+        for label in (self.title, self.about, self.notes, self.refusal):
             words.addWidget(label)
         head.addLayout(words, 1)
         head.addWidget(self.follow_button, 0, Qt.AlignmentFlag.AlignTop)
@@ -64,12 +69,19 @@ class AnswerView(QWidget):
 
     def show_sentence(self, sentence: str) -> None:
         """No prompt is shown."""
-        for label in (self.title, self.about, self.refusal):
+        for label in (self.title, self.about, self.notes, self.refusal):
             label.hide()
         self._say(sentence)
 
     def show_answers(
-        self, prompt: Prompt, about: str, candidates: Sequence[Candidate], *, refusal: str = "", fresh: bool = True
+        self,
+        prompt: Prompt,
+        about: str,
+        candidates: Sequence[Candidate],
+        *,
+        notes: Sequence[str] = (),
+        refusal: str = "",
+        fresh: bool = True,
     ) -> None:
         """Show a prompt with its answers; without any, a sentence says so. For `fresh` see AnswerCards."""
         turns = len(prompt.messages)
@@ -79,6 +91,8 @@ class AnswerView(QWidget):
         known = [about, f"{turns} turns" if turns > 1 else ""]
         self.about.setText("  ·  ".join(words for words in known if words))
         self.about.setVisible(bool(self.about.text()))
+        self.notes.setText(" ".join(notes))
+        self.notes.setVisible(bool(notes))
         self.refusal.setText(refusal)
         self.refusal.setVisible(bool(refusal))
         if candidates:

@@ -5,8 +5,9 @@ No widgets. Everything that is written is written in the window's thread.
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -25,6 +26,8 @@ from .progress import Candidate
 from .thread import ModelProcess, TokenBurst
 
 ANNOUNCE_MS = 400
+_PLAIN_FACT = "plain_models"
+_PLAIN = "it has no chat format of its own: “### User:” and “### Assistant:” stand between the turns"
 
 
 class Answering(QObject):
@@ -54,6 +57,7 @@ class Answering(QObject):
         self._context = context
         self._project: Project | None = None
         self._loaded: str | None = None
+        self._plain: set[str] = set()
         self._prompt_of: dict[int, PromptId] = {}
         self.job: GenerationJob | None = None
         self.problem: tuple[str, str] = ("", "")
@@ -139,6 +143,12 @@ class Answering(QObject):
             self._context.jobs.cancel(self.job)
         self.changed.emit()
 
+    def toggle_pause(self) -> None:
+        """Hold the job with what is being written, or let it go on."""
+        job = self.job
+        if job is not None:
+            job.resume() if job.paused else job.pause()
+
     def prompt_of(self, group: int) -> PromptId | None:
         """The prompt of a group of this job."""
         return self._prompt_of.get(group)
@@ -155,6 +165,12 @@ class Answering(QObject):
         """The group that is written now."""
         return self.job.progress_of.current if self.job is not None else None
 
+    @property
+    def written_now(self) -> set[PromptId]:
+        """The prompts that have an answer in the middle of being written."""
+        groups = self.job.progress_of.written_now if self.job is not None else ()
+        return {self._prompt_of[group] for group in groups if group in self._prompt_of}
+
     def _opened(self) -> Project:
         project = self._context.project
         if project is None:
@@ -165,7 +181,9 @@ class Answering(QObject):
 
     def _commands(self, project: Project, groups: Sequence[Group]) -> list[commands.Generate]:
         self._prompt_of.update({group.id: group.prompt.id for group in groups})
-        return requests.commands_for(project, groups)
+        work = requests.commands_for(project, groups)
+        self._note_plain_templates({command.base for command in work})
+        return work
 
     def _start(
         self,
@@ -200,6 +218,9 @@ class Answering(QObject):
         if isinstance(event, events.ModelLoaded):
             self._loaded = event.base if event.adapter is None else None
             self._context.tell_device(event.device, event.dtype)
+            if event.plain_template:
+                self._plain.add(event.base)
+                self._note_plain_templates([event.base])
         elif isinstance(event, events.Failed):
             self._loaded = None
         job = self.job
@@ -230,6 +251,14 @@ class Answering(QObject):
         elif isinstance(event, events.Notice):
             self._context.say(event.message)
 
+    def _note_plain_templates(self, bases: Iterable[str]) -> None:
+        """Keep which models have no chat format of their own, so that their answers can be read with that in mind."""
+        project = self._context.project
+        known = plain_models(project) if project is not None else ()
+        new = [base for base in bases if base in self._plain and base not in known]
+        if project is not None and new:
+            project.set_fact(_PLAIN_FACT, json.dumps([*known, *new]))
+
     def _end_group(self, group: int) -> None:
         self.group_ended.emit(group)
         if not self._announce.isActive():
@@ -256,9 +285,21 @@ class Answering(QObject):
         self._prompt_of = {}
 
 
-def policy_name(project: Project, group: Group) -> str:
-    """The name of the model that answers a group."""
-    return policies.get(project, group.policy_id).name if group.policy_id is not None else "imported"
+def plain_models(project: Project) -> tuple[str, ...]:
+    """The model references that were found to have no chat template."""
+    try:
+        return tuple(map(str, json.loads(project.fact(_PLAIN_FACT, "[]"))))
+    except (TypeError, ValueError):
+        return ()
+
+
+def about_model(project: Project, group: Group) -> str:
+    """Which model answers a group, and what is to be known of it."""
+    if group.policy_id is None:
+        return "imported"
+    policy = policies.get(project, group.policy_id)
+    plain = policies.model_reference(project, policy) in plain_models(project)
+    return policy.name + (f"  ·  {_PLAIN}" if plain else "")
 
 
 def add_prompts(project: Project, conversations: Sequence[Conversation], *, source: str) -> str:

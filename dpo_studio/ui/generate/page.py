@@ -20,8 +20,8 @@ from dpo_studio.ui.context import Context
 from dpo_studio.ui.page import KeyHelp, Page
 
 from .actions import KEY_HELP, add_actions
-from .answering import Answering, add_prompts, policy_name
-from .progress import candidates_of
+from .answering import Answering, add_prompts
+from .following import Follower
 from .prompt_panels import ImportPanel, Panel, TypePanel
 from .thread import TokenBurst
 from .work_view import EmptyView, WorkView
@@ -39,9 +39,6 @@ class GeneratePage(Page):
         super().__init__(context, parent)
         self.answering = Answering(context, self)
         self._states: dict[PromptId, PromptState] = {}
-        self._shown: PromptId | None = None
-        self._shown_group: int | None = None
-        self._follows = True
         self._stale = True
         self._refresh_later = QTimer(self)
         self._refresh_later.setSingleShot(True)
@@ -75,6 +72,7 @@ class GeneratePage(Page):
     def build(self) -> None:
         self._empty, self.work = EmptyView(), WorkView()
         self.form, self.table, self.view, self.queue = self.work.form, self.work.table, self.work.view, self.work.queue
+        self.follower = Follower(self.context, self.answering, table=self.table, view=self.view, parent=self)
         self.type_panel, self.import_panel = TypePanel(), ImportPanel()
         self._stack = QStackedWidget()
         for widget in (self._empty, self.work, self.type_panel, self.import_panel):
@@ -96,6 +94,7 @@ class GeneratePage(Page):
                 ("Import prompts…", "Ctrl+I", self.choose_file),
                 ("Continue unfinished prompts", "", self.go_on),
                 ("Label what is there", "", self.accept_as_is),
+                ("Pause generating, or go on", "Ctrl+Shift+P", self.answering.toggle_pause),
                 ("Cancel generating", "Ctrl+.", self.answering.cancel),
                 ("Clear the selection", "Esc", self._clear_selection),
             ),
@@ -113,6 +112,7 @@ class GeneratePage(Page):
         self.view.follow_button.clicked.connect(self._clear_selection)
         self.form.changed.connect(self._show_request)
         self.table.picked.connect(self._on_picked)
+        self.queue.pause_wanted.connect(self.answering.toggle_pause)
         self.queue.cancel_wanted.connect(self.answering.cancel)
         self.queue.continue_wanted.connect(self.go_on)
         self.queue.accept_wanted.connect(self.accept_as_is)
@@ -162,13 +162,13 @@ class GeneratePage(Page):
         settings = self.form.settings()
         try:
             project.set_fact(SETTINGS_FACT, json.dumps(settings.to_json()))
-            other = self.form.other_model
-            self._follows = True
+            other = self.form.model.named
+            self.follower.follows = True
             if other is not None:
                 base = requests.model_reference(other)
-                self.answering.generate_with(targets, settings, base, lambda known: self.form.select_policy(known.id))
+                self.answering.generate_with(targets, settings, base, self.form.model.select_policy)
             else:
-                chosen = self.form.policy_id
+                chosen = self.form.model.policy_id
                 known = policies.get(project, chosen) if chosen is not None else requests.starter_policy(project)
                 self.answering.generate(targets, settings, known)
                 if chosen is None:
@@ -181,7 +181,7 @@ class GeneratePage(Page):
 
     def go_on(self) -> None:
         """Ask for what the unfinished prompts miss."""
-        self._follows = True
+        self.follower.follows = True
         try:
             self.answering.go_on()
         except UserError as error:
@@ -214,10 +214,7 @@ class GeneratePage(Page):
             self._show_stack()
             return
         self.table.clearSelection()
-        self._follows = True
-        group = self.answering.current_group
-        if group is not None:
-            self._show_prompt(self.answering.prompt_of(group))
+        self.follower.follow()
 
     def _on_prompts_accepted(self, conversations: list[Conversation]) -> None:
         project, panel = self.context.project, self._stack.currentWidget()
@@ -239,10 +236,10 @@ class GeneratePage(Page):
     # What is shown
 
     def _on_project_changed(self) -> None:
-        self._shown, self._shown_group, self._follows = None, None, True
         self.badge_changed.emit()
         if not self.built:
             return
+        self.follower.forget()
         project, kept = self.context.project, {}
         try:
             kept = json.loads(project.fact(SETTINGS_FACT, "{}")) if project is not None else {}
@@ -272,7 +269,7 @@ class GeneratePage(Page):
         self.table.prompt_model.set_refused(self.answering.refused)
         if self._stack.currentWidget() in (self._empty, self.work):
             self._show_stack()
-        self._show_prompt(self._shown)
+        self.follower.show(self.follower.shown)
         self._show_request()
         self._show_job()
 
@@ -282,32 +279,7 @@ class GeneratePage(Page):
     def _show_policies(self) -> None:
         project = self.context.project
         if self.built and project is not None:
-            self.form.show_policies(requests.known_policies(project))
-
-    def _show_prompt(self, prompt_id: PromptId | None) -> None:
-        """Show a prompt's newest group as it stands."""
-        project = self.context.project
-        known = prompt_id is not None and self.table.prompt_model.row_of(prompt_id) is not None
-        if project is None or not known or prompt_id is None:
-            self._shown, self._shown_group = None, None
-            self.view.show_sentence("Answers appear here. Choose a prompt to read those it has.")
-            return
-        self._shown = prompt_id
-        prompt, group = prompts.get(project, prompt_id), prompt_states.latest_group(project, prompt_id)
-        refusal = self.answering.refused.get(prompt_id, "")
-        if group is None:
-            self._shown_group = None
-            self.view.show_answers(prompt, "", [], refusal=refusal)
-            return
-        fresh, self._shown_group = group.id != self._shown_group, group.id
-        candidates = candidates_of(group)
-        for index, candidate in self.answering.live(group.id).items():
-            if index < len(candidates):
-                candidates[index] = candidate
-        seed = (group.sampling or {}).get("seed")
-        about = policy_name(project, group) + (f"  ·  seed {seed}" if seed is not None else "")
-        none = bool(refusal) and not group.completions
-        self.view.show_answers(prompt, about, [] if none else candidates, refusal=refusal, fresh=fresh)
+            self.form.model.show_policies(requests.known_policies(project))
 
     def _targets(self) -> list[Prompt]:
         """The selected prompts, or those without answers."""
@@ -339,47 +311,30 @@ class GeneratePage(Page):
         """How the job stands, or what waits."""
         if not self.built:
             return
-        job, group = self.answering.job, self.answering.current_group
-        self.table.prompt_model.set_writing(None if group is None else self.answering.prompt_of(group))
-        self.view.follow_button.setVisible(group is not None and not self._follows)
+        job = self.answering.job
+        self.table.prompt_model.set_writing(self.answering.written_now, paused=job is not None and job.paused)
+        self.view.follow_button.setVisible(self.answering.current_group is not None and not self.follower.follows)
         if job is None:
             self.queue.show_queue(self._states.values(), self.answering.problem)
         else:
             self.queue.show_job(job, self.context.jobs.running)
 
     def _on_text_added(self, burst: TokenBurst) -> None:
-        if not self.built:
-            return
-        if burst.group == self._shown_group:
-            live = self.answering.live(burst.group).get(burst.candidate)
-            if live is not None:
-                self.view.cards.show_candidate(burst.candidate, live)
-        elif self._follows and self._shown_is_over():
-            prompt = self.answering.prompt_of(burst.group)
-            self._show_prompt(prompt)
-            if prompt is not None:
-                self.table.show_row(prompt)
-
-    def _shown_is_over(self) -> bool:
-        """Whether nothing is being written in the group that is shown."""
-        live = self.answering.live(self._shown_group) if self._shown_group is not None else {}
-        return not any(candidate.state == "writing" for candidate in live.values())
+        if self.built:
+            self.follower.take_text(burst)
 
     def _on_answer_kept(self, event: events.CompletionFinished) -> None:
-        prompt = self.answering.prompt_of(event.group)
-        self._update_state(prompt)
-        if self.built and event.group == self._shown_group:
-            live = self.answering.live(event.group).get(event.candidate)
-            if live is not None:
-                self.view.cards.show_candidate(event.candidate, live)
+        self._update_state(self.answering.prompt_of(event.group))
+        if self.built:
+            self.follower.show_candidate(event.group, event.candidate)
 
     def _on_group_ended(self, group: int) -> None:
         prompt = self.answering.prompt_of(group)
         self._update_state(prompt)
         if self.built:
             self.table.prompt_model.set_refused(self.answering.refused)
-            if prompt is not None and prompt == self._shown:
-                self._show_prompt(prompt)
+            if prompt is not None and prompt == self.follower.shown:
+                self.follower.show(prompt)
 
     def _update_state(self, prompt: PromptId | None) -> None:
         project = self.context.project
@@ -391,7 +346,7 @@ class GeneratePage(Page):
 
     def _on_picked(self, _selected: list[PromptId], current: PromptId | None) -> None:
         if current is not None:
-            self._follows = self.answering.job is None
-            self._show_prompt(current)
+            self.follower.follows = self.answering.job is None
+            self.follower.show(current)
         self._show_request()
         self._show_job()

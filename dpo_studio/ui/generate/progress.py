@@ -11,10 +11,16 @@ from dpo_studio.core.types import Completion, Group
 
 from .thread import TokenBurst
 
-CandidateState = Literal["waiting", "writing", "finished", "cut", "refused"]
+CandidateState = Literal["waiting", "writing", "finished", "stopped", "cut", "refused"]
 
 #: Tokens an answer is taken to have before the first one is finished, as a share of the limit.
 _FIRST_GUESS = 0.6
+
+
+def ended(finish_reason: str) -> CandidateState:
+    """The state of an answer that came to its end in this way (core.types.FinishReason)."""
+    states: dict[str, CandidateState] = {"length": "cut", "stop_string": "stopped"}
+    return states.get(finish_reason, "finished")
 
 
 @dataclass(slots=True)
@@ -28,8 +34,7 @@ class Candidate:
     @classmethod
     def of(cls, completion: Completion) -> Candidate:
         """A stored completion."""
-        state: CandidateState = "cut" if completion.finish_reason == "length" else "finished"
-        return cls(state, completion.text, len(completion.token_ids or ()))
+        return cls(ended(completion.finish_reason), completion.text, len(completion.token_ids or ()))
 
 
 def candidates_of(group: Group) -> list[Candidate]:
@@ -60,6 +65,7 @@ class Progress:
     _finished_tokens: int = 0
     _started_s: float | None = None
     _last_s: float = 0.0
+    _paused_s: float | None = None
 
     def expect(self, items: Iterable[commands.GenerationItem]) -> None:
         """Take up what a command asks for."""
@@ -82,8 +88,9 @@ class Progress:
             self._tick(now_s)
             self.done += 1
             self._finished_tokens += len(event.token_ids)
-            state: CandidateState = "cut" if event.finish_reason == "length" else "finished"
-            self.live[event.group, event.candidate] = Candidate(state, event.text, len(event.token_ids))
+            self.live[event.group, event.candidate] = Candidate(
+                ended(event.finish_reason), event.text, len(event.token_ids)
+            )
             self._left.get(event.group, set()).discard(event.candidate)
         elif isinstance(event, events.GroupFinished):
             self._forget(event.group)
@@ -91,6 +98,22 @@ class Progress:
             self.refused[event.group] = f"{event.message} {event.hint}".strip()
             self.total -= len(self._left.get(event.group, ()))
             self._forget(event.group)
+
+    def pause(self, now_s: float) -> None:
+        """Nothing is written from now on; the time until `resume` counts for nothing."""
+        self._paused_s = now_s
+
+    def resume(self, now_s: float) -> None:
+        """It goes on."""
+        if self._paused_s is not None and self._started_s is not None:
+            self._started_s += now_s - self._paused_s
+            self._last_s += now_s - self._paused_s
+        self._paused_s = None
+
+    @property
+    def written_now(self) -> set[int]:
+        """The groups that have an answer in the middle of being written."""
+        return {group for (group, _), candidate in self.live.items() if candidate.state == "writing"}
 
     @property
     def fraction(self) -> float:

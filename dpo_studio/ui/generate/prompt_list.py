@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from PySide6.QtCore import QAbstractTableModel, QItemSelectionModel, QModelIndex, QPersistentModelIndex, Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QResizeEvent
@@ -37,7 +37,8 @@ class PromptModel(QAbstractTableModel):
         self.prompts: list[Prompt] = []
         self._states: dict[PromptId, PromptState] = {}
         self._refused: dict[PromptId, str] = {}
-        self._writing: PromptId | None = None
+        self._writing: frozenset[PromptId] = frozenset()
+        self._paused = False
         self._rows: dict[PromptId, int] = {}
         self._dots: dict[str, QIcon] = {}
 
@@ -58,11 +59,12 @@ class PromptModel(QAbstractTableModel):
         self._states[prompt_id] = state
         self._row_changed(prompt_id)
 
-    def set_writing(self, prompt_id: PromptId | None) -> None:
-        """The prompt that is answered now."""
-        before, self._writing = self._writing, prompt_id
-        self._row_changed(before)
-        self._row_changed(prompt_id)
+    def set_writing(self, prompt_ids: Collection[PromptId], *, paused: bool = False) -> None:
+        """The prompts that are answered now, or are held in the middle of it."""
+        before, was_paused = self._writing, self._paused
+        self._writing, self._paused = frozenset(prompt_ids), paused
+        for prompt_id in before | self._writing if paused != was_paused else before ^ self._writing:
+            self._row_changed(prompt_id)
 
     def set_refused(self, reasons: Mapping[PromptId, str]) -> None:
         """Prompts that could not be answered, with the reasons."""
@@ -80,8 +82,8 @@ class PromptModel(QAbstractTableModel):
 
     def words(self, prompt: Prompt) -> str:
         """What the list says about a prompt's answers."""
-        if prompt.id == self._writing:
-            return "writing…"
+        if prompt.id in self._writing:
+            return "paused" if self._paused else "writing…"
         return "refused" if prompt.id in self._refused else words_for(self._states.get(prompt.id, _NONE))
 
     def rowCount(self, parent: QModelIndex | QPersistentModelIndex = QModelIndex()) -> int:  # noqa: B008
@@ -113,8 +115,8 @@ class PromptModel(QAbstractTableModel):
             return _conversation(prompt) if column == PROMPT else None
         return None
 
-    def _row_changed(self, prompt_id: PromptId | None) -> None:
-        row = None if prompt_id is None else self._rows.get(prompt_id)
+    def _row_changed(self, prompt_id: PromptId) -> None:
+        row = self._rows.get(prompt_id)
         if row is not None:
             self.dataChanged.emit(self.index(row, 0), self.index(row, ANSWERS))
 

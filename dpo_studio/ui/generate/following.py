@@ -1,0 +1,95 @@
+"""Which prompt's answers are shown, and how the view follows what is being written."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject
+
+from dpo_studio.core.types import PromptId
+from dpo_studio.store import prompt_states, prompts
+from dpo_studio.ui.context import Context
+
+from .answer_view import AnswerView
+from .answering import Answering, about_model
+from .notes import notes_on
+from .progress import candidates_of
+from .prompt_list import PromptTable
+from .thread import TokenBurst
+
+_NOTHING = "Answers appear here. Choose a prompt to read those it has."
+
+
+class Follower(QObject):
+    """Shows one prompt's newest group in the view.
+
+    Attributes:
+        shown: the prompt that is shown, or None.
+        follows: whether the view goes on by itself to what is written next; not after a person chose a prompt.
+    """
+
+    def __init__(
+        self, context: Context, answering: Answering, *, table: PromptTable, view: AnswerView, parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._context, self._answering, self._table, self._view = context, answering, table, view
+        self.shown: PromptId | None = None
+        self.follows = True
+        self._group: int | None = None
+
+    def forget(self) -> None:
+        """Another project: nothing is shown yet."""
+        self.shown, self._group, self.follows = None, None, True
+
+    def show(self, prompt_id: PromptId | None) -> None:
+        """Show a prompt's newest group as it stands."""
+        project = self._context.project
+        known = prompt_id is not None and self._table.prompt_model.row_of(prompt_id) is not None
+        if project is None or not known or prompt_id is None:
+            self.shown, self._group = None, None
+            self._view.show_sentence(_NOTHING)
+            return
+        self.shown = prompt_id
+        prompt, group = prompts.get(project, prompt_id), prompt_states.latest_group(project, prompt_id)
+        refusal = self._answering.refused.get(prompt_id, "")
+        if group is None:
+            self._group = None
+            self._view.show_answers(prompt, "", [], refusal=refusal)
+            return
+        fresh, self._group = group.id != self._group, group.id
+        candidates = candidates_of(group)
+        for index, candidate in self._answering.live(group.id).items():
+            if index < len(candidates):
+                candidates[index] = candidate
+        seed = (group.sampling or {}).get("seed")
+        about = about_model(project, group) + (f"  ·  seed {seed}" if seed is not None else "")
+        none = bool(refusal) and not group.completions
+        self._view.show_answers(
+            prompt, about, [] if none else candidates, notes=notes_on(group), refusal=refusal, fresh=fresh
+        )
+
+    def follow(self) -> None:
+        """Go to what is being written, and stay with it."""
+        self.follows = True
+        group = self._answering.current_group
+        if group is not None:
+            self.show(self._answering.prompt_of(group))
+
+    def take_text(self, burst: TokenBurst) -> None:
+        """Newly decoded text: shown where its group is, or gone to when nothing else is being written in view."""
+        if burst.group == self._group:
+            self.show_candidate(burst.group, burst.candidate)
+        elif self.follows and self._shown_is_over():
+            prompt = self._answering.prompt_of(burst.group)
+            self.show(prompt)
+            if prompt is not None:
+                self._table.show_row(prompt)
+
+    def show_candidate(self, group: int, index: int) -> None:
+        """One answer has come further."""
+        live = self._answering.live(group).get(index) if group == self._group else None
+        if live is not None:
+            self._view.cards.show_candidate(index, live)
+
+    def _shown_is_over(self) -> bool:
+        """Whether nothing is being written in the group that is shown."""
+        live = self._answering.live(self._group) if self._group is not None else {}
+        return not any(candidate.state == "writing" for candidate in live.values())
