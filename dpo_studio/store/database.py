@@ -120,6 +120,15 @@ class Project:
                 raise
         return cls(folder, db, warning=warning)
 
+    def beside(self) -> Project:
+        """The same project over a connection of its own, for the thread that calls this.
+
+        Raises:
+            UserError: the database cannot be opened any more.
+        """
+        with _readable(self.folder):
+            return Project(self.folder, _connect(self.folder / DATABASE_NAME))
+
     def close(self) -> None:
         self.db.close()
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from dpo_studio.core.types import Group, GroupId, PolicyId, PromptId
 
 from . import completions
-from .database import Project
+from .database import Project, in_chunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,26 @@ class PromptState:
 
 def by_prompt(project: Project, prompt_id: PromptId | None = None) -> dict[PromptId, PromptState]:
     """The states of all prompts that have a group, or of one."""
+    return _states(project) if prompt_id is None else of(project, [prompt_id])
+
+
+def of(project: Project, prompt_ids: Iterable[PromptId]) -> dict[PromptId, PromptState]:
+    """The states of those of these prompts that have a group."""
+    found: dict[PromptId, PromptState] = {}
+    for ids in in_chunks(prompt_ids):
+        found.update(_states(project, f"WHERE g.prompt_id IN ({', '.join('?' * len(ids))})", ids))
+    return found
+
+
+def _states(project: Project, which: str = "", values: Iterable[int] = ()) -> dict[PromptId, PromptState]:
     rows = project.db.conn.execute(
-        """SELECT g.prompt_id, count(*), sum(g.ready),
+        f"""SELECT g.prompt_id, count(*), sum(g.ready),
             sum(EXISTS (SELECT 1 FROM current_rankings r WHERE r.group_id = g.id AND r.annotator = ?
                 AND r.annotator_kind = 'person')),
             sum(CASE g.ready WHEN 0 THEN (SELECT count(*) FROM group_items i WHERE i.group_id = g.id) ELSE 0 END),
             sum(CASE g.ready WHEN 0 THEN g.size ELSE 0 END)
-        FROM groups g WHERE ? IS NULL OR g.prompt_id = ? GROUP BY g.prompt_id""",
-        [project.annotator, prompt_id, prompt_id],
+        FROM groups g {which} GROUP BY g.prompt_id""",
+        [project.annotator, *values],
     )
     return {PromptId(row[0]): PromptState(*row[1:]) for row in rows}
 

@@ -25,12 +25,11 @@ def add(project: Project, messages: Sequence[Message], *, source: str = "", tags
             with a user turn.
     """
     check(messages)
-    text = messages_text(messages)
-    content_hash = hashlib.sha256(text.encode()).hexdigest()
+    text, content_hash = stored_form(messages)
     with project.transaction() as db:
-        row = db.conn.execute("SELECT id FROM prompts WHERE content_hash = ?", [content_hash]).fetchone()
-        if row:
-            return get(project, PromptId(row[0]))
+        there = find_by_hash(project, content_hash)
+        if there is not None:
+            return get(project, there)
         held_out = count(project) >= NEVER_HELD_OUT and is_held_out(content_hash)
         cursor = db.conn.execute(
             "INSERT INTO prompts (uuid, messages, content_hash, source, tags, held_out, created)"
@@ -63,30 +62,57 @@ def get_many(project: Project, prompt_ids: Iterable[PromptId]) -> dict[PromptId,
     return found
 
 
-def all_prompts(project: Project) -> list[Prompt]:
-    """Every prompt, in the order in which they were added."""
-    return [_prompt(row) for row in project.db.conn.execute(f"SELECT {_COLUMNS} FROM prompts ORDER BY id")]
+def all_prompts(project: Project, *, archived: bool = True) -> list[Prompt]:
+    """Every prompt, in the order in which they were added; without the archived ones where `archived` is False."""
+    which = "" if archived else "WHERE archived = 0 "
+    return [_prompt(row) for row in project.db.conn.execute(f"SELECT {_COLUMNS} FROM prompts {which}ORDER BY id")]
 
 
 def without_group(project: Project) -> list[Prompt]:
-    """Prompts for which no group was ever asked for, in order."""
+    """Prompts for which no group was ever asked for, in order; archived ones are left out."""
     return [
         _prompt(row)
         for row in project.db.conn.execute(
-            f"SELECT {_COLUMNS} FROM prompts p WHERE NOT EXISTS"
+            f"SELECT {_COLUMNS} FROM prompts p WHERE archived = 0 AND NOT EXISTS"
             " (SELECT 1 FROM groups g WHERE g.prompt_id = p.id) ORDER BY id"
         )
     ]
 
 
 def count(project: Project) -> int:
-    return int(project.db.conn.execute("SELECT count(*) FROM prompts").fetchone()[0])
+    """How many prompts there are, archived ones included; at once, however many."""
+    return int(project.db.conn.execute("SELECT ifnull(sum(prompts), 0) FROM prompt_tallies").fetchone()[0])
 
 
 def set_held_out(project: Project, prompt_id: PromptId, held_out: bool) -> None:
     """Decide whether a prompt is held out, before anything was trained on it."""
     with project.transaction() as db:
         db.conn.execute("UPDATE prompts SET held_out = ? WHERE id = ?", [int(held_out), prompt_id])
+
+
+def stored_form(messages: Sequence[Message]) -> tuple[str, str]:
+    """A conversation as it is stored, and the hash by which it is held once."""
+    text = messages_text(messages)
+    return text, hashlib.sha256(text.encode()).hexdigest()
+
+
+def find_by_hash(project: Project, content_hash: str) -> PromptId | None:
+    """The prompt with this content, archived or not."""
+    row = project.db.conn.execute("SELECT id FROM prompts WHERE content_hash = ?", [content_hash]).fetchone()
+    return None if row is None else PromptId(row[0])
+
+
+def there_already(project: Project, conversations: Sequence[Sequence[Message]]) -> dict[int, PromptId]:
+    """Which of these conversations are prompts already, archived or not, by their place in the list."""
+    hashes = [stored_form(messages)[1] for messages in conversations]
+    ids: dict[str, PromptId] = {}
+    for places in in_chunks(range(len(hashes))):
+        marks = ", ".join("?" * len(places))
+        rows = project.db.conn.execute(
+            f"SELECT content_hash, id FROM prompts WHERE content_hash IN ({marks})", [hashes[place] for place in places]
+        )
+        ids.update((content_hash, PromptId(prompt_id)) for content_hash, prompt_id in rows)
+    return {place: ids[one] for place, one in enumerate(hashes) if one in ids}
 
 
 def check(messages: Sequence[Message]) -> None:

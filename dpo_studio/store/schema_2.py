@@ -43,6 +43,25 @@ PROMPTS = (
         BEGIN DELETE FROM prompts_text WHERE rowid = old.id; END""",
 )
 
+#: Where prompts came from, to be looked up; and how many there are, archived and not, counted as they are written.
+PROMPT_LISTS = (
+    "CREATE INDEX prompts_source ON prompts(source, archived)",
+    """CREATE TABLE prompt_tallies (
+        archived INTEGER PRIMARY KEY CHECK (archived IN (0, 1)),
+        prompts INTEGER NOT NULL
+    )""",
+    "INSERT INTO prompt_tallies (archived, prompts) SELECT 0, count(*) FROM prompts UNION ALL SELECT 1, 0",
+    """CREATE TRIGGER prompt_tallies_added AFTER INSERT ON prompts
+        BEGIN UPDATE prompt_tallies SET prompts = prompts + 1 WHERE archived = new.archived; END""",
+    """CREATE TRIGGER prompt_tallies_gone AFTER DELETE ON prompts
+        BEGIN UPDATE prompt_tallies SET prompts = prompts - 1 WHERE archived = old.archived; END""",
+    """CREATE TRIGGER prompt_tallies_moved AFTER UPDATE OF archived ON prompts WHEN new.archived <> old.archived
+        BEGIN
+            UPDATE prompt_tallies SET prompts = prompts - 1 WHERE archived = old.archived;
+            UPDATE prompt_tallies SET prompts = prompts + 1 WHERE archived = new.archived;
+        END""",
+)
+
 #: What each candidate of a group is to come from, where they differ: a JSON list, one entry a candidate, of
 #: {"policy_id": …, "sampling": …}; NULL where the group's own policy and sampling hold for all of them.
 RECIPES = ("ALTER TABLE groups ADD COLUMN recipe TEXT",)
@@ -93,4 +112,4 @@ QUEUE = (
         END""",
 )
 
-STATEMENTS = (*CONFIDENCE, *PROMPTS, *RECIPES, *REPEATS, *SCORES, *QUEUE)
+STATEMENTS = (*CONFIDENCE, *PROMPTS, *PROMPT_LISTS, *RECIPES, *REPEATS, *SCORES, *QUEUE)

@@ -1,0 +1,276 @@
+"""Finding prompts: filters and a full-text search, read by keyset, never by offset, so that the last page costs what
+the first one does; and what there is to filter by.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from dpo_studio.core.types import Message, Prompt, PromptId
+
+from . import prompt_states, prompts
+from .database import Project, in_chunks
+from .prompt_states import PromptState
+
+#: How far a prompt has come: "unanswered" was never asked; "unlabelled" has answers that wait for a label.
+Progress = Literal["", "unanswered", "answered", "unlabelled", "labelled"]
+
+#: Words shorter than this are not in the index, which holds three letters at a time; they are looked for in each text.
+INDEXED_LETTERS = 3
+#: Below so many groups, those that were answered or labelled are gathered first; above, each prompt is asked.
+_FEW_GROUPS = 20_000
+_TITLE_LETTERS = 300
+_MOST_NAMES = 500
+#: By so many of its longest words a prompt's double is looked for, among so many at most.
+_ENOUGH_WORDS, _ENOUGH_ALIKE = 6, 50
+_WORDS = re.compile(r'"([^"]*)"?|([^\s"]+)')
+#: Greater, and smaller, than any id.
+_END, _START = 2**63 - 1, -(2**63)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptFilter:
+    """Which prompts are wanted; every part narrows it.
+
+    Attributes:
+        text: words that all occur, in any turn and whatever their case; "in quotes" they stand together.
+        tags: each of them is on the prompt.
+        source: where it came from; None is anywhere.
+        held_out: whether it is held out of training; None is either.
+        archived: the archived prompts instead of the others.
+    """
+
+    text: str = ""
+    tags: tuple[str, ...] = ()
+    source: str | None = None
+    held_out: bool | None = None
+    progress: Progress = ""
+    archived: bool = False
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it leaves out anything but the archived prompts."""
+        return self != PromptFilter(archived=self.archived)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRow:
+    """A prompt as a list shows it: cheap to read however long the conversation is.
+
+    Attributes:
+        title: the beginning of the last user turn, on one line.
+        turns: messages of the person and the model; the system prompt is not counted.
+        state: how far its answers are.
+    """
+
+    id: PromptId
+    title: str
+    turns: int
+    system: bool
+    tags: tuple[str, ...]
+    source: str
+    held_out: bool
+    archived: bool
+    state: PromptState = PromptState()
+
+
+def page(
+    project: Project,
+    wanted: PromptFilter,
+    *,
+    after: PromptId | None = None,
+    newest_first: bool = False,
+    limit: int = 200,
+) -> list[PromptId]:
+    """The ids of the prompts that come after one, in the order in which they were added (or the reverse)."""
+    found = _Query(project, wanted)
+    start = (_END if newest_first else _START) if after is None else after
+    compare, order = ("<", "DESC") if newest_first else (">", "ASC")
+    rows = project.db.conn.execute(
+        f"SELECT {found.key} FROM {found.tables} WHERE {found.where} AND {found.key} {compare} ?"
+        f" ORDER BY {found.key} {order} LIMIT ?",
+        [*found.values, start, limit],
+    )
+    return [PromptId(row[0]) for row in rows]
+
+
+def count(project: Project, wanted: PromptFilter, *, at_most: int) -> int:
+    """How many prompts a filter finds, counted no further than `at_most`."""
+    found = _Query(project, wanted)
+    return int(
+        project.db.conn.execute(
+            f"SELECT count(*) FROM (SELECT 1 FROM {found.tables} WHERE {found.where} LIMIT ?)",
+            [*found.values, at_most],
+        ).fetchone()[0]
+    )
+
+
+def rows(project: Project, prompt_ids: Iterable[PromptId]) -> dict[PromptId, PromptRow]:
+    """What a list shows of these prompts; unknown ones are left out."""
+    wanted = list(dict.fromkeys(prompt_ids))
+    states = prompt_states.of(project, wanted)
+    found = {}
+    for ids in in_chunks(wanted):
+        marks = ", ".join("?" * len(ids))
+        for row in project.db.conn.execute(
+            f"""SELECT id, substr(json_extract(messages, '$[#-1].content'), 1, {_TITLE_LETTERS}),
+                json_array_length(messages), json_extract(messages, '$[0].role') = 'system', tags, source, held_out,
+                archived
+            FROM prompts WHERE id IN ({marks})""",
+            ids,
+        ):
+            system = bool(row[3])
+            found[PromptId(row[0])] = PromptRow(
+                id=PromptId(row[0]),
+                title=" ".join(str(row[1]).split()),
+                turns=row[2] - system,
+                system=system,
+                tags=tuple(json.loads(row[4])),
+                source=row[5],
+                held_out=bool(row[6]),
+                archived=bool(row[7]),
+                state=states.get(PromptId(row[0]), PromptState()),
+            )
+    return found
+
+
+def alike(project: Project, messages: Sequence[Message]) -> Prompt | None:
+    """A prompt that says the same but for capitals and spaces; None where there is none."""
+    wanted = _plain(messages)
+    words = sorted({word for word in wanted[-1][1].split() if len(word) >= INDEXED_LETTERS}, key=len, reverse=True)
+    if not words:
+        return None
+    found = project.db.conn.execute(
+        "SELECT rowid FROM prompts_text WHERE prompts_text MATCH ? LIMIT ?",
+        [" AND ".join(_quoted(word) for word in words[:_ENOUGH_WORDS]), _ENOUGH_ALIKE],
+    )
+    candidates = prompts.get_many(project, [PromptId(row[0]) for row in found.fetchall()])
+    return next((prompt for prompt in candidates.values() if _plain(prompt.messages) == wanted), None)
+
+
+def all_tags(project: Project, *, limit: int = _MOST_NAMES) -> list[str]:
+    """The tags there are, in the alphabet's order; quick however many prompts carry one."""
+    return _distinct(project, "tag", "prompt_tags", limit)
+
+
+def all_sources(project: Project, *, limit: int = _MOST_NAMES) -> list[str]:
+    """Where prompts came from, in the alphabet's order; "" is that nobody said."""
+    return _distinct(project, "source", "prompts", limit)
+
+
+def totals(project: Project) -> tuple[int, int]:
+    """How many prompts there are that are not archived, and how many that are: kept as they are written."""
+    counts = dict(project.db.conn.execute("SELECT archived, prompts FROM prompt_tallies").fetchall())
+    return counts.get(0, 0), counts.get(1, 0)
+
+
+def words_of(text: str) -> list[str]:
+    """What a person typed into a search field, as the words (or quoted passages) that are looked for."""
+    found = (passage or word for passage, word in _WORDS.findall(text.replace("\0", "")))
+    return [" ".join(words.split()) if words.strip() else "" for words in found if words.strip()]
+
+
+class _Query:
+    """A filter as SQL: what is gone through first is whatever finds the fewest rows.
+
+    Attributes:
+        tables, where, values: for `SELECT … FROM tables WHERE where`.
+        key: the column that holds the prompt's id and in whose order the rows come.
+    """
+
+    def __init__(self, project: Project, wanted: PromptFilter) -> None:
+        words = words_of(wanted.text)
+        indexed = [word for word in words if len(word) >= INDEXED_LETTERS]
+        short = [word for word in words if len(word) < INDEXED_LETTERS]
+        tags = list(wanted.tags)
+        conditions: list[str] = []
+        self.values: list[str | int] = []
+        if words:
+            self.tables, self.key = "prompts_text t CROSS JOIN prompts p ON p.id = t.rowid", "t.rowid"
+            if indexed:
+                conditions.append("t.prompts_text MATCH ?")
+                self.values.append(" AND ".join(_quoted(word) for word in indexed))
+            for word in short:
+                cases = _cases(word)
+                conditions.append("(" + " OR ".join("+t.text LIKE ? ESCAPE '\\'" for _ in cases) + ")")
+                self.values.extend(f"%{_escaped(case)}%" for case in cases)
+        elif tags:
+            self.tables, self.key = "prompt_tags t CROSS JOIN prompts p ON p.id = t.prompt_id", "t.prompt_id"
+            conditions.append("t.tag = ?")
+            self.values.append(tags.pop(0))
+        else:
+            self.tables, self.key = "prompts p", "p.id"
+        conditions.append("p.archived = ?")
+        self.values.append(int(wanted.archived))
+        if wanted.source is not None:
+            conditions.append("p.source = ?")
+            self.values.append(wanted.source)
+        if wanted.held_out is not None:
+            conditions.append("p.held_out = ?")
+            self.values.append(int(wanted.held_out))
+        for tag in tags:
+            conditions.append("EXISTS (SELECT 1 FROM prompt_tags o WHERE o.tag = ? AND o.prompt_id = p.id)")
+            self.values.append(tag)
+        if wanted.progress:
+            condition, values = _progress(project, wanted.progress)
+            conditions.append(condition)
+            self.values.extend(values)
+        self.where = " AND ".join(conditions)
+
+
+def _progress(project: Project, progress: Progress) -> tuple[str, Sequence[str]]:
+    """The condition on a prompt `p`, and its values."""
+    if progress == "unanswered":
+        return "NOT EXISTS (SELECT 1 FROM groups g WHERE g.prompt_id = p.id)", ()
+    labelled = (
+        "EXISTS (SELECT 1 FROM current_rankings r WHERE r.group_id = g.id AND r.annotator = ?"
+        " AND r.annotator_kind = 'person')"
+    )
+    condition, values = {
+        "answered": ("EXISTS (SELECT 1 FROM group_items i WHERE i.group_id = g.id)", ()),
+        "unlabelled": (f"g.ready = 1 AND NOT {labelled}", (project.annotator,)),
+        "labelled": (labelled, (project.annotator,)),
+    }[progress]
+    (groups,) = project.db.conn.execute("SELECT ifnull(max(id), 0) FROM groups").fetchone()
+    if groups < _FEW_GROUPS:
+        return f"p.id IN (SELECT g.prompt_id FROM groups g WHERE {condition})", values
+    return f"EXISTS (SELECT 1 FROM groups g WHERE g.prompt_id = p.id AND {condition})", values
+
+
+def _distinct(project: Project, column: str, table: str, limit: int) -> list[str]:
+    """The values of an indexed column, each found by one look into the index."""
+    found = project.db.conn.execute(
+        f"""WITH RECURSIVE each(value) AS (
+            SELECT min({column}) FROM {table}
+            UNION ALL
+            SELECT (SELECT min({column}) FROM {table} WHERE {column} > value) FROM each WHERE value IS NOT NULL
+        )
+        SELECT value FROM each WHERE value IS NOT NULL LIMIT ?""",
+        [limit],
+    )
+    return [row[0] for row in found]
+
+
+def _plain(messages: Sequence[Message]) -> list[tuple[str, str]]:
+    return [(message.role, " ".join(message.content.split()).casefold()) for message in messages]
+
+
+def _quoted(word: str) -> str:
+    """A word as FTS5 takes it literally."""
+    return '"' + word.replace('"', '""') + '"'
+
+
+def _escaped(word: str) -> str:
+    return re.sub(r"([\\%_])", r"\\\1", word)
+
+
+def _cases(word: str) -> list[str]:
+    """A short word in upper and lower case: LIKE knows the case of A to Z only."""
+    if word.isascii():
+        return [word]
+    return sorted({"".join(letters) for letters in itertools.product(*((c.lower(), c.upper()) for c in word))})

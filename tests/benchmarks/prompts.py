@@ -1,0 +1,146 @@
+"""How long lists of prompts take on a large project: pages, searches, filters and changes, asked of the store.
+
+`python -m tests.benchmarks.prompts [--rows N] [--tries N]` fills a project of N prompts (1,000,000) in a temporary
+folder, once, and prints the median and the 99th percentile of each. Nothing is kept; all of it is read from the disk
+that holds the temporary folder. The text is made of 2,000 words drawn with frequencies like those of a language (the
+second is half as frequent as the first, and so on), so that there are frequent words, and one that is on three
+prompts alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from dpo_studio.store import Project, prompt_edits, prompt_search
+from dpo_studio.store.prompt_search import PromptFilter
+
+ROWS, TRIES = 1_000_000, 100
+WORDS, LONGEST_PROMPT = 2_000, 24
+FREQUENT, RARE, MISSING = "tomorrow", "zygomorphic", "quetzalcoatlus"
+TAGS = ("coding", "letters", "maths", "history")
+_SYLLABLES = [a + b for a in "bcdfgklmnprstv" for b in ("a", "e", "i", "o", "u", "an", "er", "in", "ou")]
+
+
+def texts(rows: int, source: random.Random) -> Iterator[str]:
+    """Questions, in which FREQUENT is on a third of them and RARE on three."""
+    words = ["".join(source.choices(_SYLLABLES, k=source.randint(1, 4))) for _ in range(WORDS)]
+    weights = [1 / (place + 1) for place in range(WORDS)]
+    rare = {rows // 7, rows // 2, rows - 2}
+    for number in range(rows):
+        said = source.choices(words, weights, k=source.randint(6, LONGEST_PROMPT))
+        if number % 3 == 0:
+            said.insert(2, FREQUENT)
+        if number in rare:
+            said.insert(3, RARE)
+        yield f"{' '.join(said)} {number}?"
+
+
+def fill(project: Project, rows: int) -> None:
+    """Write the prompts as `store.prompts` would: one in five with a tag, one in ten held out, from two sources."""
+    source = random.Random(7)
+    with project.transaction() as db:
+        db.conn.executemany(
+            "INSERT INTO prompts (uuid, messages, content_hash, source, tags, held_out, created)"
+            " VALUES (?, ?, ?, ?, ?, ?, '2026-01-01T00:00:00Z')",
+            (
+                (
+                    str(uuid.UUID(int=number)),
+                    f'[{{"role": "user", "content": "{text}"}}]',
+                    f"{number:064x}",
+                    ("questions.jsonl", "a data set")[number % 2],
+                    f'["{TAGS[number // 5 % 4]}"]' if number % 5 == 0 else "[]",
+                    int(number % 10 == 3),
+                )
+                for number, text in enumerate(texts(rows, source))
+            ),
+        )
+
+
+def measure(project: Project, tries: int) -> dict[str, list[float]]:
+    """Milliseconds of each thing a person does, by its name."""
+    source = random.Random(11)
+    everything, (there, _) = PromptFilter(), prompt_search.totals(project)
+
+    def somewhere() -> int:
+        return source.randrange(1, there + 1)
+
+    def page(wanted: PromptFilter, **more) -> Callable[[], object]:
+        return lambda: prompt_search.rows(project, prompt_search.page(project, wanted, limit=100, **more))
+
+    def next_page() -> object:
+        return prompt_search.rows(project, prompt_search.page(project, everything, after=somewhere(), limit=100))
+
+    def archive() -> object:
+        return prompt_edits.archive(project, [somewhere()])
+
+    def archive_many() -> object:
+        first = somewhere()
+        return prompt_edits.archive(project, range(first, first + 500))
+
+    def tag_many() -> object:
+        first = somewhere()
+        return prompt_edits.change_tags(project, range(first, first + 500), add=["chosen"])
+
+    asked: dict[str, Callable[[], object]] = {
+        "first page": page(everything),
+        "next page, anywhere": next_page,
+        "the newest": page(everything, newest_first=True),
+        "search, frequent word": page(PromptFilter(text=FREQUENT)),
+        "search, two frequent words": page(PromptFilter(text=f"{FREQUENT} {there // 2}")),
+        "search, rare word": page(PromptFilter(text=RARE)),
+        "search, word that is nowhere": page(PromptFilter(text=MISSING)),
+        "search, one letter": page(PromptFilter(text="z")),
+        "search, two letters that are nowhere": page(PromptFilter(text="ﬆ")),
+        "filter by tag": page(PromptFilter(tags=("maths",))),
+        "filter by source": page(PromptFilter(source="a data set")),
+        "filter by source and held out": page(PromptFilter(source="a data set", held_out=True)),
+        "without answers": page(PromptFilter(progress="unanswered")),
+        "labelled (none is)": page(PromptFilter(progress="labelled")),
+        "how many there are": lambda: prompt_search.totals(project),
+        "count, up to 10,000": lambda: prompt_search.count(project, PromptFilter(text=FREQUENT), at_most=10_000),
+        "tags and sources there are": lambda: (prompt_search.all_tags(project), prompt_search.all_sources(project)),
+        "archive one": archive,
+        "archive 500": archive_many,
+        "tag 500": tag_many,
+    }
+    return {name: _times(ask, tries) for name, ask in asked.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("--tries", type=int, default=TRIES, help="fewer for what takes longer than 50 ms")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, Project.create(Path(folder) / "project") as project:
+        began = time.perf_counter()
+        fill(project, chosen.rows)
+        size = (project.folder / "project.db").stat().st_size / 1e6
+        print(f"{chosen.rows:,} prompts, {size:,.0f} MB, written in {time.perf_counter() - began:.0f} s", flush=True)
+        for name, times in measure(project, chosen.tries).items():
+            print(f"  {name:38} median {statistics.median(times):8.2f} ms   p99 {_p99(times):8.2f} ms   n {len(times)}")
+
+
+def _times(ask: Callable[[], object], tries: int) -> list[float]:
+    """Milliseconds of each try; what takes long is asked less often."""
+    ask()
+    times: list[float] = []
+    while len(times) < tries and (len(times) < 5 or sum(times) < 5_000):
+        began = time.perf_counter()
+        ask()
+        times.append(1000 * (time.perf_counter() - began))
+    return times
+
+
+def _p99(times: list[float]) -> float:
+    return statistics.quantiles(times, n=100, method="inclusive")[98]
+
+
+if __name__ == "__main__":
+    main()
