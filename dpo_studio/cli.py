@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from dpo_studio import __version__, cli_data, cli_import, cli_jobs, cli_merge, cli_report, cli_server
+from dpo_studio import __version__, cli_data, cli_import, cli_jobs, cli_judge, cli_merge, cli_report, cli_server
 from dpo_studio.cli_output import Reporter, reports, run
 from dpo_studio.core.errors import UserError
 
@@ -80,6 +80,7 @@ cli.add_command(cli_import.import_command)
 cli.add_command(cli_jobs.generate_command)
 cli.add_command(cli_data.label_command)
 cli.add_command(cli_merge.merge_command)
+cli.add_command(cli_judge.judge_command)
 cli.add_command(cli_report.report)
 cli.add_command(cli_jobs.train_command)
 cli.add_command(cli_data.export_command)
@@ -119,6 +120,14 @@ def worker() -> None:
 def worker_generate() -> int | None:
     """Answer the commands on stdin with events on stdout, until stdin ends."""
     from dpo_studio.generation.worker import main as serve
+
+    return serve()
+
+
+@worker.command("judge")
+def worker_judge() -> int | None:
+    """Answer the commands on stdin with events on stdout, until stdin ends."""
+    from dpo_studio.judging.worker import main as serve
 
     return serve()
 

@@ -69,6 +69,7 @@ def label_command(out: Reporter, project: Path, source: Path, annotator: str, ju
     show_default=True,
     help="For preference: every ordered pair of a ranking, or its best against its worst.",
 )
+@click.option("--judges", default="", metavar="NAME|all", help="Rankings of a judge too, where no person judged.")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export in DEST.")
 @click.option("--preview", is_flag=True, help="Only say what would be written, with the first rows.")
 @reports
@@ -100,11 +101,13 @@ def _export_data(
 
     from dpo_studio.exchange import dataset
 
-    planned = dataset.plan(project, kind, held_out=asked["held_out"], pairs=asked["pairs"])
+    planned = dataset.plan(project, kind, held_out=asked["held_out"], pairs=asked["pairs"], judges=asked["judges"])
     values = planned.to_json()
     counts = ", ".join(f"{split} {count:,}" for split, count in planned.counts.items()) or "no rows"
     left_out = ", ".join(f"{item.count:,} {item.what}" for item in planned.left_out)
-    said = f"{counts}, from {counted(planned.rankings, 'ranking')}." + (f" Left out: {left_out}." if left_out else "")
+    judges = f" ({planned.by_judges:,} by judges)" if planned.by_judges else ""
+    said = f"{counts}, from {counted(planned.rankings, 'ranking')}{judges}."
+    said += f" Left out: {left_out}." if left_out else ""
     if preview or dest is None:
         first = [dict(row) for row in planned.first_rows()]
         lines = [said, *(json.dumps(row, ensure_ascii=False) for row in first)]

@@ -95,6 +95,7 @@ def _sampling(asked: dict[str, Any]) -> SamplingSettings:
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="One setting; may be repeated.")
 @click.option("--model", help="The model to train. Default: the one that gave the labelled answers.")
 @click.option("--run-from", help="Go on from the model that this run made: the next round.")
+@click.option("--judges", default="", metavar="NAME|all", help="Rankings of a judge too, where no person judged.")
 @click.option("--name", default="", help="What to call the run.")
 @click.option("--resume", help="Go on with an interrupted run from its last checkpoint.")
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="How many share the work.")

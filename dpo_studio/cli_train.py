@@ -95,10 +95,12 @@ def prepare(project: Project, *, name: str, report: Callable[[str], None], **ask
         UserError: settings that cannot be used, or nothing to train on.
     """
     policy, settings, data = choose(project, **asked)
-    run = runs.create(project, policy, settings, name=name)
+    run = runs.create(project, policy, settings, name=name, judges=asked["judges"])
     left_out = f", {counted(data.all_tied, 'complete tie')} left out" if data.all_tied else ""
+    judged = sum(ranking.annotator_kind == "judge" for _, ranking in data.train)
+    by_judges = f" ({judged:,} by judges)" if judged else ""
     report(
-        f"{run.name}: {settings.method} on {policy.name}, {counted(len(data.train), 'ranking')} to train on,"
+        f"{run.name}: {settings.method} on {policy.name}, {counted(len(data.train), 'ranking')} to train on{by_judges},"
         f" {len(data.held_out)} held out{left_out}"
     )
     return run
@@ -114,7 +116,7 @@ def estimate(project: Project, *, report: Callable[[str], None], **asked: Any) -
     report("Loading the model and taking two steps to measure them…")
     with tempfile.TemporaryDirectory(prefix="dpo-studio-estimate-") as scratch:
         folder = Path(scratch) / "run"
-        runs.write_apart(folder, project, policy, settings)
+        runs.write_apart(folder, project, policy, settings, judges=asked["judges"])
         found = estimating.estimate(folder)
     estimates.keep(project, policy, settings, data, found)
     sentence = (
@@ -132,13 +134,14 @@ def choose(
     assignments: Sequence[str],
     model: str | None,
     run_from: str | None,
+    judges: str = "",
 ) -> tuple[Policy, TrainingSettings, runs.TrainingData]:
     """What to train and how: recommended settings, then the file's, then the options', in that order.
 
     Raises:
         UserError: settings that cannot be used, or no such policy.
     """
-    data = runs.training_data(project)
+    data = runs.training_data(project, judges=judges)
     ranked = data.largest_k > _GROUPS_WITH_PAIRS_ONLY
     asked = parse_assignments(TrainingSettings.from_json(given), assignments).trains
     settings = recommend(len(data.train), ranked=ranked, trains=asked if asked in TRAINS else "lora").settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -18,6 +19,8 @@ class OpenAIServer:
         asked: the bodies of the chat requests that came.
         keys: what each request of either kind gave as its authorization, or None.
         gone: set when a client went away in the middle of an answer.
+        choice: makes the choice of a request that is not streamed, from its body.
+        refuses: a request that holds this is refused with 400.
     """
 
     def __init__(self, key: str = "") -> None:
@@ -26,6 +29,8 @@ class OpenAIServer:
         self.asked: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.gone = threading.Event()
+        self.choice: Callable[[dict[str, Any]], dict[str, Any]] = lambda body: {"message": {"content": "A"}}
+        self.refuses = ""
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -52,6 +57,12 @@ class OpenAIServer:
                     return
                 if outer.statuses and (status := outer.statuses.pop(0)) != 200:
                     self._json(status, {"error": {"message": f"status {status} it is"}}, **{"Retry-After": "0.2"})
+                    return
+                if outer.refuses in body and outer.refuses:
+                    self._json(400, {"error": {"message": f"{outer.refuses} is not supported"}})
+                    return
+                if not body.get("stream"):
+                    self._json(200, {"choices": [outer.choice(body)]})
                     return
                 self.send_response(200)
                 self.send_header("Content-Type", "text/event-stream")

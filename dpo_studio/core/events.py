@@ -132,6 +132,48 @@ class JobFinished(Event):
     reason: str
 
 
+# -- judging ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class GroupJudged(Event):
+    """A judge has ranked one group.
+
+    Attributes:
+        ranks: one per answer, in the order in which they were sent.
+        note: why, in a sentence.
+        confidence: how sure it is of the order, a half to 1; None where that is not known.
+        pairs: pairs of answers that a model compared, each in both orders.
+        disagreements: those of them in which the two orders named different answers.
+        first_shown: answers to a question that named the one shown first.
+        asked, unanswered: questions, and those whose answer was no answer.
+    """
+
+    job: str
+    group: int
+    ranks: tuple[int, ...]
+    note: str
+    seconds: float
+    confidence: float | None = None
+    pairs: int = 0
+    disagreements: int = 0
+    first_shown: int = 0
+    asked: int = 0
+    unanswered: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNotJudged(Event):
+    """A judge could not rank one group; the job goes on with the next. Numbers as in GroupJudged."""
+
+    job: str
+    group: int
+    message: str
+    hint: str = ""
+    asked: int = 0
+    unanswered: int = 0
+
+
 # -- training -----------------------------------------------------------------------------------
 
 
@@ -245,6 +287,8 @@ _EVENTS: dict[str, type[Event]] = {
         GroupFinished,
         GroupRefused,
         JobFinished,
+        GroupJudged,
+        GroupNotJudged,
         RunStarted,
         StepDone,
         Evaluated,

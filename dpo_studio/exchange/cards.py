@@ -23,8 +23,9 @@ _COLUMNS = {
     "preference": "`prompt` (messages), `chosen` and `rejected` (one assistant message each): the explicit,"
     " conversational preference format that TRL's `DPOTrainer` takes.",
     "ranking": "`prompt` (messages), `completions`, and `ranks` per completion: 1 is best, equal ranks are ties, null"
-    " is unranked (below all ranked ones, order unknown). Also `group`, `annotator`, `strength` (1 better, 2 much"
-    " better), `note`, `flags`, `finish_reasons` and `held_out`.",
+    " is unranked (below all ranked ones, order unknown). Also `group`, `annotator` and `annotator_kind` (`person`, or"
+    " `judge`: rules or a model), `strength` (1 better, 2 much better), `note`, `flags`, `finish_reasons` and"
+    " `held_out`.",
 }
 
 
@@ -49,6 +50,8 @@ def data_card(project: Project, planned: Plan, *, file_format: str) -> str:
     lines += ["## What is in it", "", _COLUMNS[planned.kind], "", "| split | rows |", "|---|---|"]
     lines += [f"| {split} | {rows:,} |" for split, rows in planned.counts.items()]
     lines += ["", f"From {planned.rankings:,} rankings, as they stood when this was written."]
+    if planned.by_judges:
+        lines += [f"{planned.by_judges:,} of them were made by judges (rules or a model), not by people."]
     if planned.kind == "preference":
         lines += [_PAIRS[planned.pairs]]
     if "test" in planned.splits:

@@ -7,7 +7,7 @@ tells the Hugging Face tools where they are. `datasets.load_dataset(folder)` ope
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -43,6 +43,7 @@ class Plan:
     Attributes:
         splits: rows by split, "train" first; an empty split is not there.
         rankings: standing rankings that at least one row came from.
+        by_judges: those of them that judges made, not people.
     """
 
     kind: Kind
@@ -50,6 +51,7 @@ class Plan:
     rankings: int
     left_out: tuple[LeftOut, ...] = ()
     pairs: preference.Which = "all"
+    by_judges: int = 0
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -67,6 +69,7 @@ class Plan:
             "kind": self.kind,
             "rows": self.counts,
             "rankings": self.rankings,
+            "by_judges": self.by_judges,
             "left_out": [item.to_json() for item in self.left_out],
         }
 
@@ -99,18 +102,27 @@ _REASONS = {
 }
 
 
-def plan(project: Project, kind: Kind, *, held_out: HeldOut = "split", pairs: preference.Which = "all") -> Plan:
+def plan(
+    project: Project,
+    kind: Kind,
+    *,
+    held_out: HeldOut = "split",
+    pairs: preference.Which = "all",
+    judges: str = "",
+) -> Plan:
     """What an export of this kind would write, from the judgements as they stand.
 
     Args:
         held_out: what becomes of held-out prompts: a "test" split of their own, left out, or
             "together" with the rest in "train".
         pairs: which pairs of a ranking; for kind "preference".
+        judges: whose rankings are taken beside people's, as of rankings.labelled.
     """
     tally = _Tally()
     splits: dict[str, list[Mapping[str, Any]]] = {"train": [], "test": []}
-    used = 0
-    for group, standing in rankings.labelled(project):
+    used = by_judges = 0
+    labels = rankings.labelled(project, judges=judges)
+    for group, standing in labels:
         if group.prompt.held_out and held_out == "leave-out":
             tally.add("held_out")
             continue
@@ -125,10 +137,11 @@ def plan(project: Project, kind: Kind, *, held_out: HeldOut = "split", pairs: pr
             wanted = 1 if pairs == "best_worst" else len(weak_orders.strict_pairs(ranks))
             tally.add("same_text", wanted - len(rows))
         used += bool(rows)
+        by_judges += bool(rows) and standing.annotator_kind == "judge"
         splits["test" if group.prompt.held_out and held_out == "split" else "train"].extend(rows)
-    _count_the_rest(project, tally)
+    _count_the_rest(project, tally, taken={standing.id for _, standing in labels})
     full = {split: rows for split, rows in splits.items() if rows}
-    return Plan(kind, full, used, tally.left_out(), pairs)
+    return Plan(kind, full, used, tally.left_out(), pairs, by_judges)
 
 
 def write(
@@ -157,12 +170,12 @@ def write(
     return target.expanduser().resolve()
 
 
-def _count_the_rest(project: Project, tally: _Tally) -> None:
+def _count_the_rest(project: Project, tally: _Tally, *, taken: Collection[int]) -> None:
     judged_groups = set()
     for judgement in rankings.all_current(project, annotator_kind=None):
         judged_groups.add(judgement.group_id)
         if judgement.annotator_kind == "judge":
-            tally.add("judge")
+            tally.add("judge", int(judgement.id not in taken))
         elif judgement.kind in ("skip", "all_bad"):
             tally.add(judgement.kind)
     tally.add("unlabelled", rankings.counts(project).ready - len(judged_groups))

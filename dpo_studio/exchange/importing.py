@@ -80,7 +80,7 @@ def judgements(
         said: column names by meaning, where they are not to be guessed.
         annotator: who judged, for rows that do not say; "" is the project's annotator (a judge
             is called "judge").
-        annotator_kind: "person" or "judge", for all rows.
+        annotator_kind: "person" or "judge", for rows that do not say "judge" themselves.
         skip_bad: import the good rows although there are bad ones.
 
     Raises:
@@ -136,7 +136,8 @@ def _taken(
     groups = _Groups(project, found)
     for place, item in found:
         try:
-            new = _take(project, groups, item, done, annotator=item.annotator or fallback, kind=annotator_kind)
+            whose = "judge" if "judge" in (annotator_kind, item.annotator_kind) else "person"
+            new = _take(project, groups, item, done, annotator=item.annotator or fallback, kind=whose)
         except UserError as error:
             done.refused.append(Refused(place, str(error)))
         else:

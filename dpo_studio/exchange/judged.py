@@ -34,6 +34,7 @@ class Judged:
         finish_reasons: one per completion; empty when the row does not say.
         held_out: what the row says of its prompt, or None.
         confidence: how sure the annotator was, from 0.5 to 1, or None where the row does not say.
+        annotator_kind: "person" or "judge", or "" where the row does not say.
     """
 
     group: str
@@ -47,6 +48,7 @@ class Judged:
     finish_reasons: tuple[str, ...] = ()
     held_out: bool | None = None
     confidence: float | None = None
+    annotator_kind: str = ""
 
 
 def from_completions(values: Mapping[str, Any]) -> Judged:
@@ -123,6 +125,9 @@ def _remarks(values: Mapping[str, Any]) -> dict[str, Any]:
         raise UserError("Its flags are not a list of texts.")
     if held_out is not None and not isinstance(held_out, bool):
         raise UserError("Its held_out is neither true nor false.")
+    kind = values.get("annotator_kind") or ""
+    if kind not in ("", "person", "judge"):
+        raise UserError(f"Its annotator_kind is {kind!r}; it can be person or judge.")
     confidence = values.get("confidence")
     if confidence is not None and (
         isinstance(confidence, bool) or not isinstance(confidence, (int, float)) or not 0.5 <= confidence <= 1.0
@@ -135,6 +140,7 @@ def _remarks(values: Mapping[str, Any]) -> dict[str, Any]:
         "flags": tuple(flags),
         "held_out": held_out,
         "confidence": None if confidence is None else float(confidence),
+        "annotator_kind": kind,
     }
 
 

@@ -16,6 +16,7 @@ _PROMPT: dict[str, tuple[str, ...]] = {
 }
 _JUDGEMENT: dict[str, tuple[str, ...]] = {
     "annotator": ("annotator", "annotator_id", "labeler"),
+    "annotator_kind": ("annotator_kind",),
     "strength": ("strength",),
     "note": ("note", "comment"),
     "flags": ("flags",),

@@ -14,7 +14,7 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -157,6 +157,23 @@ class Server:
             talk.stop()
         if not left:
             yield events.GroupFinished(job, item.group, time.monotonic() - started, tokens)
+
+    def complete(self, body: Mapping[str, Any], *, stopped: threading.Event) -> dict[str, Any]:
+        """The answer to one request that is not streamed, as the server shaped it. May be called from several threads.
+
+        Raises:
+            UserError: as `answer`, or it was stopped while it waited for a busy server.
+        """
+        url, sent = f"{self.reference.url}/chat/completions", dict(body)
+        with _in_words(self.reference):
+            for tried in range(1, _TRIES + 1):
+                response = self._client.post(url, json=sent)
+                if response.status_code != 429 or tried == _TRIES:
+                    _check(response, self.reference)
+                    return _json(response.text, self.reference)
+                if stopped.wait(_wait_s(response, tried)):
+                    break
+        raise UserError("The server was asked to stop.")
 
     def _complete(
         self, talk: _Talk, item: commands.GenerationItem, candidate: int, sampling: SamplingSettings

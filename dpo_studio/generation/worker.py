@@ -83,7 +83,7 @@ class _Inbox:
 
 def main() -> int:
     """Serve commands until stdin ends; returns the exit status."""
-    out = _take_stdout()
+    out = take_stdout()
     lock = threading.Lock()
 
     def say(event: events.Event) -> None:
@@ -118,7 +118,7 @@ def _serve(inbox: _Inbox, say: Callable[[events.Event], None]) -> None:
                 say(event)
 
 
-def _take_stdout() -> IO[str]:
+def take_stdout() -> IO[str]:
     """A stream on the real stdout, which from now on is stderr for everyone else."""
     sys.stdout.flush()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")

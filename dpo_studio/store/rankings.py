@@ -8,7 +8,7 @@ kind; where no kind is asked for, it is a person.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dpo_studio.core import ranking as weak_orders
@@ -19,6 +19,8 @@ from . import completions
 from .database import Project, in_chunks, new_uuid, now, storable, to_text
 
 KINDS = ("ranking", "skip", "all_bad")
+#: Stands for every judge, where the name of one is asked.
+ALL_JUDGES = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,15 @@ def get(project: Project, ranking_id: RankingId) -> Ranking:
     return _rankings(project, [row])[0]
 
 
+def get_many(project: Project, ranking_ids: Iterable[int]) -> list[Ranking]:
+    """The judgements of these ids, oldest first; those that are not there are left out."""
+    rows: list[tuple] = []
+    for ids in in_chunks(ranking_ids):
+        marks = ", ".join("?" * len(ids))
+        rows += project.db.conn.execute(f"SELECT {_COLUMNS} FROM rankings WHERE id IN ({marks})", ids).fetchall()
+    return _rankings(project, sorted(rows))
+
+
 def current(
     project: Project, group_id: GroupId, annotator: str | None = None, *, annotator_kind: str = "person"
 ) -> Ranking | None:
@@ -204,14 +215,45 @@ def counts(project: Project, annotator: str | None = None) -> Counts:
     return Counts(ready, kinds.get("ranking", 0), kinds.get("skip", 0), kinds.get("all_bad", 0))
 
 
-def labelled(project: Project) -> list[tuple[Group, Ranking]]:
-    """Every standing ranking by a person, with its group: what training and export start from.
+def labelled(project: Project, *, judges: str = "") -> list[tuple[Group, Ranking]]:
+    """Every standing ranking with its group, people's only unless judges are asked: for training and exports.
 
     Comparisons that were asked once more are left out: they would count twice.
+
+    Args:
+        judges: "" for none; the name of a judge, or ALL_JUDGES, to add its rankings of groups that no person has judged
+            in any way.
+
+    Raises:
+        UserError: there is no such judge.
     """
     found = all_current(project, kind="ranking")
+    if judges:
+        found = sorted([*found, *_in_peoples_stead(project, judges)], key=lambda ranking: ranking.group_id)
     groups = {g.id: g for g in completions.get_groups(project, {r.group_id: None for r in found})}
     return [(groups[r.group_id], r) for r in found if groups[r.group_id].repeat_of is None]
+
+
+def judge_names(project: Project) -> dict[str, int]:
+    """The judges with standing rankings, and how many each has; most first."""
+    rows = project.db.conn.execute(
+        "SELECT annotator, standing FROM ranking_tallies WHERE annotator_kind = 'judge' AND kind = 'ranking'"
+        " AND standing > 0 ORDER BY standing DESC, annotator"
+    )
+    return dict(rows.fetchall())
+
+
+def _in_peoples_stead(project: Project, judges: str) -> list[Ranking]:
+    known = judge_names(project)
+    if judges != ALL_JUDGES and judges not in known:
+        names = "; ".join(known) or "none yet"
+        raise UserError(f"No judge called {judges!r} has ranked anything here.", f"The judges are: {names}.")
+    by_people = {ranking.group_id for ranking in all_current(project)}
+    return [
+        ranking
+        for ranking in all_current(project, kind="ranking", annotator_kind="judge")
+        if ranking.group_id not in by_people and judges in (ALL_JUDGES, ranking.annotator)
+    ]
 
 
 def ranks_of(group: Group, ranks: Mapping[CompletionId, int | None]) -> tuple[int | None, ...]:

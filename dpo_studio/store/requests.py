@@ -59,13 +59,18 @@ def find_base(project: Project, base: str) -> Policy | None:
 
 def policy_for(project: Project, base: str) -> Policy:
     """The policy of a base model that a person named."""
+    return policies.add(project, base, name=name_of(base))
+
+
+def name_of(base: str) -> str:
+    """What a base model is called, from its reference."""
     if base == STARTER:
-        return starter_policy(project)
+        return STARTER_NAME
     if server_reference.is_server(base):
         server = server_reference.parse(base)
-        return policies.add(project, str(server), name=f"{server.model} at {server.url}")
+        return f"{server.model} at {server.url}"
     path = Path(base)
-    return policies.add(project, base, name=path.name if path.is_absolute() else base)
+    return path.name if path.is_absolute() else base
 
 
 def adapter_path(project: Project, policy: Policy) -> str | None:

@@ -68,10 +68,14 @@ class TrainingData:
         methods.check_data(method, [ranks for _, ranks in ranked], prompts=len(prompts))
 
 
-def training_data(project: Project) -> TrainingData:
-    """The standing rankings that order something, split by their prompts."""
+def training_data(project: Project, *, judges: str = "") -> TrainingData:
+    """The standing rankings that order something, split by their prompts; people's only, unless `judges` are asked.
+
+    Args:
+        judges: as of rankings.labelled.
+    """
     train, held_out, tied = [], [], []
-    for group, ranking in rankings.labelled(project):
+    for group, ranking in rankings.labelled(project, judges=judges):
         if not weak_orders.is_trainable(rankings.ranks_of(group, ranking.ranks)):
             tied.append((group, ranking))
         elif group.prompt.held_out:
@@ -81,25 +85,28 @@ def training_data(project: Project) -> TrainingData:
     return TrainingData(tuple(train), tuple(held_out), len(tied), tuple(tied))
 
 
-def create(project: Project, policy: Policy, settings: TrainingSettings, *, name: str = "") -> Run:
+def create(project: Project, policy: Policy, settings: TrainingSettings, *, name: str = "", judges: str = "") -> Run:
     """Make a run's folder with its settings and data, and its row. Nothing is started.
 
     The folder gets `settings.json`, `data.jsonl` (a group a line), and `sample_prompts.jsonl` (the
     prompts answered before and after: unlabelled ones first, then held-out ones, then any), and `estimate.json` where
     such a run was measured before.
 
+    Args:
+        judges: whose rankings it learns from beside people's, as of rankings.labelled.
+
     Raises:
         UserError: no rankings yet, or none that the method can learn from; or the model is behind a server.
     """
     refuse_training(policy.base)
     settings.validate()
-    data = training_data(project).for_method(settings.method)
+    data = training_data(project, judges=judges).for_method(settings.method)
     data.check(settings.method)
     run_uuid = new_uuid()
     folder = Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{run_uuid[:8]}"
     path = project.folder / folder
     try:
-        _write_folder(path, run_uuid, project, policy, settings, data)
+        _write_folder(path, run_uuid, project, policy, settings, data, judges=judges)
         estimates.write_beside(path, project, policy, settings, data)
         with project.transaction() as db:
             (number,) = db.conn.execute("SELECT count(*) + 1 FROM runs").fetchone()
@@ -117,7 +124,7 @@ def create(project: Project, policy: Policy, settings: TrainingSettings, *, name
         raise
 
 
-def write_apart(path: Path, project: Project, policy: Policy, settings: TrainingSettings) -> None:
+def write_apart(path: Path, project: Project, policy: Policy, settings: TrainingSettings, *, judges: str = "") -> None:
     """Write a run's folder somewhere else, for an estimate: the project does not know of it.
 
     Raises:
@@ -125,13 +132,20 @@ def write_apart(path: Path, project: Project, policy: Policy, settings: Training
     """
     refuse_training(policy.base)
     settings.validate()
-    data = training_data(project).for_method(settings.method)
+    data = training_data(project, judges=judges).for_method(settings.method)
     data.check(settings.method)
-    _write_folder(path, new_uuid(), project, policy, settings, data)
+    _write_folder(path, new_uuid(), project, policy, settings, data, judges=judges)
 
 
 def _write_folder(
-    path: Path, run_uuid: str, project: Project, policy: Policy, settings: TrainingSettings, data: TrainingData
+    path: Path,
+    run_uuid: str,
+    project: Project,
+    policy: Policy,
+    settings: TrainingSettings,
+    data: TrainingData,
+    *,
+    judges: str,
 ) -> None:
     path.mkdir(parents=True)
     body = {
@@ -141,6 +155,8 @@ def _write_folder(
         "reference_cache": _from(path, project.folder / REFERENCE_CACHE),
         "training": settings.to_json(),
     }
+    if judges:
+        body["judges"] = judges
     _write(path / SETTINGS_FILE, json.dumps(body, indent=2) + "\n")
     lines = [_group_line(g, r) for g, r in data.train + data.held_out]
     _write(path / DATA_FILE, "".join(lines))
@@ -257,6 +273,7 @@ def _group_line(group: Group, ranking: Ranking) -> str:
         "strength": ranking.strength,
         "confidence": ranking.confidence,
         "annotator": ranking.annotator,
+        "annotator_kind": ranking.annotator_kind,
     }
     return _line(body)
 
@@ -266,6 +283,7 @@ def _sample_prompts(project: Project) -> list[Prompt]:
         row[0]
         for row in project.db.conn.execute(
             "SELECT DISTINCT g.prompt_id FROM groups g JOIN current_rankings r ON r.group_id = g.id"
+            " WHERE r.annotator_kind = 'person'"
         )
     }
     everything = prompts.all_prompts(project)

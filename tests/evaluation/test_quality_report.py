@@ -48,7 +48,7 @@ def test_the_command_says_what_stands_out_and_keeps_judges_apart(folder, capfd):
     assert values["people"]["length"]["count"] == 29
     assert values["judges"]["labels"] == 30 and values["judges"]["length"]["count"] <= 1
     by_reading = {(one["reading"], one["sentence"].startswith("Judges: ")): one for one in values["findings"]}
-    assert set(by_reading) == {("length", False), ("length", True), ("same_answers", False)}
+    assert set(by_reading) == {("length", False), ("length", True), ("same_answers", False), ("judge_opposite", False)}
     assert by_reading["same_answers", False]["groups"] == values["answers"]["same"]
     assert len(by_reading["length", False]["groups"]) == 29
     assert run(cli.cli, ["report", str(folder)]) == 0

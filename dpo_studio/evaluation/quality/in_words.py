@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from . import with_judges
+
 
 def text(values: Mapping[str, Any]) -> str:
     """What stands out first, then every number; where there are too few data it says so."""
@@ -12,6 +14,7 @@ def text(values: Mapping[str, Any]) -> str:
     for title, key in (("People", "people"), ("Judges", "judges")):
         if values[key]["labels"]:
             lines += ["", title, *_of(values[key])]
+    lines += with_judges.lines(values["each_judge"])
     prompts, answers = values["prompts"], values["answers"]
     return "\n".join(
         [

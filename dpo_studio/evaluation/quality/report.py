@@ -12,13 +12,13 @@ from typing import Any
 from dpo_studio.store import Project, prompts, rankings
 from dpo_studio.store.labelled_texts import labelled_texts
 
-from . import duplicates, measures
+from . import duplicates, measures, with_judges
 from .findings import findings
 from .labels import Labels, Stock, measure
 
 
 def make(project: Project) -> dict[str, Any]:
-    """Everything that can be said: {"people": …, "judges": …, "prompts": …, "answers": …, "findings": […]}."""
+    """All that can be said, by "people", "judges", "each_judge", "prompts" and "answers"; "findings" is a list."""
     compared, stock = measure(labelled_texts(project))
     found = rankings.all_current(project, annotator_kind=None)
     people = [(compared[r.group_id], r) for r in found if r.annotator_kind == "person" and r.group_id in compared]
@@ -26,10 +26,11 @@ def make(project: Project) -> dict[str, Any]:
     values: dict[str, Any] = {
         "people": of_labels(people),
         "judges": of_labels(judges),
+        "each_judge": with_judges.compare(project, people, judges),
         "prompts": duplicates.of_prompts(prompts.all_prompts(project)),
         "answers": _answers([*people, *judges], stock),
     }
-    values["findings"] = findings(values)
+    values["findings"] = [*findings(values), *with_judges.findings(values["each_judge"])]
     return values
 
 
