@@ -101,12 +101,12 @@ def advice(url: str, found: FoundKey) -> str:
     if found.source == "environment":
         return f"Set {KEY_VARIABLE} to a key of {address} and start again."
     if found.source == "keyring":
-        return "Give the right key: with Key… beside the server's address in Generate, or dpo-studio server --keep-key."
+        return f"Give the right one with Key… in Generate, or with dpo-studio server {address} --keep-key."
     if os.environ.get(KEY_VARIABLE, "").strip():
         return f"{KEY_VARIABLE} is set, but not for this address: set {ADDRESS_VARIABLE}={address} as well."
     return (
-        f"Give a key: with Key… beside the server's address in Generate, or dpo-studio server {address} --keep-key,"
-        f" or set {KEY_VARIABLE} and {ADDRESS_VARIABLE}={address} and start again."
+        f"Give one with Key… in Generate, or with dpo-studio server {address} --keep-key."
+        f" Where there is no keyring, set {KEY_VARIABLE} and {ADDRESS_VARIABLE}={address}, and start again."
     )
 
 

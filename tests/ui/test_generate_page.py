@@ -258,11 +258,12 @@ def test_pause_holds_what_is_written_and_go_on_resumes_it(page: GeneratePage, co
     assert page.queue.words.text().startswith("Paused at 0 of 8 answers")
     assert page.queue.pause_button.text() == "Go on" and words_of(page)[0] == "paused"
     assert page.answering.job.detail == "paused, 0/8" and page.answering.job.time_left_s is None
-    assert page.view.cards.cards[0].text.toPlainText() == "Once"
+    card = page.view.cards.cards[0]
+    assert card.text.toPlainText() == "Once" and card.state_words == "paused"
     page.queue.pause_button.click()
     assert sent[2:] == [commands.Resume(command.job)]
     say(TokenBurst(command.job, first, 0, " upon", 1))
-    assert page.view.cards.cards[0].text.toPlainText() == "Once upon" and words_of(page)[0] == "writing…"
+    assert card.text.toPlainText() == "Once upon" and words_of(page)[0] == card.state_words == "writing…"
     page.answering.toggle_pause()
     page.queue.cancel_button.click()
     assert sent[-1] == commands.Cancel(command.job)

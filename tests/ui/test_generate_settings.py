@@ -16,6 +16,7 @@ from dpo_studio.store import Project, completions, policies, prompts
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.generate.page import GeneratePage
 from dpo_studio.ui.generate.server_row import ServerRow
+from dpo_studio.ui.generate.thread import TokenBurst
 from tests import keyring_in_a_file
 from tests.openai_server import OpenAIServer
 
@@ -201,3 +202,32 @@ def test_a_server_that_is_not_named_is_one_sentence_and_nothing_is_asked_for(
     page.generate()
     assert sent == [] and page.answering.job is None
     assert len(said) == 1 and sentence in said[0]
+
+
+def test_thinking_is_folded_while_it_is_written_and_kept_in_the_project(page, context, sent, qtbot) -> None:
+    page.generate()
+    command = sent[0]
+    group = command.items[0].group
+    for text in ("<think>\nFirst", " I count", " to ten."):
+        page.answering.on_event(TokenBurst(command.job, group, 0, text, 3))
+    card = page.view.cards.cards[0]
+    assert card.fold.isVisible() and card.fold.text() == "Thinking, 5 words, not done yet"
+    assert card.text.toPlainText() == ""
+    card.fold.click()
+    assert card.text.toPlainText() == "First I count to ten.\n"
+    page.answering.on_event(TokenBurst(command.job, group, 0, "\n</think>\n\nRed", 3))
+    assert card.text.toPlainText() == "First I count to ten.\nRed"
+    page.answering.on_event(TokenBurst(command.job, group, 0, " it is.", 3))
+    assert card.text.toPlainText() == "First I count to ten.\nRed it is."
+    card.fold.click()
+    assert card.text.toPlainText() == "Red it is." and card.fold.text() == "Thinking, 5 words"
+    whole = "<think>\nFirst I count to ten.\n</think>\n\nRed it is."
+    page.answering.on_event(events.CompletionFinished(command.job, group, 0, whole, (1,), "hash", -1.0, "stop", 5))
+    assert card.text.toPlainText() == "Red it is."
+    assert completions.get_group(context.project, group).completions[0].text == whole
+
+    cut = "<think>\nHm, hm"
+    page.answering.on_event(events.CompletionFinished(command.job, group, 1, cut, (1,), "hash", -1.0, "length", 5))
+    other = page.view.cards.cards[1]
+    assert other.fold.text() == "Thinking, 2 words, cut off"
+    assert (other.text.toPlainText(), other.text.placeholderText()) == ("", "(no answer after the thinking)")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QResizeEvent, QTextCursor
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QTextBrowser, QVBoxLayout, QWidget
 
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.thinking_fold import ThinkingFold
 
 from .progress import Candidate, CandidateState
 
 _LINES_SHOWN = 6
+_ENDED = ("finished", "stopped", "cut")
+_NO_ANSWER = "(no answer after the thinking)"
 _CHARACTERS_ACROSS = 34
 _WORDS: dict[CandidateState, str] = {
     "waiting": "waiting",
@@ -30,7 +34,9 @@ _TOLD: dict[CandidateState, str] = {
 
 
 class AnswerCard(QFrame):
-    """One answer: its number, its state, its text. Text is plain: nothing in it is interpreted."""
+    """One answer: its number, its state, its text, with thinking folded away. Text is plain: nothing in it is read as
+    anything else.
+    """
 
     def __init__(self, number: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -47,6 +53,9 @@ class AnswerCard(QFrame):
         self.text.setUndoRedoEnabled(False)
         self.text.document().setDocumentMargin(0)
         self.text.setLineWrapMode(QTextBrowser.LineWrapMode.WidgetWidth)
+        self.fold = ThinkingFold()
+        self.fold.toggled.connect(self._on_fold_toggled)
+        theme.notifier().changed.connect(self._on_look_changed)
         head = QHBoxLayout()
         head.setSpacing(theme.SPACE_S)
         head.addWidget(title)
@@ -57,9 +66,12 @@ class AnswerCard(QFrame):
         layout.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_S, theme.SPACE_S)
         layout.setSpacing(theme.SPACE_S)
         layout.addLayout(head)
+        layout.addWidget(self.fold)
         layout.addWidget(self.text, 1)
+        self._candidate = Candidate()
         self._shown = ""
-        self._is_written = False
+        self._thought = ""
+        self._paused = False
 
     @property
     def state_words(self) -> str:
@@ -70,40 +82,69 @@ class AnswerCard(QFrame):
         """What the state means, where that is not plain."""
         return self._state.toolTip()
 
-    def append(self, text: str) -> None:
-        """Add newly decoded text; stays at the end when it was there."""
-        bar = self.text.verticalScrollBar()
-        at_end = bar.value() >= bar.maximum() - 4
-        cursor = QTextCursor(self.text.document())
-        cursor.movePosition(QTextCursor.MoveOperation.End)
-        cursor.insertText(text)
-        self._shown += text
-        if at_end:
-            bar.setValue(bar.maximum())
-
     def clear(self) -> None:
         """Ready for another group's answer."""
         self.text.clear()
-        self._shown = ""
-        self._is_written = False
+        self.fold.setChecked(False)
+        self._candidate = Candidate()
+        self._shown = self._thought = ""
 
     def show_candidate(self, candidate: Candidate) -> None:
         """Show its state, and its text where that is another than what is shown."""
-        if candidate.text != self._shown:
-            if self._shown and candidate.text.startswith(self._shown):
-                self.append(candidate.text[len(self._shown) :])
-            else:
-                self.text.setPlainText(candidate.text)
-                self._shown = candidate.text
-        if self._is_written and candidate.state in ("finished", "stopped", "cut"):
+        before, self._candidate = self._candidate, replace(candidate)
+        writing = candidate.state == "writing"
+        if candidate.text != before.text or before.state != candidate.state:
+            self.fold.show_text(candidate.text, writing=writing)
+            self.text.setPlaceholderText("" if writing or not self.fold.has_thinking else _NO_ANSWER)
+            self._show_text(follow=writing)
+        if before.state == "writing" and candidate.state in _ENDED:
             self.text.verticalScrollBar().setValue(0)  # to be read from its beginning
-        self._is_written = candidate.state == "writing"
-        self._state.setText(_WORDS[candidate.state])
-        self._state.setToolTip(_TOLD.get(candidate.state, ""))
+        self._show_state()
         if candidate.tokens:
             self._tokens.setText("1 token" if candidate.tokens == 1 else f"{candidate.tokens} tokens")
         else:
             self._tokens.clear()
+
+    def set_paused(self, paused: bool) -> None:
+        """Whether what is being written is held."""
+        if paused != self._paused:
+            self._paused = paused
+            self._show_state()
+
+    def _show_state(self) -> None:
+        state = self._candidate.state
+        self._state.setText("paused" if state == "writing" and self._paused else _WORDS[state])
+        self._state.setToolTip(_TOLD.get(state, ""))
+
+    def _show_text(self, *, follow: bool = False) -> None:
+        """Write the answer, after its thinking where that is open; what is there already is only added to.
+
+        Args:
+            follow: stay at the end when it was there.
+        """
+        answer = self.fold.answer
+        thought = "".join(part.raw for part in self.fold.sections if part.is_thinking) if self.fold.opened else ""
+        bar = self.text.verticalScrollBar()
+        at_end = bar.value() >= bar.maximum() - 4
+        if self._shown and thought == self._thought and answer.startswith(self._shown):
+            cursor = QTextCursor(self.text.document())
+            cursor.movePosition(QTextCursor.MoveOperation.End)
+            cursor.insertText(answer[len(self._shown) :])
+        else:
+            self.text.setPlainText(answer)
+            if thought:
+                self.fold.insert(self.text.document(), theme.current())
+        self._shown, self._thought = answer, thought
+        if follow and at_end:
+            bar.setValue(bar.maximum())
+
+    def _on_fold_toggled(self) -> None:
+        self._show_text()
+
+    def _on_look_changed(self) -> None:
+        if self.fold.opened:
+            self._shown = ""  # colours are written into the text
+            self._show_text()
 
     def minimumSizeHint(self) -> QSize:
         metrics = self.fontMetrics()
@@ -126,6 +167,7 @@ class AnswerCards(QScrollArea):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(theme.SPACE_M)
         self._across = 0
+        self._paused = False
         self.setWidget(self._body)
 
     def show_candidates(self, candidates: Sequence[Candidate], *, fresh: bool = True) -> None:
@@ -139,6 +181,7 @@ class AnswerCards(QScrollArea):
             self._arrange()
         for card in self.cards if fresh else ():
             card.clear()
+        self.set_paused(self._paused)
         for card, candidate in zip(self.cards, candidates, strict=True):
             card.show_candidate(candidate)
 
@@ -146,6 +189,12 @@ class AnswerCards(QScrollArea):
         """One answer has come further."""
         if 0 <= index < len(self.cards):
             self.cards[index].show_candidate(candidate)
+
+    def set_paused(self, paused: bool) -> None:
+        """Whether what is being written is held."""
+        self._paused = paused
+        for card in self.cards:
+            card.set_paused(paused)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

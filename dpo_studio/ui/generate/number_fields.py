@@ -13,7 +13,7 @@ from dpo_studio.core.stop_texts import from_lines, to_lines
 from dpo_studio.ui import theme
 
 _ACROSS = 4
-_STOP_LINES = 2
+_STOP_LINES, _AROUND_LINES_PX = 2, 22
 #: What each is called and what it does, in their order.
 _FIELDS: dict[str, tuple[str, str]] = {
     "temperature": ("Temperature", "0 always takes the likeliest word; higher is more adventurous."),
@@ -49,8 +49,7 @@ class StopField(QPlainTextEdit):
         self.setPlainText(to_lines(texts))
 
     def _fit(self) -> None:
-        around = self.fontMetrics().height()
-        self.setFixedHeight(self.fontMetrics().lineSpacing() * _STOP_LINES + around)
+        self.setFixedHeight(self.fontMetrics().lineSpacing() * _STOP_LINES + _AROUND_LINES_PX)
 
 
 class NumberFields(QWidget):
@@ -71,7 +70,9 @@ class NumberFields(QWidget):
         grid.setHorizontalSpacing(theme.SPACE_L)
         grid.setVerticalSpacing(4)
         for number, (name, (words, meaning)) in enumerate(_FIELDS.items()):
-            row, column = number // _ACROSS * 3, number % _ACROSS
+            row, column = number // _ACROSS * 4, number % _ACROSS
+            if row:
+                grid.setRowMinimumHeight(row - 1, theme.SPACE_S)
             field = StopField() if name == "stop" else QLineEdit()
             label, problem = QLabel(words), QLabel()
             label.setBuddy(field)

@@ -312,7 +312,9 @@ class GeneratePage(Page):
         if not self.built:
             return
         job = self.answering.job
-        self.table.prompt_model.set_writing(self.answering.written_now, paused=job is not None and job.paused)
+        paused = job is not None and job.paused
+        self.table.prompt_model.set_writing(self.answering.written_now, paused=paused)
+        self.view.cards.set_paused(paused)
         self.view.follow_button.setVisible(self.answering.current_group is not None and not self.follower.follows)
         if job is None:
             self.queue.show_queue(self._states.values(), self.answering.problem)
