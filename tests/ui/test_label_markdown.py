@@ -1,10 +1,11 @@
 """What a model wrote is shown as text and never acted upon."""
 
+import pytest
 from PySide6.QtCore import Qt, QUrl
-from PySide6.QtGui import QTextDocument, QTextTable
+from PySide6.QtGui import QTextCursor, QTextDocument, QTextTable
 
 from dpo_studio.ui import theme
-from dpo_studio.ui.label import markdown, word_diff
+from dpo_studio.ui.label import answer_text, markdown, tables, word_diff
 from dpo_studio.ui.label.reader import Reader
 
 
@@ -81,7 +82,8 @@ def test_word_differences():
 
 def test_differences_are_marked_without_colour_too(qapp):
     document = QTextDocument()
-    markdown.set_differences(document, [("a ", False), ("b", True)], theme.DARK)
+    for _ in answer_text.write_differences(document, "a b", "a c", theme.DARK):
+        pass
     formats = []
     fragments = document.begin().begin()
     while not fragments.atEnd():
@@ -89,3 +91,90 @@ def test_differences_are_marked_without_colour_too(qapp):
         formats.append((fragment.text(), fragment.charFormat().fontUnderline()))
         fragments += 1
     assert formats == [("a ", False), ("b", True)]
+
+
+def blocks_of(document):
+    block = document.begin()
+    while block.isValid():
+        yield block
+        block = block.next()
+
+
+def described(document):
+    """Each block's text and what it is."""
+    for block in blocks_of(document):
+        listed = block.textList()
+        yield (
+            block.text().split("\u2028")[0],
+            block.blockFormat().headingLevel(),
+            markdown.is_code(block),
+            (listed.format().style(), listed.format().start() + listed.itemNumber(block)) if listed else None,
+            markdown.quote_depth(block),
+            QTextCursor(block).currentTable() is not None,
+        )
+
+
+PARTS = (
+    "# Head",
+    "- a\n- b",
+    "3. c\n4. d",
+    "```py\nx = 1\ny = 2\n```",
+    "> q",
+    "| t | u |\n|---|---|\n| 1 | 2 |",
+    "plain *text*",
+)
+
+
+@pytest.mark.parametrize("first", PARTS)
+@pytest.mark.parametrize("second", PARTS)
+def test_what_is_added_is_what_it_would_be_alone(qapp, first, second):
+    document = shown(first)
+    before, alone = list(described(document)), list(described(shown(second)))
+    markdown.append(document, second, theme.LIGHT)
+    after = list(described(document))
+    assert after[: len(before)] == before
+    alone = alone[1:] if second.startswith("|") else alone  # a table that begins a document has an empty line above
+    assert after[len(before) :] == alone
+    assert "\N{INVISIBLE SEPARATOR}" not in document.toPlainText()
+
+
+def test_a_table_after_a_list_has_no_empty_line_in_its_first_cell(qapp):
+    document = shown("- a\n\n| t | u |\n|---|---|\n| 1 | 2 |")
+    assert [block.text() for block in blocks_of(document)] == ["a", "t", "u", "1", "2", ""]
+
+
+def test_a_table_in_arabic_runs_from_the_right(qapp):
+    document = shown("| الاسم | العدد |\n|---|---|\n| تفاح | 3 |")
+    (table,) = [frame for frame in document.rootFrame().childFrames() if isinstance(frame, QTextTable)]
+    assert table.format().layoutDirection() == Qt.LayoutDirection.RightToLeft
+
+
+def test_code_runs_from_the_left_whatever_is_in_it(qapp):
+    document = shown("```\n# تعليق\n```")
+    assert document.begin().textDirection() == Qt.LayoutDirection.LeftToRight
+
+
+def test_a_wide_table_scrolls_sideways_and_keeps_its_words_whole(qtbot):
+    row = "| " + " | ".join(f"parameter{number}" for number in range(9)) + " |"
+    reader = Reader()
+    qtbot.addWidget(reader)
+    reader.resize(240, 200)
+    markdown.render(reader.document(), f"{row}\n{'|---' * 9}|\n{row}", theme.LIGHT)
+    reader.allow_wide(tables.has_table(reader.document()))
+    reader.show()
+    assert reader.horizontalScrollBar().maximum() > 300
+    assert reader.height_for(240) < 140, "two rows of one line each, and the bar"
+
+
+@pytest.mark.parametrize("piece", ["[", "*a ", "> ", "- ", "|", "`", "<a ", "![x](", "&", "# ", "\\[", "**", "_a"])
+def test_no_text_takes_long_to_show(qtbot, piece):
+    """What a model repeats without end: the first piece is there at once, and the rest in small steps."""
+    reader = Reader()
+    qtbot.addWidget(reader)
+    work = answer_text.write(reader.document(), piece * 30_000, theme.LIGHT)
+    for _ in range(3):
+        next(work, None)
+    reader.resize(300, 300)
+    reader.show()
+    reader.grab()
+    assert reader.toPlainText().strip()

@@ -11,14 +11,18 @@ from dpo_studio.core.types import Completion
 from dpo_studio.ui import theme
 from dpo_studio.ui.widgets.thinking_fold import ThinkingFold
 
-from . import markdown, word_diff
+from . import answer_text, markdown, tables
 from .reader import Reader
+from .slices import Slices
 
 _MARGIN, _GAP, _BORDER = 12, 8, 2
 
 
 class AnswerCard(QFrame):
     """An answer that can be chosen by a click, and dragged by its head or its edges.
+
+    Args:
+        slices: goes on with long texts.
 
     Signals:
         chosen: the card was clicked.
@@ -34,8 +38,9 @@ class AnswerCard(QFrame):
     link_clicked = Signal(QUrl)
     resized = Signal()
 
-    def __init__(self, number: int, parent: QWidget | None = None) -> None:
+    def __init__(self, number: int, slices: Slices, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._slices = slices
         self.number = number
         self.completion: Completion | None = None
         self._draggable = False
@@ -133,16 +138,24 @@ class AnswerCard(QFrame):
         if self.completion is None:
             return
         document, colours, text = self.reader.document(), theme.current(), self.fold.answer
+        thoughts = self.fold.opened and "".join(section.text for section in self.fold.sections if section.is_thinking)
+        self.reader.long = answer_text.is_long(f"{thoughts or ''}{text}")
+
+        def prelude() -> None:
+            if self.fold.opened:
+                self.fold.insert(document, colours)
+
         if not text.strip():
+            self._slices.stop(self)
             document.setPlainText("(no answer after the thinking)" if self.fold.has_thinking else "(an empty answer)")
+            prelude()
+            markdown.finish(document, colours)
         elif self._against is None:
-            markdown.set_text(document, text)
+            self._slices.start(self, answer_text.write(document, text, colours, prelude))
         else:
-            runs = word_diff.differing(text, thinking.answer(self._against[0].text))
-            markdown.set_differences(document, runs, colours)
-        if self.fold.opened:
-            self.fold.insert(document, colours)
-        markdown.finish(document, colours)
+            other = thinking.answer(self._against[0].text)
+            self._slices.start(self, answer_text.write_differences(document, text, other, colours, prelude))
+        self.reader.allow_wide(tables.has_table(document))
         self.reader.to_top()
 
     def _on_fold_toggled(self) -> None:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
 from dpo_studio.core.types import Completion
 
 from .answer_card import AnswerCard
+from .slices import Slices
 
 GAP = 12
 _LEAST_ROW = 132
@@ -19,6 +20,9 @@ _LEAST_COLUMN = 230
 
 class CardGrid(QScrollArea):
     """The answers of one item. It scrolls only where not even the least heights fit.
+
+    Attributes:
+        slices: writes what is left of long answers.
 
     Signals:
         chosen: (position) the answer at this position, from 0, was clicked.
@@ -40,6 +44,7 @@ class CardGrid(QScrollArea):
         self._inside = QWidget()
         self.setWidget(self._inside)
         self.cards: list[AnswerCard] = []
+        self.slices = Slices(self)
         self._shown = 0
 
     @property
@@ -102,7 +107,7 @@ class CardGrid(QScrollArea):
 
     def _add_card(self) -> None:
         position = len(self.cards)
-        card = AnswerCard(position + 1, self._inside)
+        card = AnswerCard(position + 1, self.slices, self._inside)
         card.chosen.connect(lambda: self.chosen.emit(position))
         card.dragged.connect(lambda point: self.dragged.emit(position, point))
         card.dropped.connect(lambda point, strong: self.dropped.emit(position, point, strong))

@@ -10,7 +10,7 @@ from dpo_studio.core import thinking
 from dpo_studio.core.types import Message
 from dpo_studio.ui import theme
 
-from . import markdown
+from . import answer_text, markdown, tables
 from .card_grid import CardGrid
 from .reader import Reader
 from .session import Item
@@ -18,6 +18,7 @@ from .session import Item
 _PROMPT_SHARE = 0.34
 _PADDING = 12
 _TURN_GAP = 8
+_BOLD_UP_TO = 240  # characters
 _SPEAKERS = {"system": "Instructions", "user": "Person", "assistant": "Model"}
 
 
@@ -144,6 +145,7 @@ class ItemView(QWidget):
         colours = theme.current()
         last = len(messages) - 1
         for number, message in enumerate(messages):
+            since = document.blockCount()
             if number:
                 apart = QTextBlockFormat()
                 apart.setTopMargin(_TURN_GAP)
@@ -153,18 +155,22 @@ class ItemView(QWidget):
                 speaker.setForeground(QColor(colours.muted))
                 speaker.setFontWeight(QFont.Weight.DemiBold)
                 cursor.insertText(_SPEAKERS.get(message.role, message.role.capitalize()), speaker)
-                cursor.insertBlock(QTextBlockFormat(), QTextCharFormat())
             if number == last:
-                self._last_turn_at = cursor.position()
-            if message.role == "assistant":
-                sections = thinking.split(message.content)
-                if thinking.words(sections):
-                    cursor.insertText(f"({thinking.title(sections)}, not shown)", _turn(False, colours))
+                self._last_turn_at = cursor.position() + (len(messages) > 1)
+            sections = thinking.split(message.content) if message.role == "assistant" else ()
+            if thinking.words(sections):
+                cursor.insertBlock(QTextBlockFormat(), QTextCharFormat())
+                cursor.insertText(f"({thinking.title(sections)}, not shown)", _turn(False, colours))
+            if message.role != "assistant":
+                if len(messages) > 1:
                     cursor.insertBlock(QTextBlockFormat(), QTextCharFormat())
-                markdown.append(cursor, thinking.answer(message.content))
-            else:
-                cursor.insertText(message.content.strip(), _turn(number == last, colours))
-        markdown.finish(document, colours)
+                cursor.insertText(message.content.strip(), _turn(number == last, colours, message.content))
+            markdown.finish(document, colours, since=since if number else 0)
+            if message.role == "assistant":
+                markdown.append(document, thinking.answer(message.content), colours)
+                cursor.movePosition(QTextCursor.MoveOperation.End)
+        self.prompt.allow_wide(tables.has_table(document))
+        self.prompt.long = any(answer_text.is_long(message.content) for message in messages)
 
     def _show_last_turn(self) -> None:
         """The turn that is answered is in sight, earlier ones are above it."""
@@ -177,10 +183,11 @@ class ItemView(QWidget):
     _last_turn_at = 0
 
 
-def _turn(prominent: bool, colours: theme.Theme) -> QTextCharFormat:
+def _turn(prominent: bool, colours: theme.Theme, text: str = "") -> QTextCharFormat:
+    """The look of a turn: the one to be answered stands out, though not as a wall of bold letters."""
     letters = QTextCharFormat()
-    if prominent:
+    if prominent and len(text) <= _BOLD_UP_TO:
         letters.setFontWeight(QFont.Weight.DemiBold)
-    else:
+    elif not prominent:
         letters.setForeground(QColor(colours.muted))
     return letters

@@ -9,13 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_FENCE = re.compile(r"\s*(`{3,}|~{3,})")
+_TABLE_RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
 _INDENTED = re.compile(r"(?: {4}|\t)")
 _LIST_LINE = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)])\s|\s{2,}\S")
 _LIST_ITEM = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)])\s")
 _QUOTE = re.compile(r"\s{0,3}(?:>\s?)+")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 _TOKEN = re.compile(r"`+|\\[\[\]()]|\$\$?|\\[{}\\,;:!|]|\\.", re.DOTALL)
+#: How many times too long a piece may get while a good place to end it is looked for.
+_PATIENCE = 4
+#: How many lines of text a row of a table counts for: its cells are laid out one by one.
+_ROW_WEIGHT = 3
 _CLOSED_BY = {r"\[": r"\]", r"\(": r"\)", "$$": "$$", "$": "$"}
 _KEEP_BACKSLASH = frozenset("()[]{}\\,;:!|")
 
@@ -28,12 +33,79 @@ def prepared(text: str) -> str:
     return "\n".join(out)
 
 
+def chunks(text: str, *, lines: int, characters: int) -> Iterator[str]:
+    """A long text in pieces that can be read one after the other, each about this long (a row counts thrice).
+
+    A piece ends between paragraphs, items of a list, rows of a table or lines of code: what is cut in the middle
+    begins again in the next piece, code with its fence and a table with its head. Only where nothing of that kind
+    comes for long, a piece ends in the middle of a paragraph.
+    """
+    piece = _Piece()
+    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        full = max(piece.weight / lines, piece.size / characters)
+        if full >= 1 and (piece.may_end_before(line) or full >= _PATIENCE):
+            yield piece.text()
+            piece = piece.following()
+        while len(line) > characters:
+            piece.add(line[:characters])
+            yield piece.text()
+            piece, line = piece.following(), line[characters:]
+        piece.add(line)
+    yield piece.text()
+
+
+class _Piece:
+    """Lines being gathered, with what they are in the middle of."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.size = 0
+        self.weight = 0
+        self._fence = ""  # the line that began the code
+        self._head: list[str] = []  # the two lines that began the table
+
+    def add(self, line: str) -> None:
+        self.lines.append(line)
+        self.size += len(line)
+        self.weight += _ROW_WEIGHT if self._head else 1
+        mark = _FENCE.match(line)
+        if self._fence:
+            opened = _FENCE.match(self._fence)
+            if mark and opened and mark[1].startswith(opened[1]) and not line.strip().strip(opened[1][0]):
+                self._fence = ""
+        elif mark:
+            self._fence, self._head = line, []
+        elif not line.strip():
+            self._head = []
+        elif not self._head and len(self.lines) > 1 and "|" in self.lines[-2] and _TABLE_RULE.match(line):
+            self._head = self.lines[-2:]
+
+    def may_end_before(self, line: str) -> bool:
+        if self._fence:
+            return not _INDENTED.match(self._fence)
+        if self._head:
+            return True
+        begins = bool(line.strip()) and not line[0].isspace()
+        return begins and (not self.lines[-1].strip() or bool(_LIST_ITEM.match(line) or _FENCE.match(line)))
+
+    def text(self) -> str:
+        closing = [_FENCE.match(self._fence)[0]] if self._fence else []  # type: ignore[index]
+        return "\n".join([*self.lines, *closing])
+
+    def following(self) -> _Piece:
+        """An empty piece that goes on where this one ends."""
+        made = _Piece()
+        for line in (self._fence,) if self._fence else self._head:
+            made.add(line)
+        return made
+
+
 def _stretches(lines: list[str]) -> Iterator[tuple[list[str], bool]]:
     """The lines as paragraphs and blocks of code, each with whether it is code; blank lines stand alone."""
     at, in_list = 0, False
     while at < len(lines):
         mark = _FENCE.match(lines[at])
-        if mark:
+        if mark and (in_list or not _INDENTED.match(lines[at])):
             end = _end_of_fence(lines, at, mark[1])
             yield lines[at:end], True
         elif not lines[at].strip():

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import QPoint, Qt, QUrl, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QTextCursor, QTextOption
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QTextCursor, QTextOption, QWheelEvent
 from PySide6.QtWidgets import QApplication, QFrame, QTextBrowser, QWidget
 
-from . import keys
+from dpo_studio.ui import theme
+
+from . import grounds, keys
 
 _FRAME = 1
+_HIGH = 100_000
 
 
 class Reader(QTextBrowser):
@@ -18,6 +21,9 @@ class Reader(QTextBrowser):
 
     Signals:
         clicked: the text was clicked, not selected and not on a link.
+
+    Attributes:
+        long: the text is higher than any window. It is laid out only as far as it is looked at.
     """
 
     clicked = Signal()
@@ -34,6 +40,7 @@ class Reader(QTextBrowser):
         self.document().setDocumentMargin(2)
         self.setMinimumSize(0, 0)
         self._pressed_at: QPoint | None = None
+        self.long = False
 
     def loadResource(self, _kind: int, _name: QUrl) -> object:
         """No picture, style or file that a text names is ever read."""
@@ -41,14 +48,24 @@ class Reader(QTextBrowser):
 
     def height_for(self, width: int) -> int:
         """The height in which the whole text shows at this width. Call `fit` once the size is set."""
+        if self.long:
+            return _HIGH
         document = self.document()
         layout = document.documentLayout()
         before = layout.blockSignals(True)  # told of another size, the view would at once lay out for its own width
         try:
-            document.setTextWidth(max(width - 2 * _FRAME, 40))
-            return math.ceil(document.size().height()) + 2 * _FRAME
+            inner = max(width - 2 * _FRAME, 40)
+            document.setTextWidth(inner)
+            size = document.size()
+            bar = self.horizontalScrollBar().sizeHint().height() if size.width() > inner else 0
+            return math.ceil(size.height()) + 2 * _FRAME + bar
         finally:
             layout.blockSignals(before)
+
+    def allow_wide(self, allowed: bool) -> None:
+        """Whether something in the text, such as a table, may be wider than the view, which then scrolls sideways."""
+        policy = Qt.ScrollBarPolicy.ScrollBarAsNeeded if allowed else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        self.setHorizontalScrollBarPolicy(policy)
 
     def scroll_where_needed(self, needed: bool) -> None:
         """Whether there may be a scroll bar: one that appears for a moment narrows the text and so would stay."""
@@ -64,6 +81,18 @@ class Reader(QTextBrowser):
         """Show the beginning, also after later changes of size."""
         self.moveCursor(QTextCursor.MoveOperation.Start)
         self.verticalScrollBar().setValue(0)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self.viewport())
+        grounds.paint(self, painter, theme.current())
+        painter.end()
+        super().paintEvent(event)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            event.ignore()  # the size of text is the window's; here it would change one answer alone
+        else:
+            super().wheelEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if keys.read(event) is not None:
