@@ -29,7 +29,7 @@ _SPLITS = {
     "validation": ("validation", "valid", "val", "dev"),
 }
 #: Where the Hub keeps its own copy in Parquet of data sets that come in other forms.
-_CONVERTED = "refs/convert/parquet"
+_MAIN, _CONVERTED = "main", "refs/convert/parquet"
 _OF_THE_HUB = re.compile(r"[^/]+/[^/]+/\d{4}\.parquet")
 _CARD = "README.md"
 
@@ -76,21 +76,18 @@ def find(name: str, *, config: str = "", split: str = "", readable: Callable[[st
     """
     with _worded(name):
         revision, names = _listed(name, readable)
-    local = None if revision else _cached(name)
-    if local is not None:
-        names = [path.relative_to(local).as_posix() for path in sorted(local.rglob("*")) if path.is_file()]
-    card = _card(local / _CARD) if local else _card(_fetched(name, revision, [_CARD]) / _CARD) if _CARD in names else []
+    card = _card(_fetched(name, revision, [_CARD]) / _CARD) if _CARD in names else []
     layout = _layout(card, [one for one in names if readable(one)])
     splits = _chosen_config(name, layout, config)
     wanted = split or ("train" if "train" in splits else next(iter(splits)))
     if wanted not in splits:
         raise UserError(f"{name} has no split {wanted!r}.", f"The splits are: {', '.join(splits)}.")
-    folder = local or _fetched(name, revision, splits[wanted])
+    folder = _fetched(name, revision, splits[wanted])
     return Found(f"{name} ({wanted})", folder, [folder / one for one in splits[wanted]], list(splits))
 
 
 def _listed(name: str, readable: Callable[[str], bool]) -> tuple[str, list[str]]:
-    """The revision to fetch and its files; no revision where the Hub cannot be asked."""
+    """The revision to fetch, and its files; those of the cache where the Hub cannot be asked."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -101,7 +98,7 @@ def _listed(name: str, readable: Callable[[str], bool]) -> tuple[str, list[str]]
         RevisionNotFoundError,
     )
 
-    api = HfApi()
+    api, revision = HfApi(), _MAIN
     try:
         info = api.dataset_info(name)
         names = [file.rfilename for file in info.siblings or []]
@@ -111,36 +108,42 @@ def _listed(name: str, readable: Callable[[str], bool]) -> tuple[str, list[str]]
             except (RevisionNotFoundError, HfHubHTTPError):
                 pass
             else:
-                names = [file.rfilename for file in info.siblings or []]
+                names, revision = [file.rfilename for file in info.siblings or []], _CONVERTED
     except (GatedRepoError, RepositoryNotFoundError):
         raise
     except (OfflineModeIsEnabled, HfHubHTTPError, HTTPError, ConnectionError):
-        return "", []
+        return _cached(name)
     if not any(readable(one) for one in names):
         raise UserError(f"{name} holds no JSON, CSV, Parquet or Arrow file.", "Choose another data set.")
-    return info.sha or "main", sorted(names)
+    return revision, sorted(names)
 
 
 def _fetched(name: str, revision: str, files: Sequence[str]) -> Path:
     """The folder of the cache that holds these files."""
-    from huggingface_hub import hf_hub_download
-
-    with _worded(name):
-        paths = [hf_hub_download(name, file, repo_type="dataset", revision=revision) for file in files]
-    return Path(paths[0]).parents[len(Path(files[0]).parts) - 1]
-
-
-def _cached(name: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
 
-    try:
-        return Path(snapshot_download(name, repo_type="dataset", local_files_only=True))
-    except LocalEntryNotFoundError as error:
-        raise UserError(
-            f"{name} is not on this machine, and the Hub could not be reached.",
-            "Check the network, or name a file or folder of this machine.",
-        ) from error
+    patterns = [re.sub(r"([*?[])", r"[\1]", file) for file in files]
+    with _worded(name):
+        return Path(snapshot_download(name, repo_type="dataset", revision=revision, allow_patterns=patterns))
+
+
+def _cached(name: str) -> tuple[str, list[str]]:
+    """As `_listed`, of what was downloaded before."""
+    from huggingface_hub import get_cached_repo_tree
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError
+
+    missing: Exception | None = None
+    for revision in (_CONVERTED, _MAIN):
+        try:
+            return revision, sorted(
+                file.path for file in get_cached_repo_tree(name, repo_type="dataset", revision=revision)
+            )
+        except CachedRepoTreeNotFoundError as error:
+            missing = error
+    raise UserError(
+        f"{name} is not on this machine, and the Hub could not be reached.",
+        "Check the network, or name a file or folder of this machine.",
+    ) from missing
 
 
 @contextmanager
@@ -169,7 +172,8 @@ def _worded(name: str) -> Iterator[None]:
         ) from error
     except (OfflineModeIsEnabled, LocalEntryNotFoundError, HfHubHTTPError, HTTPError, ConnectionError) as error:
         raise UserError(
-            f"{name} could not be downloaded to its end.", "Check the network and do it again; it goes on from there."
+            f"{name} is not all here, and the Hub could not be reached for the rest.",
+            "Check the network and do it again; it goes on from there.",
         ) from error
     except OSError as error:
         raise UserError(
