@@ -179,6 +179,19 @@ def all_current(project: Project, *, kind: str | None = None, annotator_kind: st
     return _rankings(project, rows)
 
 
+def of_groups(project: Project, group_ids: Sequence[GroupId]) -> list[Ranking]:
+    """Every standing judgement on these groups, by whomever, in the order of the groups asked for."""
+    found: dict[int, list[Ranking]] = {group_id: [] for group_id in group_ids}
+    for ids in in_chunks(found):
+        marks = ", ".join("?" * len(ids))
+        rows = project.db.conn.execute(
+            f"SELECT {_COLUMNS} FROM current_rankings WHERE group_id IN ({marks}) ORDER BY id", ids
+        ).fetchall()
+        for ranking in _rankings(project, rows):
+            found[ranking.group_id].append(ranking)
+    return [ranking for standing in found.values() for ranking in standing]
+
+
 def recent(project: Project, annotator: str | None = None, limit: int = 20) -> list[Ranking]:
     """The annotator's latest standing judgements, newest first: the history strip."""
     rows = project.db.conn.execute(

@@ -22,6 +22,7 @@ class Context(QObject):
         message: (text, level) a sentence for the person, shown in the window without blocking;
             level is "info" or "error".
         page_wanted: the name of the page to go to.
+        groups_wanted: (ids, sentence) Label is to go through these groups, for the reason the sentence gives.
         device_changed: `device` is another one.
 
     Attributes:
@@ -38,6 +39,7 @@ class Context(QObject):
     runs_changed = Signal()
     message = Signal(str, str)
     page_wanted = Signal(str)
+    groups_wanted = Signal(object, str)
     device_changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:

@@ -14,7 +14,7 @@ from .page import KeyHelp
 
 WINDOW_KEYS = (
     KeyHelp("Ctrl+K", "Find any action"),
-    KeyHelp("Ctrl+1 … Ctrl+4", "Go to a page"),
+    KeyHelp("Ctrl+1, Ctrl+2, …", "Go to a page of the rail, from the top"),
     KeyHelp("Ctrl+Z", "Undo the last label or edit"),
     KeyHelp("Ctrl+= or Ctrl+-", "Larger or smaller text"),
     KeyHelp("F1 or ?", "These keys"),

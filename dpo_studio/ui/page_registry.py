@@ -21,6 +21,7 @@ class PageSource:
 PAGES: tuple[PageSource, ...] = (
     PageSource("dpo_studio.ui.generate.page", "GeneratePage"),
     PageSource("dpo_studio.ui.label.page", "LabelPage"),
+    PageSource("dpo_studio.ui.quality.page", "QualityPage"),
     PageSource("dpo_studio.ui.train.page", "TrainPage"),
     PageSource("dpo_studio.ui.exchange.page", "ExportPage"),
 )

@@ -14,7 +14,10 @@ from dpo_studio.evaluation.quality.reading import seconds_to_read
 from dpo_studio.evaluation.quality.significance import holm
 from tests.evaluation.quality_labels import label
 
-NOTHING = {"prompts": {"same": [], "near": [], "across": []}, "answers": {"same": [], "near": [], "stock": []}}
+NOTHING = {
+    "prompts": {"same": [], "near": [], "across": [], "held_out": 0},
+    "answers": {"same": [], "near": [], "stock": []},
+}
 
 
 def found(people, judges=()):
@@ -111,6 +114,22 @@ def test_two_annotators_who_always_agree_and_a_third_who_does_not():
     assert between["disagreeing"] == list(range(1, 31))
     sentences = [one["sentence"] for one in found(labels) if one["reading"] == "between"]
     assert len(sentences) == 2 and all("eve" in sentence for sentence in sentences)
+
+
+def test_one_card_for_all_and_those_who_lean_most():
+    """Haste of one of two: told of all with the one named; position of one, hidden among all, is told of the one."""
+    labels = [label(n, (1, 2), presented=(0, 1), seconds=1.0 if n > 20 else 60.0) for n in range(1, 61)]
+    labels += [label(100 + n, (2, 1), presented=(0, 1), seconds=60.0, annotator="bob") for n in range(1, 61)]
+    hasty, position, other = sorted(found(labels), key=lambda one: one["sentence"])
+    assert hasty["sentence"].startswith("40 of 120") and hasty["sentence"].endswith("again. ann: 40 of 60.")
+    assert hasty["rankings"] == hasty["groups"] == list(range(21, 61))
+    assert position["sentence"].startswith("ann: The answer shown earlier won 60 of 60 times")
+    assert position["rankings"] == list(range(1, 61))
+    assert other["sentence"].startswith("bob: The answer shown later won 60 of 60 times")
+    labels += [label(200 + n, (2, 1), presented=(0, 1), seconds=60.0, annotator="bob") for n in range(1, 61)]
+    position = [one["sentence"] for one in found(labels) if one["reading"] == "position"]
+    assert position[0].startswith("The answer shown later won 120 of 180") and position[0].endswith(" bob: 120 of 120.")
+    assert [one.startswith("ann: The answer shown earlier") for one in position[1:]] == [True]
 
 
 def test_circles_name_the_groups_in_which_they_meet():

@@ -125,4 +125,4 @@ def test_prompts_are_compared_turn_for_turn():
             prompt(8, question, archived=True),
         ]
     )
-    assert found == {"same": [[1, 3]], "near": [[6, 7]], "across": [[1, 3]]}
+    assert found == {"same": [[1, 3]], "near": [[6, 7]], "across": [[1, 3]], "held_out": 1}

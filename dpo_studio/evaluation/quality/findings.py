@@ -8,7 +8,7 @@ equal answers, is told as it is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dpo_studio.core import label_bias
@@ -21,26 +21,42 @@ STOCK_PROMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """A question that chance may answer, and the sentence for when it does not."""
+    """A question that chance may answer, and the sentence for when it does not.
+
+    Attributes:
+        part_of: what the lean of all is called, of which this is one annotator's; where both lean alike, this one is
+            told there, `in_short`.
+    """
 
     reading: str
     p: float
     sentence: str
     groups: Sequence[int]
+    rankings: Sequence[int] = ()
+    key: str = ""
+    part_of: str = ""
+    in_short: str = ""
 
 
 def findings(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The findings of a report.
 
-    Each is {"reading": its name, "sentence": str, "groups": [id, …], "prompts": [[id, …], …], "p": adjusted or None}.
+    Each is {"reading": its name, "sentence": str, "groups": [id, …], "rankings": [id, …], "prompts": [[id, …], …],
+    "p": adjusted or None}. `rankings` says which of the groups' labels are meant, where not all of them are.
     """
     tests = [test for key in ("people", "judges") for test in _tests(values[key], judge=key == "judges")]
     adjusted = holm([test.p for test in tests])
-    found = [
-        _finding(test.reading, test.sentence, groups=test.groups, p=p)
-        for test, p in zip(tests, adjusted, strict=True)
-        if p <= FALSE_ALARM
-    ]
+    found: list[dict[str, Any]] = []
+    of_all: tuple[str, dict[str, Any]] = ("", {})
+    for test, p in zip(tests, adjusted, strict=True):
+        if p > FALSE_ALARM:
+            continue
+        if test.part_of and test.part_of == of_all[0]:
+            of_all[1]["sentence"] += f" {test.in_short}"
+            continue
+        found.append(_finding(test.reading, test.sentence, groups=test.groups, rankings=test.rankings, p=p))
+        if not test.part_of:
+            of_all = (test.key, found[-1])
     for key in ("people", "judges"):
         found += _circles(values[key], judge=key == "judges")
     return [*found, *_of_prompts(values["prompts"]), *_of_answers(values["answers"])]
@@ -49,9 +65,15 @@ def findings(values: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _tests(said: Mapping[str, Any], *, judge: bool) -> Iterator[_Test]:
     """Every test of one kind of annotator that has data enough."""
     who = "Judges: " if judge else ""
-    yield from _leans(said, who)
-    for one in said["annotators"]:
-        yield from _leans(one, f"{one['name']}: ", length=False)
+    for lean in _LEANS:
+        of_all = lean(said, who)
+        if of_all is None:
+            continue
+        yield of_all
+        for one in said["annotators"] if of_all.reading != "length" else ():
+            of_one = lean(one, f"{one['name']}: ")
+            if of_one is not None:
+                yield replace(of_one, part_of=of_one.key)
     for pair in said["between"]["kappas"]:
         if pair["p"] is not None:
             yield _Test(
@@ -63,30 +85,59 @@ def _tests(said: Mapping[str, Any], *, judge: bool) -> Iterator[_Test]:
             )
 
 
-def _leans(said: Mapping[str, Any], who: str, *, length: bool = True) -> Iterator[_Test]:
-    position, hasty, own = said["position"], said["hasty"], said["with_oneself"]
-    if position["p"] is not None:
-        lean = label_bias.Lean(position["count"], position["of"])
-        yield _Test("position", position["p"], who + label_bias.position_sentence(lean), position["groups"])
-    if length and said["length"]["p"] is not None:
-        lean = label_bias.Lean(said["length"]["count"], said["length"]["of"])
-        yield _Test("length", said["length"]["p"], who + label_bias.length_sentence(lean), said["length"]["groups"])
-    if hasty["p"] is not None:
-        yield _Test(
-            "hasty",
-            hasty["p"],
-            f"{who}{hasty['count']:,} of {hasty['of']:,} labels were made faster than their answers can be read:"
-            " look at them again.",
-            hasty["groups"],
-        )
-    if own["p"] is not None:
-        yield _Test(
-            "with_oneself",
-            own["p"],
-            f"{who}Comparisons asked twice are often answered differently (kappa {own['kappa']:.2f}):"
-            " slow down, or make the guideline clearer.",
-            own["groups"],
-        )
+def _position(said: Mapping[str, Any], who: str) -> _Test | None:
+    values = said["position"]
+    lean = label_bias.Lean(values["count"], values["of"])
+    return _lean("position", values, who, label_bias.position_sentence(lean))
+
+
+def _length(said: Mapping[str, Any], who: str) -> _Test | None:
+    values = said["length"]
+    return _lean("length", values, who, label_bias.length_sentence(label_bias.Lean(values["count"], values["of"])))
+
+
+def _hasty(said: Mapping[str, Any], who: str) -> _Test | None:
+    values = said["hasty"]
+    return _lean(
+        "hasty",
+        values,
+        who,
+        f"{values['count']:,} of {values['of']:,} labels were made faster than their answers can be read:"
+        " look at them again.",
+    )
+
+
+def _with_oneself(said: Mapping[str, Any], who: str) -> _Test | None:
+    values = said["with_oneself"]
+    kappa = values["kappa"] or 0.0
+    return _lean(
+        "with_oneself",
+        values,
+        who,
+        f"Comparisons asked twice are often answered differently (kappa {kappa:.2f}):"
+        " slow down, or make the guideline clearer.",
+    )
+
+
+_LEANS = (_position, _length, _hasty, _with_oneself)
+
+
+def _lean(reading: str, values: Mapping[str, Any], who: str, sentence: str) -> _Test | None:
+    if values["p"] is None:
+        return None
+    count, whole = values["count"], values["of"]
+    key = reading
+    if reading in ("position", "length") and count * 2 <= whole:
+        key, count = f"{reading}, the other way", whole - count
+    return _Test(
+        reading,
+        values["p"],
+        who + sentence,
+        values["groups"],
+        values.get("rankings", ()),
+        key=key,
+        in_short=f"{who}{count:,} of {whole:,}.",
+    )
 
 
 def _circles(said: Mapping[str, Any], *, judge: bool) -> Iterator[dict[str, Any]]:
@@ -102,7 +153,7 @@ def _of_prompts(same: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if same["across"]:
         yield _finding(
             "across",
-            f"{_number(len(same['across']), 'held-out prompt is', 'held-out prompts are')} nearly the same as one for"
+            f"{_number(same['held_out'], 'held-out prompt is', 'held-out prompts are')} nearly the same as one for"
             " training: what is measured on held-out prompts will look better than it is.",
             prompts=same["across"],
         )
@@ -143,10 +194,18 @@ def _finding(
     sentence: str,
     *,
     groups: Sequence[int] = (),
+    rankings: Sequence[int] = (),
     prompts: Sequence[Sequence[int]] = (),
     p: float | None = None,
 ) -> dict[str, Any]:
-    return {"reading": reading, "sentence": sentence, "groups": list(groups), "prompts": list(prompts), "p": p}
+    return {
+        "reading": reading,
+        "sentence": sentence,
+        "groups": list(groups),
+        "rankings": list(rankings),
+        "prompts": list(prompts),
+        "p": p,
+    }
 
 
 def _number(number: int, one: str, many: str) -> str:

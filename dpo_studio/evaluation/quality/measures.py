@@ -41,11 +41,15 @@ def share(part: int, whole: int) -> dict[str, Any]:
 def position(ranked: Labels) -> dict[str, Any]:
     """How often the best was shown before the worst, in the order that was recorded when the label was given.
 
-    Under fair shuffling each label is an even bet, so `p` is the exact binomial test. `groups` are those that lean the
-    way most do. `places` counts where the one best answer stood, by the number of answers shown.
+    Under fair shuffling each label is an even bet, so `p` is the exact binomial test. `groups` and `rankings` are those
+    that lean the way most do. `places` counts where the one best answer stood, by the number of answers shown.
     """
-    leans = [(group.id, label_bias.earlier_shown([(label.ranks, label.presented)])) for group, label in ranked]
-    values = _leaning([(key, lean.wins) for key, lean in leans if lean.total])
+    leans = [
+        (group.id, label.id, label_bias.earlier_shown([(label.ranks, label.presented)])) for group, label in ranked
+    ]
+    values = _leaning([(key, lean.wins) for key, _, lean in leans if lean.total])
+    told = [(label, lean.wins) for _, label, lean in leans if lean.total]
+    values["rankings"] = [label for label, win in told if win == _side(values["count"], values["of"])]
     counts: dict[int, list[int]] = {}
     for _, label in ranked:
         best = [key for key, rank in label.ranks.items() if rank == 1]
@@ -199,12 +203,17 @@ def _most_different(pairs: Iterable[tuple[GroupId, Sequence[Verdict]]]) -> list[
 def _leaning(trials: Sequence[tuple[GroupId, int]]) -> dict[str, Any]:
     """A share of wins, its exact two-sided test, and the groups on the side of the most."""
     lean = label_bias.Lean(sum(win for _, win in trials), len(trials))
-    side = int(lean.wins * 2 > lean.total)
+    side = _side(lean.wins, lean.total)
     return {
         **share(lean.wins, lean.total),
         "p": lean.p_value if lean.total >= ENOUGH else None,
         "groups": _different(key for key, win in trials if win == side),
     }
+
+
+def _side(wins: int, total: int) -> int:
+    """What most trials are: won, or not."""
+    return int(wins * 2 > total)
 
 
 def _ends(ranks: Ranks[Any], lengths: Mapping[Any, int]) -> tuple[float, float] | None:

@@ -5,6 +5,8 @@ What a key means is in `keys` and `order_entry`, what is saved in `session`; her
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtGui import QAction, QHideEvent, QKeyEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import (
@@ -29,6 +31,7 @@ from .asides import Asides
 from .bench import Bench
 from .head import ACTIONS, KEY_HELP, palette_actions
 from .order_entry import Response
+from .reviewing import Reviewing
 from .session import Item, Session, described
 from .stopwatch import Stopwatch
 
@@ -61,6 +64,9 @@ class LabelPage(Page):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(bench)
+        self.reviewing = Reviewing(
+            self.context, bench, lambda: self.session, show=self._show_again, leave=self._back_to_queue
+        )
         self._palette = palette_actions(self.run, self)
         bench.stack.chosen.connect(self._on_chosen)
         bench.stack.empty.wanted.connect(self.context.page_wanted)
@@ -83,7 +89,7 @@ class LabelPage(Page):
         return list(KEY_HELP)
 
     def actions_for_palette(self) -> list[QAction]:
-        return list(self._palette) if self.built else []
+        return [*self._palette, *self.reviewing.bar.actions_now()] if self.built else []
 
     def leave(self) -> None:
         self.stopwatch.pause()
@@ -192,7 +198,7 @@ class LabelPage(Page):
                 self._save(self.item.earlier.kind)
             else:
                 self._on_response(self.item.entry.finish())
-        else:
+        elif not self.reviewing.bar.go_on():
             self._back_to_queue()
 
     def _on_escape(self) -> bool:
@@ -200,6 +206,8 @@ class LabelPage(Page):
             self.bench.order_bar.say(self._what_now())
         elif self.bench.link.isVisible():
             self.bench.link.close_banner()
+        elif self.reviewing.active:
+            self.reviewing.bar.end()
         elif self.item is not None and self.item.earlier is not None:
             self._back_to_queue()
         else:
@@ -244,6 +252,7 @@ class LabelPage(Page):
         self._show(self.session.item)
         self.bench.order_bar.say("   ·   ".join(filter(None, (f"Saved {described(saved)}", self._what_now()))))
         self._after.start()
+        self.reviewing.bar.note_saved(saved.group_id)
 
     def _back_to_queue(self) -> None:
         assert self.session is not None
@@ -284,7 +293,8 @@ class LabelPage(Page):
         if item is None:
             return ""
         if item.earlier is not None and item.entry.is_earlier:
-            return "An earlier label. A number begins a new order, Esc goes back to the queue."
+            leave = "Enter shows the next" if self.reviewing.active else "Esc goes back to the queue"
+            return f"An earlier label. A number begins a new order, {leave}."
         if item.entry.is_pair and not item.written:
             return "1 or 2 is better  ·  = tie  ·  X both bad  ·  Space skips"
         if not item.entry.unplaced:
@@ -309,9 +319,14 @@ class LabelPage(Page):
 
     def _on_history(self, ranking: Ranking) -> None:
         assert self.session is not None
+        session = self.session
+        self._show_again(lambda: session.revisit(ranking))
+
+    def _show_again(self, visit: Callable[[], Item]) -> None:
+        """Show an item out of its turn; what is on screen keeps its time."""
         if self.item is not None:
             self.item.seconds += self.stopwatch.seconds
-        self._show(self.session.revisit(ranking))
+        self._show(visit())
 
     # News.
 
@@ -320,6 +335,7 @@ class LabelPage(Page):
         project = self.context.project
         self.session = Session(project) if project is not None else None
         self.bench.forget()
+        self.reviewing.bar.forget()
         self._show(self.session.begin() if self.session is not None else None)
         self.bench.show_numbers(self.context.project, self.item)
         if self.session is not None:

@@ -191,6 +191,20 @@ class Session:
         self.item = self._again(group, ranking)
         return self.item
 
+    def visit(self, group_id: GroupId) -> Item:
+        """Show a group out of its turn: the person's label of it again, or else to be labelled now.
+
+        Raises:
+            UserError: there is no such group.
+        """
+        standing = rankings.current(self.project, group_id)
+        if standing is not None:
+            return self.revisit(standing)
+        group = completions.get_group(self.project, group_id)
+        self._put_aside(group_id)
+        self.item = self._fresh(group)
+        return self.item
+
     def back_to_queue(self) -> Item | None:
         """Leave an item that was looked at again, as it was."""
         if self.item is not None and self.item.earlier is not None:

@@ -1,0 +1,133 @@
+"""The numbers of the report as rows for a person: a name, the number with its interval, and what it means. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+TOO_FEW = "too few to tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One number.
+
+    Attributes:
+        why: what it means, or what to make of it.
+        groups: the labelled groups behind it, by id.
+        rankings: which of their labels; empty for all.
+    """
+
+    name: str
+    value: str
+    why: str
+    groups: tuple[int, ...] = ()
+    rankings: tuple[int, ...] = ()
+
+
+def headline(report: Mapping[str, Any]) -> str:
+    """How many labels were looked at, and whose."""
+    people, judges = report["people"]["labels"], report["judges"]["labels"]
+    names = len(report["people"]["annotators"])
+    parts = [_number(people, "label") + (f" by {names} people" if names else "")] if people or not judges else []
+    parts += [f"{judges:,} by judges" if people else f"{_number(judges, 'label')} by judges"] if judges else []
+    return " and ".join(parts)
+
+
+def rows(said: Mapping[str, Any]) -> list[Row]:
+    """The numbers of people or of judges."""
+    found = [
+        Row("With a tie", _share(said["ties"]), "Ties train little: a complete one nothing at all."),
+        Row("Skipped", _share(said["skips"]), "They train nothing."),
+        Row(
+            "The longer answer won",
+            _share(said["length"]),
+            "Half is even. A model learns length with everything else, so lean only as far as you mean to.",
+            tuple(said["length"]["groups"]),
+        ),
+        Row("Best against worst", _gap(said["length"]), "How much longer the best answer is than the worst."),
+        Row(
+            "The answer shown earlier won",
+            _share(said["position"]),
+            "Half is even: answers are shuffled, so their place says nothing of their worth.",
+            tuple(said["position"]["groups"]),
+            tuple(said["position"]["rankings"]),
+        ),
+        Row(
+            "Faster than can be read",
+            _share(said["hasty"]) + _median(said["hasty"]),
+            "At 300 words a minute, which few readers pass, the answers could not be read to their end.",
+            tuple(said["hasty"]["groups"]),
+            tuple(said["hasty"]["rankings"]),
+        ),
+        Row(
+            "The same when asked again",
+            _share(said["with_oneself"]) + _kappa(said["with_oneself"]),
+            "Pairs judged alike in comparisons that came back later. Kappa is agreement beyond chance: 0 none, 1 full.",
+            tuple(said["with_oneself"]["groups"]),
+        ),
+    ]
+    between = said["between"]
+    if between["groups"]:
+        found.append(
+            Row(
+                "Between annotators",
+                f"{_number(between['groups'], 'comparison')} with several; alpha {_value(between['alpha'])},"
+                f" W {_value(between['mean_w'])}",
+                "Krippendorff's alpha: 0 is chance, 1 full agreement, 0.8 is called good. Kendall's W: 0 to 1.",
+                tuple(between["disagreeing"]),
+            )
+        )
+    found.append(
+        Row(
+            "Circles",
+            _number(len(said["cycles"]), "set of answers", "sets of answers"),
+            "A before B before C before A: no order fits all of those labels.",
+            tuple(dict.fromkeys(key for circle in said["cycles"] for key in circle["groups"])),
+        )
+    )
+    return found
+
+
+def places_sentence(places: Sequence[Mapping[str, Any]]) -> str:
+    """Where the best answers stood, in words, for the most frequent number of answers."""
+    if not places:
+        return "No label yet has its shown order recorded and one best answer."
+    row = max(places, key=lambda place: sum(place["counts"]))
+    labels = _number(sum(row["counts"]), "label was", "labels were")
+    return f"Where the best of {row['size']} stood when {labels} given; the line is even."
+
+
+def _share(values: Mapping[str, Any]) -> str:
+    count = f"{values['count']:,} of {values['of']:,}"
+    if values["share"] is None:
+        return f"{count} ({TOO_FEW})" if values["of"] else "none yet"
+    low, high = values["interval"]
+    return f"{count}: {values['share']:.0%} ({low:.0%} to {high:.0%})"
+
+
+def _gap(length: Mapping[str, Any]) -> str:
+    if length["mean_gap"] is None:
+        return TOO_FEW
+    low, high = length["mean_gap_interval"]
+    return f"{length['mean_gap']:+,.0f} characters ({low:+,.0f} to {high:+,.0f})"
+
+
+def _median(hasty: Mapping[str, Any]) -> str:
+    return "" if hasty["median_s"] is None else f"; the middle label took {hasty['median_s']:.0f} s"
+
+
+def _kappa(values: Mapping[str, Any]) -> str:
+    if values["kappa"] is None:
+        return ""
+    low, high = values["kappa_interval"]
+    return f"; kappa {values['kappa']:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _value(value: float | None) -> str:
+    return TOO_FEW if value is None else f"{value:.2f}"
+
+
+def _number(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
