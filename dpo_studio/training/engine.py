@@ -33,7 +33,7 @@ from .learner import Learner, Measurement, Metrics, NotFinite
 from .loading import dtype_name, load, threads, token_budget_of, use_threads
 from .mismatched import partners_of
 from .processes import Alone, join
-from .reference import CACHE_FILE, Reference
+from .reference import CACHE_FILE, Reference, is_the_policy
 from .saved import (
     ADAPTER_FOLDER,
     BEST_ADAPTER_FOLDER,
@@ -147,7 +147,7 @@ class _Run:
         )
         if state is None:
             yield from self._notices
-        yield from self._make_reference(everything, budget)
+        yield from self._make_reference(everything, budget, fresh=state is None)
 
     def first_look(self) -> Iterator[events.Event]:
         """Answers and held-out numbers before any training."""
@@ -176,7 +176,7 @@ class _Run:
         steps = settings.epochs * batches.steps_per_epoch(len(self._data.train), settings.batch_groups)
         return min(steps, settings.max_steps) if settings.max_steps else steps
 
-    def _make_reference(self, examples: Sequence[Example], token_budget: int) -> Iterator[events.Event]:
+    def _make_reference(self, examples: Sequence[Example], token_budget: int, *, fresh: bool) -> Iterator[events.Event]:
         spec, loaded, method = self._spec, self._loaded, self._settings.method
         identity = (self._start, loaded.tokenizer_hash, loaded.dtype, loaded.device.type, self._scorer.path)
         reference = Reference(
@@ -188,6 +188,7 @@ class _Run:
         )
         partners = partners_of(self._data, seed=self._settings.seed) if method == "kto" else {}
         examples = [*examples, *partners.values()]
+        is_policy = fresh and is_the_policy(self._settings, self._scorer, self._processes)
         self.learner = Learner(
             self.model,
             self._scorer,
@@ -196,23 +197,29 @@ class _Run:
             token_budget=token_budget,
             processes=self._processes,
             partners=partners,
+            is_reference=is_policy,
         )
-        if reference.missing(examples):
+        # What the first look and the first step compute anyhow is left to them.
+        met = {example.group for example in [*self._data.held_out, *self._batch(0)]} if is_policy else set()
+        wanted = [example for example in examples if example.group not in met]
+        if reference.missing(wanted):
             yield events.ModelLoading(spec.base, "scoring the answers with the starting model")
-        while reference.missing(examples):
+        while reference.missing(wanted):
             yield from fitting(
                 self.learner,
-                examples,
+                wanted,
                 lambda: reference.compute(
                     self.model,
                     self._scorer,
-                    examples,
+                    wanted,
                     token_budget=self.learner.token_budget,
                     adapter_is_new=spec.adapter is None and spec.settings.trains == "lora",
                     processes=self._processes,
                 ),
             )
-        reference.keep(examples, self._processes)
+        self._keep_reference = lambda: reference.keep(examples, self._processes)
+        if not is_policy:
+            self._keep_reference()
 
     # -- the steps --------------------------------------------------------------------------------
 
@@ -222,9 +229,7 @@ class _Run:
         per_epoch = batches.steps_per_epoch(len(data.train), settings.batch_groups)
         self._processes.copy_weights([parameter for _, parameter in adapter.trainable(self.model)])
         while self._step < self._steps and not self._bound.passed and not self._asked_to_stop():
-            batch = batches.batch_of_step(
-                data.train, self._step, batch_groups=settings.batch_groups, seed=settings.seed
-            )
+            batch = self._batch(self._step)
             rate = learning_rate(
                 self._step, steps=self._steps, peak=settings.learning_rate, warmup_ratio=settings.warmup_ratio
             )
@@ -235,6 +240,8 @@ class _Run:
                 self._metrics = error.metrics
                 yield self._skip()
             self._step += 1
+            if self._step == 1:
+                self._keep_reference()
             yield events.StepDone(self._step, self._step / per_epoch, self._metrics)
             if self._due(settings.evaluate_every):
                 if data.held_out:
@@ -248,6 +255,10 @@ class _Run:
                 yield self._processes.first(self._checkpoint)
             if loss is not None and is_best:
                 self._best_loss = loss
+
+    def _batch(self, step: int) -> Sequence[Example]:
+        settings = self._settings
+        return batches.batch_of_step(self._data.train, step, batch_groups=settings.batch_groups, seed=settings.seed)
 
     def _due(self, every: int) -> bool:
         return bool(every) and self._step % every == 0

@@ -32,6 +32,7 @@ class Costs:
         setting_up: attaching the adapter and choosing how to compute.
         scoring, training: a character, without and with gradients.
         answers, fresh: one round of answers to the fixed prompts, and of fresh ones.
+        starts_as_reference: whether the first look and the first step give the reference's numbers too.
     """
 
     setting_up: float
@@ -40,6 +41,7 @@ class Costs:
     answers: float
     fresh: float
     memory_gb: float
+    starts_as_reference: bool = False
 
 
 def estimate(settings: TrainingSettings, data: Path) -> events.Estimated:
@@ -89,7 +91,9 @@ def predict(
     every = settings.evaluate_every
     looks = 1 + (steps // every if every else 0) + (1 if not every or steps % every else 0)
     step = costs.training * sum(train) / per_epoch
-    scored = sum(train) + sum(held_out) + (looks * sum(held_out) if held_out else sum(train))
+    scored: float = looks * sum(held_out) if held_out else sum(train)
+    # The reference pass, which leaves out what the first look and the first step see before anything is learnt.
+    scored += sum(train) * (per_epoch - 1) / per_epoch if costs.starts_as_reference else sum(train) + sum(held_out)
     seconds = costs.setting_up + costs.scoring * scored + steps * step + 2 * costs.answers + looks * costs.fresh
     return events.Estimated(seconds=seconds, memory_gb=costs.memory_gb, step_seconds=step, steps=steps)
 
@@ -135,17 +139,20 @@ def read_costs(times: Sequence[tuple[float, events.Event]], characters: int) -> 
     first, second = (at for at, event in times if isinstance(event, events.StepDone))
     before_steps = times[kinds.index(events.StepDone) - 1][0]
     scoring = times[evaluated][0] - times[evaluated - 1][0]
+    # The reference pass is over the groups twice, where there is one.
+    passes = 2 if events.ModelLoading in kinds[kinds.index(events.RunStarted) :] else 0
     answers = 0.0
     if kinds[evaluated - 1] is events.AnswerSampled:
-        answers = max(0.0, times[evaluated - 1][0] - started - 2 * scoring)
-    else:  # nothing came between the reference pass and the measurement: three passes over the groups
-        scoring = (times[evaluated][0] - started) / 3
+        answers = max(0.0, times[evaluated - 1][0] - started - passes * scoring)
+    else:  # nothing came between the reference pass and the measurement
+        scoring = (times[evaluated][0] - started) / (passes + 1)
     return Costs(
         setting_up=started - loaded,
         scoring=scoring / characters,
         training=(second - first) / characters,
         answers=answers,
         fresh=max(0.0, before_steps - times[evaluated][0]),
+        starts_as_reference=not passes,
         memory_gb=max(event.metrics["memory_gb"] or 0.0 for _, event in times if isinstance(event, events.StepDone)),
     )
 

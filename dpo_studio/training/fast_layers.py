@@ -132,7 +132,7 @@ class _RmsNorm(torch.autograd.Function):
         scale = _inverse_rms(x, epsilon)
         if any(ctx.needs_input_grad):
             ctx.save_for_backward(x, scale, weight)
-        return _scaled(x, scale).to(x.dtype) * weight
+        return _scaled(x, scale).to(x.dtype).mul_(weight)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:

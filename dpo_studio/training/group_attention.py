@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -149,10 +150,10 @@ class _Part:
         self._add_to_keys(by_value, torch.bmm(probabilities.transpose(1, 2), d_out))
 
     def _probabilities(self, q: Tensor, k: Tensor, scaling: float) -> Tensor:
-        places = q.shape[1] // self.repeats
-        later = torch.full((places, k.shape[1]), float("-inf"), dtype=q.dtype, device=q.device)
-        later.triu_(k.shape[1] - places + 1)
-        scores = torch.baddbmm(later.repeat(self.repeats, 1), q, k.transpose(1, 2), alpha=scaling)
+        parts, places, keys = len(q), q.shape[1] // self.repeats, k.shape[1]
+        scores = torch.baddbmm(q.new_empty(()), q, k.transpose(1, 2), beta=0, alpha=scaling)
+        # What a place must not see is among the last keys, as many as there are places.
+        scores.view(parts, self.repeats, places, keys)[..., keys - places :].add_(_later(places, q.dtype, q.device))
         return torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
 
     def _queries(self, states: Tensor, *, empty: bool = False) -> Tensor:
@@ -208,6 +209,12 @@ class _Part:
         prompt += gradient[:, :, :length].sum(dim=1).transpose(0, 1)
         own = gradient[:, :, length:].permute(1, 2, 0, 3).reshape(-1, heads, width)
         by_states[group.prompt_end : group.end] += own.index_select(0, group.give)
+
+
+@lru_cache(maxsize=16)  # a row has few lengths, and every layer asks for them again
+def _later(places: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(places, places): -inf where the key comes after the query, else 0."""
+    return torch.full((places, places), float("-inf"), dtype=dtype, device=device).triu_(1)
 
 
 def _parts(group: GroupPlaces, heads: int, repeats: int) -> Iterator[_Part]:

@@ -77,10 +77,16 @@ class Learner:
         token_budget: int,
         processes: Alone | None = None,
         partners: Mapping[str, Example] | None = None,
+        is_reference: bool = False,
     ) -> None:
-        """`partners`: each group's mismatched example, for `kto`."""
+        """
+        Args:
+            partners: each group's mismatched example, for `kto`.
+            is_reference: the policy gives the reference's numbers, bit for bit, until its first update; so what
+                it gives by then need not be computed by the reference too.
+        """
         self._model, self.scorer, self._reference, self._settings = model, scorer, reference, settings
-        self._partners = partners or {}
+        self._partners, self._is_reference = partners or {}, is_reference
         self._mismatched: tuple[Tensor, Tensor] | None = None
         self._parameters = [parameter for _, parameter in trainable(model)]
         self.optimizer = torch.optim.AdamW(
@@ -118,6 +124,7 @@ class Learner:
         return metrics
 
     def _update(self) -> None:
+        self._is_reference = False
         try:
             self.optimizer.step()
         except (RuntimeError, MemoryError) as error:
@@ -159,13 +166,17 @@ class Learner:
 
     def _losses(self, part: Sequence[Example]) -> Part:
         stack, tokens, reference_tokens = diagnostics.stack, None, None
-        if METHODS[self._settings.method].needs_tokens:
-            tokens = diagnostics.stack_tokens(self.scorer.token_logps(part))
+        needs_tokens = METHODS[self._settings.method].needs_tokens
+        rows = self.scorer.token_logps(part) if needs_tokens else self.scorer.logps(part)
+        if self._is_reference:
+            self._reference.learn(part, rows)
+        if needs_tokens:
+            tokens = diagnostics.stack_tokens(rows)
             policy = tokens.sum(dim=2)
             known = [self._reference.token_logps(example) for example in part]
             reference_tokens = diagnostics.stack_tokens(known).to(policy.device)
         else:
-            policy = stack(self.scorer.logps(part), fill=0.0)
+            policy = stack(rows, fill=0.0)
         device = policy.device
         reference = stack([self._reference.logps(example) for example in part], fill=0.0).to(device)
         ranks = stack([torch.tensor(example.ranks) for example in part], fill=ABSENT).to(device)

@@ -1,7 +1,9 @@
 """The reference's log-probabilities: computed once, kept in the project's cache for every run, and with the run.
 
 The reference is the policy as it stands before the first step: the base with the adapter off in a first round,
-the starting adapter in a later one. Both are at hand, and unchanged, at the moment this is computed.
+the starting adapter in a later one. Both are at hand, and unchanged, at the moment this is computed. So what the
+policy itself gives before its first update, to the held-out groups and to those of the first step, is the
+reference's too, and is computed once where both give the same bits.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from dpo_studio import __version__
+from dpo_studio.core.settings import TrainingSettings
 
 from .adapter import WithoutDropout
 from .batches import Example, micro_batches
@@ -32,6 +35,17 @@ CACHE_FILE = "reference.safetensors"
 #: What the name of a group's token log-probabilities ends with.
 _TOKENS = "/tokens"
 _KEEP_EVERY_S = 30.0
+
+
+def is_the_policy(settings: TrainingSettings, scorer: Scorer, processes: Alone) -> bool:
+    """Whether the policy, until its first update, gives what `compute` would, to the last bit.
+
+    An adapter that is new adds exact zeros. Dropout would come between, and so would neighbours in a row where they
+    move a number's last digits. Several processes would have to tell one another; `kto` also asks for pairs that no
+    step scores with the policy alone.
+    """
+    alone = processes.count == 1 and scorer.exact_in_company
+    return alone and settings.lora_dropout == 0 and settings.method != "kto"
 
 
 class Reference:
@@ -59,6 +73,7 @@ class Reference:
         # Another version of the program or of torch may round in another way.
         self._identity = json.dumps([str(part) for part in (__version__, torch.__version__, *identity)])
         self._cache = None if cache is None else ReferenceCache(cache, self._identity)
+        self._learnt: dict[str, Tensor] = {}
         self._known = (processes or Alone()).first(self._read)
 
     def missing(self, examples: Sequence[Example]) -> list[Example]:
@@ -110,9 +125,7 @@ class Reference:
                 with torch.no_grad(), WithoutDropout(model), off():
                     rows = scorer.token_logps(part) if self._keeps_tokens else scorer.logps(part)
                 for example, row in zip(part, rows, strict=True):
-                    if self._keeps_tokens:
-                        found[self._key(example) + _TOKENS] = row.cpu()
-                    found[self._key(example)] = (row.sum(dim=1) if self._keeps_tokens else row).cpu()
+                    found |= self._entries(example, row)
                 if self._cache and time.monotonic() - last > _KEEP_EVERY_S:
                     self._cache.add(dict(list(found.items())[kept:]))
                     kept, last = len(found), time.monotonic()
@@ -123,8 +136,25 @@ class Reference:
         for found in processes.gather(compute):
             self._known.update({key: row for key, row in found.items() if key not in self._known})
 
+    def learn(self, examples: Sequence[Example], rows: Sequence[Tensor]) -> None:
+        """Take what the policy gives while it is still the reference, for groups that are not known yet.
+
+        Args:
+            rows: for each group, (k,) log-probabilities, or (k, longest) of its tokens where those are kept.
+        """
+        for example, row in zip(examples, rows, strict=True):
+            if self.missing([example]):
+                self._learnt |= self._entries(example, row)
+                self._known |= self._learnt
+
     def keep(self, examples: Sequence[Example], processes: Alone) -> None:
-        """Write the run's own file: what these groups need, and nothing else of what the cache knows."""
+        """Write the run's own file: what these groups need, and nothing else of what the cache knows.
+
+        What was learnt since goes to the cache.
+        """
+        if self._cache:
+            self._cache.add(self._learnt)
+        self._learnt = {}
         names = {name for example in examples for name in self._names(example)}
         own = {name: self._known[name] for name in sorted(names)}
         processes.first(lambda: write_file_whole(self._path, save(own)))
@@ -132,6 +162,10 @@ class Reference:
     def _key(self, example: Example) -> str:
         ids = json.dumps([self._identity, example.prompt, example.completions])
         return hashlib.sha256(ids.encode()).hexdigest()[:32]
+
+    def _entries(self, example: Example, row: Tensor) -> dict[str, Tensor]:
+        key, row = self._key(example), row.detach().cpu()
+        return {key: row.sum(dim=1), key + _TOKENS: row} if self._keeps_tokens else {key: row}
 
     def _names(self, example: Example) -> list[str]:
         return [self._key(example) + ending for ending in (("", _TOKENS) if self._keeps_tokens else ("",))]

@@ -87,7 +87,8 @@ def test_both_sides_train_on_the_same_and_compute_the_same_loss(raw_llama, tmp_p
         return str(transcripts.write_run(tmp_path / name, raw_llama, _PAIRS, **SETTINGS, dtype="float32", epochs=2))
 
     ours = contenders.do(Task("ours", run("ours"), epochs=2))
-    assert len(ours["epochs_s"]) == 2 and all(seconds > 0 for seconds in (*ours["epochs_s"], ours["reference_s"]))
+    assert len(ours["epochs_s"]) == 2 and all(seconds > 0 for seconds in ours["epochs_s"])
+    assert ours["reference_s"] == 0  # all groups are in the first step, which needs no pass of the reference
     given = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 2, "bf16": False}
     theirs = contenders.do(Task("trl", run("trl"), trl={**given, "precompute_ref_log_probs": True}))
     assert theirs["reference_s"] > 0 and theirs["epochs_s"][0] > 0

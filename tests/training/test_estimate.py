@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -24,6 +25,9 @@ def test_every_part_of_a_run_is_counted():
     assert found.step_seconds == pytest.approx(30.0)
     assert found.seconds == pytest.approx(1.0 + 6.0 + 0.5 + 3 * 0.5 + 4 * 30.0 + 2 * 5.0 + 3 * 2.0)
     assert found.memory_gb == 3.0
+    # Without a pass over the held-out groups and those of the first step, which is half the training groups.
+    shorter = estimate.predict(settings, replace(costs, starts_as_reference=True), train=[100, 200, 300], held_out=[50])
+    assert found.seconds - shorter.seconds == pytest.approx(3.0 + 0.5)
 
 
 def test_a_run_cut_short_with_nothing_held_out_measures_what_it_trained_on():
@@ -64,6 +68,9 @@ def test_costs_are_read_off_the_times_of_the_events():
     costs = estimate.read_costs(bare, 100)
     assert (costs.answers, costs.fresh) == (0.0, 0.0)
     assert costs.scoring == pytest.approx(10.5 / 3 / 100)
+    without_pass = [time for time in bare if not isinstance(time[1], events.ModelLoading)]
+    costs = estimate.read_costs(without_pass, 100)
+    assert costs.starts_as_reference and costs.scoring == pytest.approx(10.5 / 100)
 
 
 def test_a_real_run_is_estimated_and_left_as_it_was(make_run, monkeypatch):

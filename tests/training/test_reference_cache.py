@@ -13,10 +13,11 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from dpo_studio.core import events
-from dpo_studio.training import loading, reference_cache
+from dpo_studio.training import engine, loading, reference, reference_cache
 from dpo_studio.training.engine import train
 from dpo_studio.training.fingerprint import fingerprint
 from dpo_studio.training.forward import Scorer
+from dpo_studio.training.reference import CACHE_FILE
 from dpo_studio.training.reference_cache import ReferenceCache
 
 
@@ -51,6 +52,40 @@ def test_a_second_run_on_the_same_data_makes_no_reference_pass(sharing_run):
     scored, steps = passes(sharing_run("first"))
     assert scored
     assert passes(sharing_run("second")) == (False, steps)
+
+
+@pytest.mark.parametrize("settings", [{"dtype": "bfloat16"}, {"dtype": "float32"}, {"method": "ld_dpo"}])
+def test_what_the_first_step_gives_is_what_a_pass_of_the_reference_gives(make_run, monkeypatch, settings):
+    rng = random.Random(7)
+    groups = [make_run.group(rng, n, held_out=n >= 6, k=2) for n in range(9)]
+    settings = {"epochs": 2, "batch_groups": 3, "fresh_samples": 0, **settings}
+    folder = make_run("without", groups=groups, **settings)
+    scored_in_pass, real = [], reference.Reference.compute
+    monkeypatch.setattr(
+        reference.Reference,
+        "compute",
+        lambda self, *args, **kwargs: (scored_in_pass.append(len(args[2])), real(self, *args, **kwargs)),
+    )
+    _, steps = passes(folder)
+    assert scored_in_pass == [3] and len(steps) == 4  # neither the three held out nor the three of the first step
+    assert steps[0]["margin"] == 0.0
+    monkeypatch.setattr(engine, "is_the_policy", lambda *_: False)
+    other = make_run("with", groups=groups, **settings)
+    assert passes(other)[1] == steps and scored_in_pass == [3, 9]
+    assert (folder / "adapter/adapter_model.safetensors").read_bytes() == (
+        other / "adapter/adapter_model.safetensors"
+    ).read_bytes()
+    assert (folder / CACHE_FILE).read_bytes() == (other / CACHE_FILE).read_bytes()
+
+
+@pytest.mark.parametrize("settings", [{"lora_dropout": 0.1}, {"method": "kto"}])
+def test_where_the_policy_is_not_the_reference_all_groups_are_scored(make_run, monkeypatch, settings):
+    asked = []
+    monkeypatch.setattr(
+        engine, "is_the_policy", lambda *args: asked.append(reference.is_the_policy(*args)) or asked[-1]
+    )
+    assert passes(make_run("run", fresh_samples=0, max_steps=1, **settings))[0]
+    assert asked == [False]
 
 
 def test_new_groups_alone_are_scored(sharing_run, make_run, monkeypatch):
