@@ -20,6 +20,8 @@ from .light_sqlite_utils import Database
 from .migrations import APPLICATION_ID, SCHEMA_VERSION, migrations
 
 DATABASE_NAME = "project.db"
+#: The annotator of a project in which nobody gave a name.
+NOBODY = "me"
 _BUSY_TIMEOUT_S = 10.0
 _MAGIC, _HEADER_BYTES = b"SQLite format 3\0", 100
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
@@ -176,7 +178,7 @@ class Project:
     @property
     def annotator(self) -> str:
         """The name under which this copy of the project labels."""
-        return self.fact("annotator", "me")
+        return self.fact("annotator", NOBODY)
 
 
 def new_uuid() -> str:

@@ -15,7 +15,7 @@ from dpo_studio.core import ranking as weak_orders
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import CompletionId, Group, GroupId, Ranking, RankingId
 
-from . import completions
+from . import completions, waits
 from .database import Project, in_chunks, new_uuid, now, storable, to_text
 
 KINDS = ("ranking", "skip", "all_bad")
@@ -25,9 +25,9 @@ ALL_JUDGES = "all"
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Groups by the state of one annotator's current judgement; `left` is what waits in Label."""
+    """Groups by the state of one annotator's current judgement; `left` waits in Label. Repeats count nowhere."""
 
-    ready: int
+    left: int
     rankings: int
     skips: int
     all_bad: int
@@ -37,8 +37,8 @@ class Counts:
         return self.rankings + self.skips + self.all_bad
 
     @property
-    def left(self) -> int:
-        return self.ready - self.done
+    def ready(self) -> int:
+        return self.done + self.left
 
 
 def add(
@@ -192,6 +192,20 @@ def of_groups(project: Project, group_ids: Sequence[GroupId]) -> list[Ranking]:
     return [ranking for standing in found.values() for ranking in standing]
 
 
+def all_on(project: Project, group_ids: Iterable[GroupId], annotator: str | None = None) -> list[Ranking]:
+    """The annotator's judgements on these groups as they stand."""
+    found: list[Ranking] = []
+    for ids in in_chunks(group_ids):
+        marks = ", ".join("?" * len(ids))
+        rows = project.db.conn.execute(
+            f"SELECT {_COLUMNS} FROM current_rankings WHERE annotator = ? AND annotator_kind = 'person'"
+            f" AND group_id IN ({marks})",
+            [annotator or project.annotator, *ids],
+        ).fetchall()
+        found += _rankings(project, rows)
+    return found
+
+
 def recent(project: Project, annotator: str | None = None, limit: int = 20) -> list[Ranking]:
     """The annotator's latest standing judgements, newest first: the history strip."""
     rows = project.db.conn.execute(
@@ -206,26 +220,19 @@ def next_groups(
     project: Project, annotator: str | None = None, *, limit: int = 2, after: GroupId | None = None
 ) -> list[Group]:
     """The next ready groups without a judgement of this annotator, in order, from past `after`."""
-    rows = project.db.conn.execute(
-        "SELECT id FROM groups g WHERE ready = 1 AND id > ? AND NOT EXISTS"
-        " (SELECT 1 FROM current_rankings r WHERE r.group_id = g.id AND r.annotator = ?"
-        " AND r.annotator_kind = 'person') ORDER BY id LIMIT ?",
-        [after or 0, annotator or project.annotator, limit],
-    ).fetchall()
-    return completions.get_groups(project, [row[0] for row in rows])
+    return completions.get_groups(project, waits.ids(project, annotator or project.annotator, after=after, limit=limit))
 
 
 def counts(project: Project, annotator: str | None = None) -> Counts:
     """What is done and what is left, from the tallies that the database keeps as judgements are written."""
-    conn = project.db.conn
     name = annotator or project.annotator
-    (ready,) = conn.execute("SELECT count(*) FROM groups WHERE ready = 1").fetchone()
+    left = waits.count(project, name)
     kinds = dict(
-        conn.execute(
+        project.db.conn.execute(
             "SELECT kind, standing FROM ranking_tallies WHERE annotator = ? AND annotator_kind = 'person'", [name]
         )
     )
-    return Counts(ready, kinds.get("ranking", 0), kinds.get("skip", 0), kinds.get("all_bad", 0))
+    return Counts(left, kinds.get("ranking", 0), kinds.get("skip", 0), kinds.get("all_bad", 0))
 
 
 def labelled(project: Project, *, judges: str = "") -> list[tuple[Group, Ranking]]:

@@ -71,6 +71,7 @@ RECIPES = ("ALTER TABLE groups ADD COLUMN recipe TEXT",)
 REPEATS = (
     "ALTER TABLE groups ADD COLUMN repeat_of INTEGER REFERENCES groups(id)",
     "CREATE INDEX groups_repeat_of ON groups(repeat_of) WHERE repeat_of IS NOT NULL",
+    "CREATE INDEX groups_repeats ON groups(id) WHERE repeat_of IS NOT NULL",
 )
 
 #: How undecided a policy is about a group: the gap (nats) between its best and second implicit reward, small for
@@ -85,7 +86,7 @@ SCORES = (
 )
 
 #: Fast answers on large projects: `ranking_tallies` counts the standing judgements of each annotator (retractions
-#: too) as they are written, and nothing else writes to it; the indices are for what waits and for what came last.
+#: too; those on repeats not) as they are written, and nothing else writes to it; the indices are for what came last.
 QUEUE = (
     "DROP INDEX rankings_group",
     "CREATE INDEX rankings_group ON rankings(group_id, annotator, annotator_kind, id, kind)",
@@ -102,6 +103,7 @@ QUEUE = (
         WHERE NOT EXISTS (SELECT 1 FROM rankings s WHERE s.supersedes = r.id)
         GROUP BY annotator, annotator_kind, kind""",
     """CREATE TRIGGER ranking_tallies_kept AFTER INSERT ON rankings
+        WHEN (SELECT repeat_of FROM groups WHERE id = new.group_id) IS NULL
         BEGIN
             INSERT INTO ranking_tallies (annotator, annotator_kind, kind, standing)
                 VALUES (new.annotator, new.annotator_kind, new.kind, 1)
@@ -112,4 +114,57 @@ QUEUE = (
         END""",
 )
 
-STATEMENTS = (*CONFIDENCE, *PROMPTS, *PROMPT_LISTS, *RECIPES, *REPEATS, *SCORES, *QUEUE)
+_STANDS = """EXISTS (SELECT 1 FROM current_rankings r
+            WHERE r.group_id = g.id AND r.annotator = a.name AND r.annotator_kind = 'person')"""
+_WAITS_FOR_ALL = """INSERT OR IGNORE INTO waits (annotator, group_id) SELECT name, new.id FROM annotators
+            WHERE NOT (SELECT archived FROM prompts WHERE id = new.prompt_id)"""
+
+#: What waits for whom: the ready groups, of prompts that are not archived, on which a person's judgement is missing.
+#: Kept by these triggers for each of `annotators` (who is put there when first asked for); `waiting` counts a
+#: person's rows. A repeat waits for whom it was made, and is not counted.
+WAITS = (
+    """CREATE TABLE annotators (
+        name TEXT PRIMARY KEY,
+        waiting INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE waits (
+        annotator TEXT NOT NULL,
+        group_id INTEGER NOT NULL,
+        PRIMARY KEY (annotator, group_id)
+    ) WITHOUT ROWID""",
+    """CREATE TRIGGER waits_more AFTER INSERT ON waits
+        WHEN (SELECT repeat_of FROM groups WHERE id = new.group_id) IS NULL
+        BEGIN UPDATE annotators SET waiting = waiting + 1 WHERE name = new.annotator; END""",
+    """CREATE TRIGGER waits_less AFTER DELETE ON waits
+        WHEN (SELECT repeat_of FROM groups WHERE id = old.group_id) IS NULL
+        BEGIN UPDATE annotators SET waiting = waiting - 1 WHERE name = old.annotator; END""",
+    f"""CREATE TRIGGER waits_added AFTER INSERT ON groups WHEN new.ready = 1 AND new.repeat_of IS NULL
+        BEGIN {_WAITS_FOR_ALL}; END""",
+    f"""CREATE TRIGGER waits_ready AFTER UPDATE OF ready ON groups
+        WHEN new.ready = 1 AND old.ready = 0 AND new.repeat_of IS NULL
+        BEGIN {_WAITS_FOR_ALL}
+            AND NOT EXISTS (SELECT 1 FROM current_rankings r WHERE r.group_id = new.id AND r.annotator = name
+                AND r.annotator_kind = 'person'); END""",
+    """CREATE TRIGGER waits_gone BEFORE DELETE ON groups
+        BEGIN DELETE FROM waits WHERE group_id = old.id AND annotator IN (SELECT name FROM annotators); END""",
+    """CREATE TRIGGER waits_judged AFTER INSERT ON rankings WHEN new.annotator_kind = 'person'
+        BEGIN
+            DELETE FROM waits
+                WHERE annotator = new.annotator AND group_id = new.group_id AND new.kind <> 'retraction';
+            INSERT OR IGNORE INTO waits (annotator, group_id)
+                SELECT a.name, g.id FROM annotators a, groups g JOIN prompts p ON p.id = g.prompt_id
+                WHERE new.kind = 'retraction' AND a.name = new.annotator AND g.id = new.group_id
+                    AND g.ready = 1 AND p.archived = 0;
+        END""",
+    f"""CREATE TRIGGER waits_archived AFTER UPDATE OF archived ON prompts WHEN new.archived <> old.archived
+        BEGIN
+            DELETE FROM waits WHERE new.archived = 1 AND annotator IN (SELECT name FROM annotators)
+                AND group_id IN (SELECT id FROM groups WHERE prompt_id = new.id);
+            INSERT OR IGNORE INTO waits (annotator, group_id)
+                SELECT a.name, g.id FROM annotators a, groups g
+                WHERE new.archived = 0 AND g.prompt_id = new.id AND g.ready = 1 AND g.repeat_of IS NULL
+                    AND NOT {_STANDS};
+        END""",
+)
+
+STATEMENTS = (*CONFIDENCE, *PROMPTS, *PROMPT_LISTS, *RECIPES, *REPEATS, *SCORES, *QUEUE, *WAITS)
