@@ -15,7 +15,17 @@ from typing import Any
 
 import click
 
-from dpo_studio import __version__, cli_data, cli_import, cli_jobs, cli_judge, cli_merge, cli_report, cli_server
+from dpo_studio import (
+    __version__,
+    cli_data,
+    cli_import,
+    cli_jobs,
+    cli_judge,
+    cli_merge,
+    cli_report,
+    cli_score,
+    cli_server,
+)
 from dpo_studio.cli_output import Reporter, reports, run
 from dpo_studio.core.errors import UserError
 
@@ -82,6 +92,7 @@ cli.add_command(cli_data.label_command)
 cli.add_command(cli_merge.merge_command)
 cli.add_command(cli_judge.judge_command)
 cli.add_command(cli_report.report)
+cli.add_command(cli_score.score_command)
 cli.add_command(cli_jobs.train_command)
 cli.add_command(cli_data.export_command)
 cli.add_command(cli_server.server)

@@ -7,6 +7,7 @@ ranked, order unknown".
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 
 from .errors import UserError
 from .types import Ranks
@@ -61,6 +62,12 @@ def strict_pairs(ranks: Sequence[int | None]) -> list[tuple[int, int]]:
         for better in bucket
         for worse in later
     ]
+
+
+def directions(ranks: Sequence[int | None]) -> list[int]:
+    """For each pair of places, in order: 1 where the first is better, -1 where the second is, 0 where neither is."""
+    places = [len(ranks) + 1 if rank is None else rank for rank in ranks]
+    return [(a < b) - (a > b) for a, b in combinations(places, 2)]
 
 
 def is_trainable(ranks: Sequence[int | None]) -> bool:

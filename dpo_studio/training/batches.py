@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.events import Notice
@@ -109,7 +109,7 @@ def read(
             except UserError:
                 left_out["refused"] += 1
                 continue
-            example = _example(row, prompt, chat, tokenizer_hash)
+            example = example_of(row, prompt, chat, tokenizer_hash)
             reason = _why_not(example, max_length, method)
             if reason == "too_long" and shorten:
                 room = max_length - (example.longest - len(example.prompt))
@@ -177,7 +177,8 @@ def micro_batches(examples: Sequence[Example], token_budget: int) -> list[list[E
     return parts
 
 
-def _example(row: dict, prompt: Sequence[int], chat: Chat, tokenizer_hash: str) -> Example:
+def example_of(row: Mapping[str, Any], prompt: Sequence[int], chat: Chat, tokenizer_hash: str) -> Example:
+    """One group of a run's data as token ids, with the stored ones where they belong to this tokenizer."""
     completions = []
     for item in row["completions"]:
         ids = item.get("token_ids")
