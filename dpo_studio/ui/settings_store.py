@@ -87,6 +87,15 @@ class SettingsStore:
     def text_scale(self, scale: float) -> None:
         self._settings.setValue("look/text_scale", f"{scale:.2f}")
 
+    @property
+    def annotator(self) -> str:
+        """The name of the person who labels on this machine; "" until it was asked."""
+        return self._text("label/annotator")
+
+    @annotator.setter
+    def annotator(self, name: str) -> None:
+        self._settings.setValue("label/annotator", name)
+
     def save(self) -> None:
         """Write to disk now."""
         self._settings.sync()

@@ -7,8 +7,9 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def own_settings(tmp_path, monkeypatch) -> Path:
-    """The person's own settings are never read or written."""
+    """The person's own settings are never read or written; the name was asked before."""
     path = tmp_path / "window-settings.ini"
+    path.write_text("[label]\nannotator=me\n", encoding="utf-8")
     monkeypatch.setenv("DPO_STUDIO_SETTINGS", str(path))
     return path
 

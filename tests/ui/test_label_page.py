@@ -379,7 +379,7 @@ def test_every_control_has_a_name_and_a_key_is_told(open_page):
     page = open_page(4)
     controls = [w for w in page.findChildren(QPushButton) if w.isVisible()]
     assert controls and all(w.accessibleName() for w in controls)
-    assert len(page.actions_for_palette()) == 10
+    assert len(page.actions_for_palette()) == 12
     told = " ".join(line.keys for line in page.key_help())
     assert all(key in told for key in ("X", "Space", "Z", "E", "D", "T", "N", "F", "G", "Enter", "="))
 

@@ -16,8 +16,11 @@ from .guideline import GuidelinePanel
 from .head import Head
 from .history_strip import HistoryStrip
 from .item_stack import ItemStack
+from .name_row import NameRow
 from .order_bar import OrderBar
 from .panels import LinkBanner
+from .queue_menus import OrderMenu, PeopleMenu
+from .queue_notice import QueueNotice
 from .session import Item
 from .writing import NoteRow, WritingPanel
 
@@ -39,6 +42,8 @@ class Bench(QWidget):
     def __init__(self, run: Callable[[str], None], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.head = Head(run)
+        self.notice = QueueNotice()
+        self.name = NameRow()
         self.stack = ItemStack()
         self.guideline = GuidelinePanel()
         self.link = LinkBanner()
@@ -47,6 +52,7 @@ class Bench(QWidget):
         self.order_bar = OrderBar()
         self.history = HistoryStrip()
         self.flags = FlagMenu(self)
+        self.order_menu, self.people_menu = OrderMenu(self), PeopleMenu(self)
         self.dragging = Dragging(self.stack, self.order_bar.tray, self)
         self.guideline_wanted: bool | None = None
         self._warned_at = -1
@@ -58,8 +64,9 @@ class Bench(QWidget):
         layout.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _BOTTOM)
         layout.setSpacing(_GAP)
         layout.addWidget(self.head)
+        layout.addWidget(self.notice)
         layout.addLayout(body, 1)
-        for widget in (self.link, self.writing, self.note, self.order_bar, self.history):
+        for widget in (self.name, self.link, self.writing, self.note, self.order_bar, self.history):
             layout.addWidget(widget)
         self.stack.link_clicked.connect(self.link.ask)
         theme.notifier().changed.connect(self._on_theme_changed)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 
 from dpo_studio.core.types import Group, Ranking
 from dpo_studio.store import Project
+from dpo_studio.store.database import NOBODY
 
 _FACT = "label_draft"
 
@@ -31,11 +32,12 @@ class Draft:
 
 
 class Drafts:
-    """The drafts of one project, by group."""
+    """One person's drafts in one project, by group."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, annotator: str) -> None:
         self._project = project
-        self._on_disk = project.fact(_FACT)
+        self._fact = _FACT if annotator == NOBODY else f"{_FACT}:{annotator}"
+        self._on_disk = project.fact(self._fact)
         self._kept = _read(self._on_disk)
 
     def of(self, group: Group, earlier: Ranking | None) -> Draft | None:
@@ -64,7 +66,7 @@ class Drafts:
             bodies[group] = {**asdict(draft), "on_screen": on_screen is not None and group == on_screen.uuid}
         text = json.dumps(bodies, ensure_ascii=False) if bodies else ""
         if text != self._on_disk:
-            self._project.set_fact(_FACT, text)
+            self._project.set_fact(self._fact, text)
             self._on_disk = text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QAction, QKeySequence, QResizeEvent
+from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from dpo_studio.ui.page import KeyHelp
@@ -25,7 +25,12 @@ ACTIONS = (
     ("flags", "Flags", "Flag this item", "F"),
     ("sure", SURENESS[0][0], "Say how sure you are of this label", "C"),
     ("guideline", "Guideline", "Show what better means here", "G"),
+    ("order", "", "Choose what comes next, and whether some comes back", "O"),
+    ("annotator", "", "Say who is labelling", "A"),
 )
+#: Those that make sense without an item, too.
+ALWAYS = ("undo", "order", "annotator")
+_BELOW = ("order", "annotator")
 
 KEY_HELP = (
     KeyHelp("1 … 9", "Place answers from best to worst; the last is implied"),
@@ -45,12 +50,13 @@ KEY_HELP = (
     KeyHelp("F", "Flag the item"),
     KeyHelp("C", "Before the label: fairly sure, a guess, sure, or nothing said; training can use it"),
     KeyHelp("G", "Show or hide the guideline"),
+    KeyHelp(
+        "O", "What comes next: as imported, random, most informative or most disagreement; repeats to check yourself"
+    ),
+    KeyHelp("A", "Who is labelling; each person has a queue, a history and numbers of their own"),
     KeyHelp("↑ ↓ PgUp PgDn", "Scroll the answers together"),
     KeyHelp("Esc", "Leave an older label as it was and go back to the queue"),
 )
-
-
-_NUMBERS_GAP = 14
 
 
 class Head(QWidget):
@@ -65,8 +71,6 @@ class Head(QWidget):
         self.numbers = label("muted")
         self.numbers.setAccessibleName("Numbers")
         self.numbers.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.numbers_below = label("muted")
-        self.numbers_below.hide()
         self.warning = label("warning")
         self.warning.setWordWrap(True)
         self.warning.hide()
@@ -75,34 +79,43 @@ class Head(QWidget):
         row = QHBoxLayout()
         row.setSpacing(2)
         row.addWidget(self._heading)
-        row.addSpacing(_NUMBERS_GAP)
-        row.addWidget(self.numbers, 1)
+        row.addStretch(1)
+        below = QHBoxLayout()
+        below.setSpacing(2)
+        below.addWidget(self.numbers, 1)
         for name, words, tip, key in ACTIONS:
             made = button(words, role="ghost", tip=f"{tip} ({key})")
             made.setAccessibleName(tip)
             made.clicked.connect(lambda _checked, what=name: run(what))
             self.buttons[name] = made
-            row.addWidget(made)
+            (below if name in _BELOW else row).addWidget(made)
         for name in ("differences", "lengths", "guideline"):
             self.buttons[name].setCheckable(True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(row)
-        layout.addWidget(self.numbers_below)
+        layout.addLayout(below)
         layout.addWidget(self.warning)
 
     def minimumSizeHint(self) -> QSize:
         return QSize(0, super().minimumSizeHint().height())
 
     def show_numbers(self, text: str) -> None:
-        for one in (self.numbers, self.numbers_below):
-            one.setText(text)
-        self._place_numbers()
+        """Show the numbers on one line."""
+        self.numbers.setText(text)
+        self.numbers.setToolTip(text)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._place_numbers()
+    def show_queue(self, order: str, annotator: str) -> None:
+        """Say on their buttons what comes next and who labels; nothing without a project."""
+        for name, words, tip in (
+            ("order", f"Next: {order.lower()}" if order else "", "What comes next"),
+            ("annotator", f"Labelling as {annotator}" if annotator else "", "Who is labelling"),
+        ):
+            one = self.buttons[name]
+            one.setText(words.replace("&", "&&"))
+            one.setAccessibleDescription(f"{tip}: {words}")
+            one.setVisible(bool(words))
 
     def show_warnings(self, warnings: list[str]) -> None:
         """Show plain sentences about what the labels lean towards; none hides the line."""
@@ -114,20 +127,12 @@ class Head(QWidget):
         words = dict((value, words) for words, value in SURENESS).get(confidence, f"{confidence or 0:.0%} sure")
         self.buttons["sure"].setText(words)
         self.buttons["sure"].setAccessibleDescription(words if confidence is not None else "nothing said")
-        self._place_numbers()
 
     def set_item_there(self, there: bool) -> None:
-        """Without an item only undo makes sense."""
+        """Without an item only some actions make sense."""
         for name, one in self.buttons.items():
-            one.setVisible(there or name == "undo")
-
-    def _place_numbers(self) -> None:
-        """Beside the title where they fit, else in a line of their own."""
-        taken = self._heading.sizeHint().width() + _NUMBERS_GAP + 2 * len(self.buttons)
-        taken += sum(one.sizeHint().width() for one in self.buttons.values())
-        fits = self.numbers_below.sizeHint().width() <= self.width() - taken
-        self.numbers_below.setVisible(not fits and bool(self.numbers_below.text()))
-        self.numbers.setText(self.numbers_below.text() if fits else "")
+            if name not in ALWAYS:
+                one.setVisible(there)
 
 
 def palette_actions(run: Callable[[str], None], parent: QWidget) -> list[QAction]:

@@ -14,7 +14,7 @@ _ROW_WINDOWS = {code: number for number, code in enumerate(range(2, 12), 1)}
 _ROW_MAC = {18: 1, 19: 2, 20: 3, 21: 4, 23: 5, 22: 6, 26: 7, 28: 8, 25: 9, 29: 10}
 
 #: Letters by their place on a QWERTY keyboard (evdev plus 8), for layouts that have no Latin letters.
-_LETTERS_EVDEV = {52: "z", 53: "x", 26: "e", 28: "t", 40: "d", 41: "f", 42: "g", 57: "n", 54: "c"}
+_LETTERS_EVDEV = {52: "z", 53: "x", 26: "e", 28: "t", 40: "d", 41: "f", 42: "g", 57: "n", 54: "c", 32: "o", 38: "a"}
 
 #: What the number row gives where no scan code is known: with Shift on QWERTY, without on AZERTY.
 _SHIFTED_SYMBOLS = {symbol: number for number, symbol in enumerate("!@#$%^&*()", 1)}

@@ -29,11 +29,13 @@ from dpo_studio.ui.page import KeyHelp, Page
 from . import drops, keys
 from .asides import Asides
 from .bench import Bench
-from .head import ACTIONS, KEY_HELP, palette_actions
+from .head import ACTIONS, ALWAYS, KEY_HELP, palette_actions
 from .order_entry import Response
+from .queueing import Queueing
 from .reviewing import Reviewing
 from .session import Item, Session, described
 from .stopwatch import Stopwatch
+from .what_now import what_now
 
 _SCROLL_PAGES = {"up": -0.2, "down": 0.2, "page_up": -0.9, "page_down": 0.9}
 _ACTION_OF_KEY = {key.lower(): name for name, _words, _tip, key in ACTIONS}
@@ -61,6 +63,14 @@ class LabelPage(Page):
     def build(self) -> None:
         bench = self.bench = Bench(self.run)
         self.asides = Asides(self.context, bench, lambda: self.item, self.setFocus)
+        self.queueing = Queueing(
+            self.context,
+            bench,
+            lambda: self.session,
+            changed=self._on_queue_changed,
+            begin=self._start,
+            give_back=self.setFocus,
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(bench)
@@ -123,8 +133,8 @@ class LabelPage(Page):
 
     def run(self, action: str) -> None:
         """Do one of the actions of `head.ACTIONS`."""
-        if action == "undo":
-            self.undo()
+        if action in ALWAYS:
+            {"undo": self.undo, "order": self.queueing.ask_order, "annotator": self.queueing.ask_people}[action]()
         elif self.item is not None:
             {
                 "skip": lambda: self._save("skip"),
@@ -164,8 +174,9 @@ class LabelPage(Page):
 
     def _on_pressed(self, pressed: keys.Pressed) -> bool:
         """Do what a key says; False when it says nothing here."""
-        if pressed.name in _ACTION_OF_KEY and (self.item is not None or pressed.name == "z"):
-            self.run(_ACTION_OF_KEY[pressed.name])
+        action = _ACTION_OF_KEY.get(pressed.name)
+        if action is not None and (self.item is not None or action in ALWAYS):
+            self.run(action)
             return True
         if pressed.name == "escape":
             return self._on_escape()
@@ -240,6 +251,9 @@ class LabelPage(Page):
 
     def _save(self, kind: str) -> None:
         assert self.session is not None
+        if self.queueing.must_ask(lambda: self._save(kind)):
+            self.stopwatch.pause()
+            return
         try:
             saved = self.session.save(kind, seconds=self.stopwatch.seconds)
         except UserError as error:
@@ -288,20 +302,7 @@ class LabelPage(Page):
         self.badge_changed.emit()
 
     def _what_now(self) -> str:
-        """The keys that matter now, for the order bar."""
-        item = self.item
-        if item is None:
-            return ""
-        if item.earlier is not None and item.entry.is_earlier:
-            leave = "Enter shows the next" if self.reviewing.active else "Esc goes back to the queue"
-            return f"An earlier label. A number begins a new order, {leave}."
-        if item.entry.is_pair and not item.written:
-            return "1 or 2 is better  ·  = tie  ·  X both bad  ·  Space skips"
-        if not item.entry.unplaced:
-            return "Enter saves this order  ·  Backspace takes the last step back"
-        if item.entry.buckets or item.written:
-            return "Enter: the rest are worse  ·  = ties the next  ·  Backspace takes back"
-        return f"1 to {item.entry.size} from best to worst, or drag  ·  X all bad  ·  Space skips"
+        return what_now(self.item, reviewing=self.reviewing.active)
 
     # The rest of the actions.
 
@@ -332,14 +333,23 @@ class LabelPage(Page):
 
     def _start(self) -> None:
         """Begin with the open project, or with none."""
+        self.queueing.recognise()
         project = self.context.project
         self.session = Session(project) if project is not None else None
         self.bench.forget()
         self.reviewing.bar.forget()
+        self.queueing.refresh()
         self._show(self.session.begin() if self.session is not None else None)
         self.bench.show_numbers(self.context.project, self.item)
         if self.session is not None:
             self._after.start()
+
+    def _on_queue_changed(self) -> None:
+        """Something else comes next; what is on screen stays."""
+        assert self.session is not None
+        if self.bench.stack.view.item is not self.item:
+            self._show(self.item)
+        self._after.start()
 
     def _on_project_changed(self) -> None:
         if self.built:

@@ -16,6 +16,7 @@ from dpo_studio.store import Project, completions, rankings
 
 from .drafts import Draft, Drafts
 from .order_entry import BETTER, WRITTEN, OrderEntry, order_text
+from .upcoming import Upcoming
 
 _LOOK_BACK = 200
 #: What an annotator can say of a label before giving it, with the confidence that is recorded; None: not asked.
@@ -64,6 +65,11 @@ class Item:
         )
         return not (same and self.entry.is_earlier and not self.written)
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything was said about it that would be lost."""
+        return bool(self.entry.buckets) or self.draft is not None or self.confidence is not None
+
     def next_sureness(self) -> None:
         """Go round what can be said about how sure the label is."""
         said = [confidence for _, confidence in SURENESS]
@@ -97,15 +103,18 @@ class Session:
 
     Attributes:
         item: what is on screen; None when nothing waits.
+        annotator: who labels.
+        upcoming_groups: what comes next, and the order of it.
     """
 
     def __init__(self, project: Project, *, shuffler: random.Random | None = None) -> None:
         self.project = project
         self.item: Item | None = None
+        self.annotator = project.annotator
         self._shuffler = shuffler or random.SystemRandom()
+        self.upcoming_groups = Upcoming(project, self.annotator, self._shuffler)
         self._ahead: list[Item] = []
-        self._drafts = Drafts(project)
-        self._fetched_up_to = GroupId(0)
+        self._drafts = Drafts(project, self.annotator)
 
     def begin(self) -> Item | None:
         """Show the first of the queue, unless something is on screen.
@@ -123,7 +132,8 @@ class Session:
     def upcoming(self) -> Item | None:
         """What follows the item on screen; fetched once and kept."""
         if not self._ahead:
-            group = self._next_group()
+            held = {item.group.id for item in (self.item, *self._ahead) if item is not None}
+            group = self.upcoming_groups.next(held)
             if group is not None:
                 self._ahead.append(self._fresh(group))
         return self._ahead[0] if self._ahead else None
@@ -215,7 +225,30 @@ class Session:
     def refresh(self) -> None:
         """Forget the end of the queue, because groups came or went."""
         if self.item is None:
-            self._fetched_up_to = GroupId(0)
+            self.upcoming_groups.start_again()
+            self._move_on()
+
+    def choose(self, *, order: str | None = None, repeats: int | None = None) -> None:
+        """Take another order of the queue, or another share of repeats. The item on screen stays.
+
+        Raises:
+            UserError: the choice could not be written; everything stays as it was.
+        """
+        self.upcoming_groups.choose(order=order, repeats=repeats)
+        if order is not None:
+            self.order_again()
+
+    def label_as(self, annotator: str) -> None:
+        """Go on under another name, with what is on screen as it is: a first label waited for the name."""
+        self.annotator = annotator
+        self.upcoming_groups = Upcoming(self.project, annotator, self._shuffler)
+        self._drafts = Drafts(self.project, annotator)
+
+    def order_again(self) -> None:
+        """Look again for what comes next, because the order or the scores are others."""
+        self.upcoming_groups.start_again()
+        self._ahead = [item for item in self._ahead if item.begun]
+        if self.item is None:
             self._move_on()
 
     def stash(self) -> None:
@@ -240,17 +273,6 @@ class Session:
             if self.item.earlier is None:
                 self._ahead.insert(0, self.item)
         self._ahead = [item for item in self._ahead if item.group.id != coming]
-
-    def _next_group(self) -> Group | None:
-        held = {item.group.id for item in self._ahead}
-        if self.item is not None:
-            held.add(self.item.group.id)
-        for after in (self._fetched_up_to, None):
-            for group in rankings.next_groups(self.project, after=after, limit=len(held) + 1):
-                if group.id not in held:
-                    self._fetched_up_to = group.id
-                    return group
-        return None
 
     def _fresh(self, group: Group) -> Item:
         shown = list(group.completions)

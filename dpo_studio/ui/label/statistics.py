@@ -6,10 +6,11 @@ import statistics
 from dataclasses import dataclass
 
 from dpo_studio.core import label_bias
-from dpo_studio.store import Project, completions, rankings
+from dpo_studio.store import Project, completions, rankings, repeats
 
 _PACE_LABELS = 100
 _BIAS_LABELS = 200
+_ENOUGH_PAIRS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Summary:
         median_s: median seconds of the last hundred labels, or None.
         given_here: how many of the last hundred were given on this page: those that came with a project have no time.
         tie_share: share of the last hundred rankings with a tie in them, or None.
+        again: agreement with oneself on the comparisons that were asked again.
     """
 
     ready: int
@@ -29,6 +31,7 @@ class Summary:
     median_s: float | None
     tie_share: float | None
     given_here: int
+    again: repeats.SelfAgreement = repeats.SelfAgreement()
 
     def text(self) -> str:
         """On one line, for the head of the page."""
@@ -37,6 +40,10 @@ class Summary:
             parts.append(f"{self.median_s:.1f} s a label")
         if self.tie_share is not None:
             parts.append(f"{self.tie_share:.0%} with ties")
+        if self.again.pairs >= _ENOUGH_PAIRS:
+            parts.append(f"{self.again.same / self.again.pairs:.0%} as before when asked again")
+        elif self.again.pairs:
+            parts.append(f"{self.again.same} of {self.again.pairs} as before when asked again")
         return "  ·  ".join(parts)
 
 
@@ -54,6 +61,7 @@ def summary(project: Project) -> Summary:
         median_s=statistics.median(times) if times else None,
         tie_share=sum(tied) / len(tied) if tied else None,
         given_here=len(times),
+        again=repeats.agreement(project, project.annotator),
     )
 
 

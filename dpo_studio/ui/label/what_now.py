@@ -1,0 +1,25 @@
+"""The keys that matter now, for the bar under the answers. No Qt."""
+
+from __future__ import annotations
+
+from .session import Item
+
+
+def what_now(item: Item | None, *, reviewing: bool) -> str:
+    """A line about the item on screen; nothing without one.
+
+    Args:
+        reviewing: a list of labels is gone through.
+    """
+    if item is None:
+        return ""
+    if item.earlier is not None and item.entry.is_earlier:
+        leave = "Enter shows the next" if reviewing else "Esc goes back to the queue"
+        return f"An earlier label. A number begins a new order, {leave}."
+    if item.entry.is_pair and not item.written:
+        return "1 or 2 is better  ·  = tie  ·  X both bad  ·  Space skips"
+    if not item.entry.unplaced:
+        return "Enter saves this order  ·  Backspace takes the last step back"
+    if item.entry.buckets or item.written:
+        return "Enter: the rest are worse  ·  = ties the next  ·  Backspace takes back"
+    return f"1 to {item.entry.size} from best to worst, or drag  ·  X all bad  ·  Space skips"

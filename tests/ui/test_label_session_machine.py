@@ -1,0 +1,176 @@
+"""Any sequence of what a person does on the Label page, in the real session and store, against lists in memory."""
+
+import random
+import shutil
+import tempfile
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from dpo_studio.core.types import Message
+from dpo_studio.store import Project, completions, prompts, rankings, runs
+from dpo_studio.ui.label.session import Session
+
+GROUPS, SIZE = 4, 3
+
+
+def judgement(ranking):
+    """What stands, as the model holds it: the kind and the texts by rank."""
+    return (ranking.kind, frozenset(ranking.ranks.items()))
+
+
+class Labelling(RuleBasedStateMachine):
+    """The model: what stands on each group, and the labels given, newest last, with what stood before each.
+
+    An undo takes the newest label back whatever was done since; a correction is a label like any other.
+    """
+
+    @initialize(seed=st.integers(0, 999), order=st.sampled_from(["imported", "random", "disputed"]))
+    def begin(self, seed, order):
+        self.folder = Path(tempfile.mkdtemp()) / "p"
+        self.project = Project.create(self.folder)
+        for number in range(GROUPS):
+            prompt = prompts.add(self.project, [Message("user", f"prompt {number}")])
+            prompts.set_held_out(self.project, prompt.id, False)
+            group = completions.add_group(self.project, prompt.id, size=SIZE)
+            for candidate in range(SIZE):
+                completions.add(self.project, group.id, f"answer {candidate} of {number}")
+        self.chance = random.Random(seed)
+        self.standing = {group_id: None for group_id in range(1, GROUPS + 1)}
+        self.done = []
+        self.shown_places = {}
+        self._open()
+        self.session.choose(order=order)
+
+    def _open(self):
+        self.session = Session(self.project, shuffler=self.chance)
+        self.session.begin()
+
+    def _saved(self, saved, kind, ranks):
+        group_id = saved.group_id
+        assert judgement(saved) == (kind, frozenset(ranks.items()))
+        self.done.append((saved.id, group_id, self.standing[group_id]))
+        self.standing[group_id] = (kind, frozenset(ranks.items()))
+        self.shown_places[group_id] = saved.presented
+
+    def _places(self):
+        return [completion.id for completion in self.session.item.shown]
+
+    # What a person does.
+
+    @precondition(lambda self: self.session.item is not None)
+    @rule(order=st.permutations(range(SIZE)), strong=st.booleans())
+    def rank_all(self, order, strong):
+        item, shown = self.session.item, self._places()
+        for position in order[:-1]:
+            response = item.entry.press(position, strong=strong)
+        assert response.done, "the last is implied"
+        ranks = {shown[position]: place for place, position in enumerate(order, 1)}
+        saved = self.session.save(seconds=1.0)
+        assert saved.strength == (2 if strong else 1)
+        self._saved(saved, "ranking", ranks)
+
+    @precondition(lambda self: self.session.item is not None)
+    @rule(order=st.permutations(range(SIZE)))
+    def tie_the_first_two_and_press_enter(self, order):
+        item, shown = self.session.item, self._places()
+        item.entry.press(order[0])
+        item.entry.tie()
+        item.entry.press(order[1])
+        assert item.entry.finish().done
+        ranks = {shown[order[0]]: 1, shown[order[1]]: 1, shown[order[2]]: None}
+        self._saved(self.session.save(seconds=1.0), "ranking", ranks)
+
+    @precondition(lambda self: self.session.item is not None)
+    @rule(order=st.permutations(range(SIZE)))
+    def change_ones_mind_with_backspace(self, order):
+        item, shown = self.session.item, self._places()
+        item.entry.press(order[1])
+        item.entry.take_back()
+        item.entry.press(order[0])
+        assert item.entry.finish().done
+        ranks = {one: 1 if one == shown[order[0]] else None for one in shown}
+        self._saved(self.session.save(seconds=1.0), "ranking", ranks)
+
+    @precondition(lambda self: self.session.item is not None)
+    @rule(kind=st.sampled_from(["skip", "all_bad"]))
+    def skip_or_all_bad(self, kind):
+        self._saved(self.session.save(kind, seconds=0.5), kind, {})
+
+    @rule()
+    def undo(self):
+        undone = self.session.undo()
+        if not self.done:
+            assert undone is None
+            return
+        row, group_id, before = self.done.pop()
+        assert (undone.id, undone.group_id) == (row, group_id)
+        self.standing[group_id] = before
+        assert self.session.item.group.id == group_id, "its item is on screen again"
+        assert tuple(self._places()) == self.shown_places[group_id], "in the same places"
+
+    @precondition(lambda self: any(self.standing.values()))
+    @rule(data=st.data())
+    def look_at_an_earlier_label(self, data):
+        history = rankings.recent(self.project)
+        ranking = data.draw(st.sampled_from(history))
+        item = self.session.revisit(ranking)
+        assert not item.changed and tuple(self._places()) == ranking.presented
+
+    @rule()
+    def go_back_to_the_queue(self):
+        self.session.back_to_queue()
+
+    @rule()
+    def leave_and_open_again(self):
+        self.session.stash()
+        self.project.close()
+        self.project = Project.open(self.folder)
+        self._open()
+
+    @rule(order=st.sampled_from(["imported", "random", "informative", "disputed"]))
+    def choose_an_order(self, order):
+        self.session.choose(order=order)
+
+    # What holds whatever was done.
+
+    @invariant()
+    def the_store_says_what_the_model_says(self):
+        if not hasattr(self, "session"):
+            return
+        for group_id, expected in self.standing.items():
+            current = rankings.current(self.project, group_id)
+            assert (None if current is None else judgement(current)) == expected
+        left = [group_id for group_id, standing in self.standing.items() if standing is None]
+        counts = rankings.counts(self.project)
+        assert (counts.left, counts.ready) == (len(left), GROUPS)
+        ranked = [s for s in self.standing.values() if s and s[0] == "ranking"]
+        assert counts.rankings == len(ranked)
+        assert len(runs.training_data(self.project).train) == len(ranked)
+
+    @invariant()
+    def what_is_on_screen_waits_or_is_looked_at_again(self):
+        if not hasattr(self, "session"):
+            return
+        item = self.session.item
+        left = {group_id for group_id, standing in self.standing.items() if standing is None}
+        if item is None:
+            assert not left, "nothing is on screen only when nothing waits"
+            return
+        assert (item.group.id in left) == (item.earlier is None)
+        upcoming = self.session.upcoming()
+        waiting = left - {item.group.id}
+        assert upcoming is None if not waiting else upcoming.group.id in waiting
+
+    def teardown(self):
+        if hasattr(self, "project"):
+            self.project.close()
+            shutil.rmtree(self.folder.parent)
+
+
+Labelling.TestCase.settings = settings(
+    max_examples=12, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+TestLabelling = Labelling.TestCase
