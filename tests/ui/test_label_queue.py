@@ -261,6 +261,7 @@ def annotators_stored(context):
 def test_the_first_label_on_a_machine_asks_for_a_name_once(nobody, open_page, context, monkeypatch):
     monkeypatch.setattr(queueing, "login_name", lambda: "ada")
     page = open_page()
+    page.queueing.choose_order("random")
     assert not page.bench.name.isVisible(), "nothing is asked before a label is given"
     first = page.item
     press(page, KEY.Key_1)
@@ -271,8 +272,9 @@ def test_the_first_label_on_a_machine_asks_for_a_name_once(nobody, open_page, co
     page.bench.name.field.setText("  Ada  L. ")
     press(page, KEY.Key_Return)
     assert annotators_stored(context) == [("Ada L.", 1)]
-    assert page.item.group.id == 2 and page.hasFocus() and not page.bench.name.isVisible()
+    assert page.item is not first and page.hasFocus() and not page.bench.name.isVisible()
     assert page.bench.head.buttons["annotator"].text() == "Labelling as Ada L."
+    assert page.bench.head.buttons["order"].text() == "Next: random", "what was chosen before stays"
     press(page, KEY.Key_2)
     assert annotators_stored(context) == [("Ada L.", 2)]
     assert SettingsStore().annotator == "Ada L."

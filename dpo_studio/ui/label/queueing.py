@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject
 from dpo_studio.core.errors import UserError
 from dpo_studio.store import annotators, scores
 from dpo_studio.ui.context import Context
+from dpo_studio.ui.exchange.commands import Commands
 from dpo_studio.ui.settings_store import SettingsStore
 
 from .bench import Bench
@@ -44,6 +45,7 @@ class Queueing(QObject):
         self._changed, self._begin, self._give_back = changed, begin, give_back
         self._kept: Callable[[], None] | None = None
         self.job: ScoringJob | None = None
+        self._commands = Commands(self)
         bench.order_menu.order_chosen.connect(self.choose_order)
         bench.order_menu.share_chosen.connect(self._on_share)
         bench.people_menu.chosen.connect(self._on_named)
@@ -179,7 +181,7 @@ class Queueing(QObject):
         policy = None if project is None else scores.current_policy(project)
         if project is None or policy is None or self.job is not None:
             return
-        job = self.job = ScoringJob(project, policy)
+        job = self.job = ScoringJob(project, policy, self._commands)
         job.changed.connect(self.refresh)
         job.ended.connect(self._on_scored)
         self._context.jobs.submit(job)

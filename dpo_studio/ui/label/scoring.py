@@ -25,7 +25,11 @@ class ScoringJob(Job):
         wanted: how many comparisons are to be scored.
     """
 
-    def __init__(self, project: Project, policy: Policy, parent: QObject | None = None) -> None:
+    def __init__(self, project: Project, policy: Policy, commands: Commands, parent: QObject | None = None) -> None:
+        """
+        Args:
+            commands: keeps the command's thread, which lives a little longer than the job.
+        """
         super().__init__("scoring comparisons", parent)
         self._project, self._policy = project, policy
         self._before = scores.progress(project, project.annotator, policy.id)
@@ -35,7 +39,7 @@ class ScoringJob(Job):
         self.problem: Exception | None = None
         self._cancelled = False
         self._began = time.monotonic()
-        self._commands = Commands(self)
+        self._commands = commands
         self._timer = QTimer(self, interval=_LOOK_EVERY_MS)
         self._timer.timeout.connect(self._look)
 

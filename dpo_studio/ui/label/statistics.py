@@ -71,7 +71,8 @@ def warnings(project: Project) -> list[str]:
     groups = completions.get_groups(project, [ranking.group_id for ranking in last])
     lengths = {completion.id: float(len(completion.text)) for group in groups for completion in group.completions}
     position = label_bias.earlier_shown([(ranking.ranks, ranking.presented) for ranking in last if ranking.presented])
-    length = label_bias.longer([(ranking.ranks, lengths) for ranking in last])
+    again = {group.id for group in groups if group.repeat_of is not None}  # whose lengths were looked at before
+    length = label_bias.longer([(ranking.ranks, lengths) for ranking in last if ranking.group_id not in again])
     return [text for text in (label_bias.position_warning(position), label_bias.length_warning(length)) if text]
 
 

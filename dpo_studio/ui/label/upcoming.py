@@ -85,6 +85,17 @@ class Upcoming:
         self.choice = chosen
         self.start_again()
 
+    def take_over(self, choice: Choice) -> None:
+        """Go on with a choice that was made before the person's name was known.
+
+        Raises:
+            UserError: it could not be written; everything stays as it was.
+        """
+        if choice not in (self.choice, Choice()):
+            self._project.set_fact(self._fact, choice.to_text())
+            self.choice = choice
+            self.start_again()
+
     def start_again(self) -> None:
         """Make the order afresh: groups or scores came, or it was used up."""
         self._line = deque(self._ordered())
