@@ -94,12 +94,41 @@ def checked(source: Source, columns: Columns) -> Iterator[tuple[str, dict[str, A
         meant = columns.meanings_of(row)
         values = {meaning: row.values.get(name) for meaning, name in meant.items()}
         problem = ""
-        if row.is_text:
-            try:
+        try:
+            if row.is_text:
                 values = {meaning: _unpacked(meaning, value) for meaning, value in values.items()}
-            except UserError as error:
-                problem = str(error)
+            _fill_from_numbered(values, row.values, meant)
+        except UserError as error:
+            problem = str(error)
         yield row.place, None if problem else values, problem
+
+
+def _fill_from_numbered(values: dict[str, Any], cells: Mapping[str, Any], meant: Mapping[str, str]) -> None:
+    """Put in the lists that stand in numbered columns ("answer_1, answer_2"), without answers that are not there."""
+    found = {
+        meaning: [cells.get(one) for one in meant[meaning].split(meanings.JOINT)]
+        for meaning in ("completions", "ranks")
+        if meanings.JOINT in meant.get(meaning, "") and meant[meaning] not in cells
+    }
+    if "ranks" in found:
+        found["ranks"] = [_rank(cell) for cell in found["ranks"]]
+    if "completions" in found:
+        there = [at for at, cell in enumerate(found["completions"]) if cell is not None and cell != ""]
+        if len(found.get("ranks", ())) == len(found["completions"]):
+            extra = [rank for at, rank in enumerate(found["ranks"]) if at not in there and rank is not None]
+            if extra:
+                raise UserError("it ranks an answer that is empty")
+            found["ranks"] = [found["ranks"][at] for at in there]
+        found["completions"] = [found["completions"][at] for at in there]
+    values.update(found)
+
+
+def _rank(cell: Any) -> Any:
+    """A rank that stands in a cell of its own, as its digits (a spreadsheet may write 1.0)."""
+    if not isinstance(cell, str):
+        return cell
+    text = cell.strip()
+    return int(text.removesuffix(".0")) if re.fullmatch(r"\d{1,9}(\.0)?", text) else text or None
 
 
 def _unpacked(meaning: str, cell: Any) -> Any:

@@ -66,9 +66,6 @@ class Encoding:
         return "" if self.name == "UTF-8" else f"The text was read as {self.name}."
 
 
-UTF_8 = Encoding("utf-8", "UTF-8")
-
-
 def find(opened: Callable[[], BinaryIO], said: str = "") -> Encoding:
     """The encoding of a text, which is read through once, a piece at a time.
 

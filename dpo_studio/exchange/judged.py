@@ -62,6 +62,15 @@ def from_completions(values: Mapping[str, Any]) -> Judged:
     return Judged(group="", messages=_prompt(values), completions=texts, ranks=())
 
 
+def single(values: Mapping[str, Any]) -> tuple[tuple[Message, ...], str]:
+    """The prompt and the one completion of a row that has but one.
+
+    Raises:
+        UserError: what is wrong with the row.
+    """
+    return _prompt(values), _completion(values.get("completion"))
+
+
 def from_ranking(values: Mapping[str, Any]) -> Judged:
     """The judgement of a ranking row.
 

@@ -5,6 +5,7 @@ What a source holds ("prompts", "completions", "pairs" or "rankings") shows in t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from dpo_studio.core.errors import UserError
@@ -54,6 +55,12 @@ _NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "rankings": (("ranks",), ("completions", "group")),
 }
 KINDS = tuple(KNOWN)
+#: Between the names of numbered columns that stand for one list.
+JOINT = ", "
+_NUMBERED = {
+    "completions": re.compile(r"(completion|response|answer|candidate)[ _-]?([1-9]|[a-i])", re.IGNORECASE),
+    "ranks": re.compile(r"(rank)[ _-]?([1-9]|[a-i])", re.IGNORECASE),
+}
 
 
 def kind_of(columns: Iterable[str], said: Mapping[str, str] | None = None) -> str:
@@ -66,7 +73,7 @@ def kind_of(columns: Iterable[str], said: Mapping[str, str] | None = None) -> st
     said = said or {}
 
     def there(kind: str, meaning: str) -> bool:
-        return meaning in said or any(one in names for one in KNOWN[kind][meaning])
+        return meaning in said or any(one in names for one in KNOWN[kind][meaning]) or bool(numbered(meaning, names))
 
     if there("rankings", "ranks") and (there("rankings", "completions") or there("rankings", "group")):
         return "rankings"
@@ -98,7 +105,8 @@ def guess(kind: str, columns: Iterable[str], said: Mapping[str, str] | None = No
             continue
         taken = result.values()
         name = next((lower[one] for one in names if one in lower and lower[one] not in taken), None)
-        if name is not None:
+        name = name or numbered(meaning, there)
+        if name:
             result[meaning] = name
     for needed in _NEEDED[kind]:
         if not any(meaning in result for meaning in needed):
@@ -107,6 +115,19 @@ def guess(kind: str, columns: Iterable[str], said: Mapping[str, str] | None = No
                 f"Say which one, such as --column {needed[0]}=NAME.",
             )
     return result
+
+
+def numbered(meaning: str, columns: Iterable[str]) -> str:
+    """The names of numbered columns ("answer_1", "answer_2") that together are what is meant, joined; or ""."""
+    pattern = _NUMBERED.get(meaning)
+    if pattern is None:
+        return ""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for name in columns:
+        if match := pattern.fullmatch(name):
+            found.setdefault(match[1].lower(), []).append((match[2].lower(), name))
+    series = next((names for names in found.values() if len(names) > 1), [])
+    return JOINT.join(name for _, name in sorted(series))
 
 
 def _stands_already(meaning: str, result: Mapping[str, str]) -> bool:

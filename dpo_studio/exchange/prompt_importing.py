@@ -91,7 +91,7 @@ def run(
     """
     done = PromptImport(Columns("prompts", said))
     reading = _Reading(source, done, tags)
-    with project.transaction():
+    with prompt_import.in_bulk(project):
         pairs: Iterator[tuple[Conversation, tuple[str, ...]]] = ((row.messages, row.tags) for row in reading)
         done.added = prompt_import.add(project, pairs, source=source.name)
         reading.finish()

@@ -22,6 +22,10 @@ from .migrations import APPLICATION_ID, SCHEMA_VERSION, migrations
 DATABASE_NAME = "project.db"
 #: The annotator of a project in which nobody gave a name.
 NOBODY = "me"
+#: The fact that stands inside a transaction that adds prompts in bulk: see `prompt_words`.
+IN_BULK = "prompts_in_bulk"
+#: The fact that stands while the full text of some prompts is not written yet.
+TO_INDEX = "prompts_to_index"
 _BUSY_TIMEOUT_S = 10.0
 _MAGIC, _HEADER_BYTES = b"SQLite format 3\0", 100
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
@@ -120,7 +124,12 @@ class Project:
             except BaseException:
                 db.close()
                 raise
-        return cls(folder, db, warning=warning)
+        project = cls(folder, db, warning=warning)
+        if project.fact(TO_INDEX):
+            from .prompt_words import write_all  # which needs this module
+
+            write_all(project)
+        return project
 
     def beside(self) -> Project:
         """The same project over a connection of its own, for the thread that calls this.

@@ -1,14 +1,22 @@
-"""Many prompts at once: which of them a project holds already, and adding those it does not."""
+"""Many prompts at once: which of them a project holds already, adding those it does not, and their full text.
+
+Words can be searched a little later than the prompts are there: the full text takes longer than all the rest, so it
+is written after them, some hundred at a time, and what labels meanwhile hardly waits. Where that was interrupted, the
+project's next opening goes on with it.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 
 from dpo_studio.core.types import Message
 
-from .database import Project, new_uuid, now, storable, to_text
-from .prompts import NEVER_HELD_OUT, check, count, is_held_out, messages_text
+from .bulk_writing import Writer
+from .database import IN_BULK, TO_INDEX, Project
+from .prompt_words import AT_ONCE, write_all, write_some
+from .prompts import check, stored_form
 
 _AT_ONCE = 500
 
@@ -25,15 +33,8 @@ class Known:
 
     def new(self, conversations: Sequence[Sequence[Message]]) -> list[bool]:
         """Which of these are neither in the project nor asked about earlier, here or in the same list."""
-        hashes = [content_hash(messages_text(messages)) for messages in conversations]
-        there: set[str] = set()
-        for start in range(0, len(hashes), _AT_ONCE):
-            part = hashes[start : start + _AT_ONCE]
-            marks = ", ".join("?" * len(part))
-            rows = self._project.db.conn.execute(
-                f"SELECT content_hash FROM prompts WHERE content_hash IN ({marks})", part
-            )
-            there.update(row[0] for row in rows)
+        hashes = [stored_form(messages)[1] for messages in conversations]
+        there = ids_of(self._project, hashes)
         return [self._is_new(one) and one not in there for one in hashes]
 
     def _is_new(self, one: str) -> bool:
@@ -44,9 +45,31 @@ class Known:
         return True
 
 
-def content_hash(text: str) -> str:
-    """What tells conversations apart, of their stored text."""
-    return hashlib.sha256(text.encode()).hexdigest()
+def ids_of(project: Project, hashes: Iterable[str]) -> dict[str, int]:
+    """The prompts of these contents that the project holds."""
+    found: dict[str, int] = {}
+    wanted = iter(dict.fromkeys(hashes))
+    while part := list(islice(wanted, _AT_ONCE)):
+        marks = ", ".join("?" * len(part))
+        query = f"SELECT content_hash, id FROM prompts WHERE content_hash IN ({marks})"
+        found.update(project.db.conn.execute(query, part))
+    return found
+
+
+@contextmanager
+def in_bulk(project: Project) -> Iterator[None]:
+    """A transaction for many prompts; the full text of those that are more than a few is written after it."""
+    with project.transaction() as db:
+        project.set_fact(IN_BULK, "1")
+        before = _last_id(project)
+        yield
+        db.conn.execute("DELETE FROM facts WHERE name = ?", [IN_BULK])
+        added = _last_id(project) - before
+        if added:
+            project.set_fact(TO_INDEX, "1")
+            before = write_some(project, before)
+    if added > AT_ONCE:
+        write_all(project, after=before)
 
 
 def add(project: Project, rows: Iterable[tuple[Sequence[Message], Iterable[str]]], *, source: str = "") -> int:
@@ -58,18 +81,23 @@ def add(project: Project, rows: Iterable[tuple[Sequence[Message], Iterable[str]]
     Raises:
         UserError: a conversation that cannot be a prompt (see `prompts.check`); then none is added.
     """
-    source, created = storable(source), now()
-    with project.transaction() as db:
-        before = there = count(project)
-        for messages, tags in rows:
-            check(messages)
-            text = messages_text(messages)
-            one = content_hash(text)
-            held_out = there >= NEVER_HELD_OUT and is_held_out(one)
-            cursor = db.conn.execute(
-                "INSERT INTO prompts (uuid, messages, content_hash, source, tags, held_out, created)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (content_hash) DO NOTHING",
-                [new_uuid(), text, one, source, to_text(list(tags)), int(held_out), created],
-            )
-            there += cursor.rowcount
-        return there - before
+    added = 0
+    with project.transaction():
+        writer, rest = Writer(project, source=source), iter(rows)
+        while batch := list(islice(rest, _AT_ONCE)):
+            forms = []
+            for messages, _ in batch:
+                check(messages)
+                forms.append(stored_form(messages))
+            there = set(ids_of(project, [one for _, one in forms]))
+            for (_, tags), (text, one) in zip(batch, forms, strict=True):
+                if one not in there:
+                    there.add(one)
+                    writer.add_prompt(text, one, tags=tuple(tags))
+                    added += 1
+            writer.flush()
+    return added
+
+
+def _last_id(project: Project) -> int:
+    return int(project.db.conn.execute("SELECT coalesce(max(id), 0) FROM prompts").fetchone()[0])

@@ -13,7 +13,8 @@ CONFIDENCE = (
 )
 
 #: Prompts out of the way without being lost, tags that can be looked up, and a full text of every turn
-#: (three letters at a time, so that it works in languages that put no space between words).
+#: (three letters at a time, so that it works in languages that put no space between words). Written by triggers; not
+#: for prompts that are added in bulk, whose statements would each flush the full text (see `prompt_words`).
 PROMPTS = (
     "ALTER TABLE prompts ADD COLUMN archived INTEGER NOT NULL DEFAULT 0 CHECK (archived IN (0, 1))",
     "CREATE INDEX prompts_archived ON prompts(archived, id)",
@@ -28,6 +29,7 @@ PROMPTS = (
     f"""INSERT INTO prompts_text (rowid, text)
         SELECT new.id, {_TEXT_OF_NEW} FROM prompts new""",
     f"""CREATE TRIGGER prompts_text_added AFTER INSERT ON prompts
+        WHEN NOT EXISTS (SELECT 1 FROM facts WHERE name = 'prompts_in_bulk')
         BEGIN
             INSERT INTO prompts_text (rowid, text) VALUES (new.id, {_TEXT_OF_NEW});
             INSERT OR IGNORE INTO prompt_tags (tag, prompt_id) SELECT value, new.id FROM json_each(new.tags);
