@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dpo_studio.cli_output import counted
-from dpo_studio.core import commands, events
+from dpo_studio.core import commands, events, recipes
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Group, GroupId, Policy
 from dpo_studio.jobs.training import EventTail
 from dpo_studio.store import Project, completions, policies, prompts, requests, runs
+
+#: What --run calls the model that the other runs began with.
+BASE = "base"
 
 
 @dataclass(slots=True)
@@ -51,8 +54,9 @@ def queue(
     project: Project,
     sampling: SamplingSettings,
     *,
-    model: str | None,
-    run_name: str | None,
+    models: Sequence[str],
+    run_names: Sequence[str],
+    spread: str,
     every_prompt: bool,
     limit: int | None,
     go_on: bool,
@@ -61,26 +65,41 @@ def queue(
     """The groups to answer, made in the project first so that nothing is lost when this ends early.
 
     Args:
+        models, run_names: who answers, the models first and then the runs; several take turns over a group's
+            answers. A run called "base" stands for the model that the first other run began with. Neither: the starter.
+        spread: a key of core.recipes.SPREADS.
         check: called with the base and the adapter before anything is written for a model; raises a
             UserError where it cannot be used.
 
     Raises:
-        UserError: there is nothing to answer, the options contradict each other, or as `check`.
+        UserError: there is nothing to answer, the options cannot be used together, or as `check`.
     """
-    if model and run_name:
-        raise UserError("--model and --run both name the model that answers.", "Give one of them.")
     if go_on:
         return _waiting(project, limit)
     todo = (prompts.all_prompts(project) if every_prompt else prompts.without_group(project))[:limit]
     if not todo:
         raise UserError(*_why_nothing(project))
-    if run_name:
-        policy = policy_named(project, model=None, run_name=run_name)
+    bases = [requests.model_reference(model) for model in models or ([] if run_names else [requests.STARTER])]
+    tuned = [_run_or_base(project, name, run_names) for name in run_names]
+    recipes.check(sampling, len(bases) + len(tuned), spread)
+    # The first model is checked last, so that it is the one that is in memory when answering begins.
+    for policy in dict.fromkeys(reversed(tuned)):
         check(policies.model_reference(project, policy), requests.adapter_path(project, policy))
-    else:
-        check(requests.model_reference(model or requests.STARTER), None)
-        policy = policy_named(project, model=model, run_name=None)
-    return completions.get_groups(project, requests.make_groups(project, todo, policy, sampling))
+    for base in dict.fromkeys(reversed(bases)):
+        check(base, None)
+    answering = [*(requests.policy_for(project, base) for base in bases), *tuned]
+    return completions.get_groups(project, requests.make_groups(project, todo, answering, sampling, spread=spread))
+
+
+def _run_or_base(project: Project, name: str, names: Sequence[str]) -> Policy:
+    """The policy of a run, or of the base that the first of the other runs began with."""
+    if name != BASE or any(run.name == BASE for run in runs.all_runs(project)):
+        return policy_named(project, model=None, run_name=name)
+    other = next((other for other in names if other != BASE), None)
+    if other is None:
+        raise UserError("Which model is meant by the base?", "Name a run beside it, or the model itself with --model.")
+    tuned = policy_named(project, model=None, run_name=other)
+    return requests.policy_for(project, policies.original_base(project, tuned))
 
 
 def policy_named(project: Project, *, model: str | None, run_name: str | None) -> Policy:

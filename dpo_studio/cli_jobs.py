@@ -11,6 +11,7 @@ import click
 
 from dpo_studio.cli_output import STOPPED, Reporter, interruptions, reports
 from dpo_studio.core.errors import UserError
+from dpo_studio.core.recipes import SPREADS
 from dpo_studio.core.settings import METHODS, SAMPLING_PRESETS, SamplingSettings
 from dpo_studio.core.stop_texts import from_typed
 
@@ -31,9 +32,25 @@ def _number_options(command: Any) -> Any:
 @click.argument("project", type=click.Path(path_type=Path))
 @click.option("--k", type=int, default=SamplingSettings().k, show_default=True, help="Answers to each prompt.")
 @click.option(
-    "--model", help="A Hub id, a folder, a .gguf file, openai:URL#MODEL for a server's, or starter (the default)."
+    "--model",
+    "models",
+    multiple=True,
+    help="A Hub id, a folder, a .gguf file, openai:URL#MODEL for a server's, or starter (the default).",
 )
-@click.option("--run", "run_name", help="Answer with the model that this run made.")
+@click.option(
+    "--run",
+    "run_names",
+    multiple=True,
+    help="Answer with the model that this run made. Several --run and --model take turns over each prompt's answers;"
+    " base is the model that the other runs began with.",
+)
+@click.option(
+    "--spread",
+    type=click.Choice(list(SPREADS)),
+    default="none",
+    show_default=True,
+    help="How temperature and top-p vary over a prompt's answers: slight ±20 % of the temperature, wide ±40 %.",
+)
 @click.option("--preset", type=click.Choice(list(SAMPLING_PRESETS)), default="balanced", show_default=True)
 @_number_options
 @click.option("--stop", multiple=True, metavar="TEXT", help=r"End before this text; may be repeated. \n: a line break.")
@@ -66,8 +83,9 @@ def generate_command(out: Reporter, project: Path, **asked: Any) -> int | None:
         groups = cli_generate.queue(
             opened,
             sampling,
-            model=asked["model"],
-            run_name=asked["run_name"],
+            models=asked["models"],
+            run_names=asked["run_names"],
+            spread=asked["spread"],
             every_prompt=asked["which"] == "all",
             limit=asked["limit"],
             go_on=asked["go_on"],

@@ -183,7 +183,9 @@ def test_ctrl_c_keeps_what_is_finished(folder, tiny_llama):
         (("--stop", ""), "1 to 200 characters"),
         (("--run", "Run 7"), "no run called 'Run 7'"),
         (("--model", "/nowhere/at/all"), "/nowhere/at/all"),
-        (("--model", "a", "--run", "b"), "both name"),
+        (("--k", "2", "--model", "a", "--model", "b", "--model", "c"), "cannot come from 3 models"),
+        (("--temperature", "0", "--spread", "wide"), "nothing to spread"),
+        (("--run", "base"), "Which model is meant"),
     ],
 )
 def test_generate_refuses_what_cannot_be_used(call, folder, arguments, sentence):

@@ -131,3 +131,17 @@ def save(folder: Path, config: PreTrainedConfig, *, chat: bool = True, seed: int
 def build(family: str, folder: Path, *, chat: bool = True, seed: int = 0) -> Path:
     """Save a tiny model of a family; returns the folder."""
     return save(folder, FAMILIES[family](), chat=chat, seed=seed)
+
+
+def adapter(folder: Path, base: Path, *, seed: int = 0, rank: int = 2, targets: object = "all-linear") -> Path:
+    """Save a random LoRA adapter of a model, strong enough to change what it says; returns the folder."""
+    from peft import LoraConfig, get_peft_model
+
+    from dpo_studio.models.quiet import quiet
+
+    torch.manual_seed(seed)
+    with quiet():
+        model = AutoModelForCausalLM.from_pretrained(base)
+        adapted = get_peft_model(model, LoraConfig(r=rank, target_modules=targets, init_lora_weights=False))
+        adapted.save_pretrained(folder)
+    return folder

@@ -23,11 +23,28 @@ class GenerationItem:
     Attributes:
         group: the id that comes back with every event.
         candidates: which candidates to draw, by index; those a group has already are not named.
+        sources: for each of them where it comes from, an index into `Generate.sources`; empty is 0 for all.
+        taken: the answers that the group has already, so that none of them comes a second time.
     """
 
     group: int
     messages: tuple[Message, ...]
     candidates: tuple[int, ...]
+    sources: tuple[int, ...] = ()
+    taken: tuple[str, ...] = ()
+
+    def source_of(self, candidate: int) -> int:
+        """Where a candidate comes from, as an index into `Generate.sources`."""
+        return self.sources[self.candidates.index(candidate)] if self.sources else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A model with settings: what a candidate comes from; fields as in Generate."""
+
+    base: str
+    sampling: Mapping[str, Any]
+    adapter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +57,7 @@ class Generate(Command):
         adapter: absolute path of an adapter folder, or None.
         sampling: SamplingSettings as JSON; its k is not read.
         device: "auto", "cpu", "cuda" or "mps".
+        others: further models and settings that candidates come from, where a group mixes them.
     """
 
     job: str
@@ -48,6 +66,12 @@ class Generate(Command):
     sampling: Mapping[str, Any]
     adapter: str | None = None
     device: str = "auto"
+    others: tuple[Source, ...] = ()
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """All that candidates come from: first the command's own model and settings, then the others."""
+        return (Source(self.base, self.sampling, self.adapter), *self.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +120,17 @@ def from_line(line: str) -> Command:
     name = body.pop("command", "")
     if name == "Generate":
         items = tuple(
-            GenerationItem(item["group"], messages_from_json(item["messages"]), tuple(item["candidates"]))
+            GenerationItem(
+                item["group"],
+                messages_from_json(item["messages"]),
+                tuple(item["candidates"]),
+                tuple(item.get("sources", ())),
+                tuple(item.get("taken", ())),
+            )
             for item in body.pop("items")
         )
-        return Generate(items=items, **body)
+        others = tuple(Source(**source) for source in body.pop("others", ()))
+        return Generate(items=items, others=others, **body)
     plain = {"Load": Load, "Cancel": Cancel, "Pause": Pause, "Resume": Resume}.get(name)
     if plain is not None:
         return plain(**body)

@@ -1,6 +1,7 @@
 """Choose the next tokens from logits: penalty, temperature, cuts, and one uniform number a row.
 
-A row's choice depends on its own logits and its own number alone, never on the rows beside it.
+Every row may have settings of its own. Its choice depends on its own logits, settings and number alone, never on
+the rows beside it.
 """
 
 from __future__ import annotations
@@ -15,9 +16,36 @@ from dpo_studio.core.settings import SamplingSettings
 WINDOW = 256
 
 
+class RowSettings:
+    """Sampling settings of rows as columns, shape (rows, 1).
+
+    Attributes:
+        penalises: some row has a repetition penalty.
+    """
+
+    def __init__(self, rows: Sequence[SamplingSettings], device: torch.device) -> None:
+        self._rows, self._device = list(rows), device
+        self.penalises = any(row.repetition_penalty != 1 for row in rows)
+        self.all_cold = all(row.temperature == 0 for row in rows)
+        self.cold = self._column([row.temperature == 0 for row in rows], torch.bool)
+        self.temperature = self._column([row.temperature or 1.0 for row in rows], torch.float32)
+        self.penalty = self._column([row.repetition_penalty for row in rows], torch.float32)
+        self.top_k = self._column([row.top_k for row in rows], torch.long)
+        self.top_p = self._column([row.top_p for row in rows], _wide(device))
+        self.min_p = self._column([row.min_p for row in rows], _wide(device))
+        self.widest = max((row.top_k for row in rows), default=0)
+
+    def take(self, rows: Sequence[int]) -> RowSettings:
+        """Those of some rows."""
+        return RowSettings([self._rows[row] for row in rows], self._device)
+
+    def _column(self, values: Sequence[float], dtype: torch.dtype) -> torch.Tensor:
+        return torch.tensor(values, dtype=dtype, device=self._device)[:, None]
+
+
 def choose_tokens(
     logits: torch.Tensor,
-    sampling: SamplingSettings,
+    sampling: SamplingSettings | RowSettings,
     uniforms: Sequence[float],
     *,
     seen: torch.Tensor | None = None,
@@ -29,27 +57,31 @@ def choose_tokens(
 
     Args:
         logits: shape (rows, vocabulary), float32.
+        sampling: of each row, or the same for all.
         uniforms: a number in [0, 1) a row.
         seen: shape (rows, vocabulary), bool: the tokens of prompt and answer so far.
 
     Returns:
         tokens, shape (rows,), and log-probabilities at temperature 1 without any cut, shape (rows,), nats.
     """
+    if isinstance(sampling, SamplingSettings):
+        sampling = RowSettings([sampling] * len(logits), logits.device)
     shaped = logits
-    if seen is not None and sampling.repetition_penalty != 1.0:
-        penalised = torch.where(logits > 0, logits / sampling.repetition_penalty, logits * sampling.repetition_penalty)
+    if seen is not None and sampling.penalises:
+        penalised = torch.where(logits > 0, logits / sampling.penalty, logits * sampling.penalty)
         shaped = torch.where(seen, penalised, logits)
-    if sampling.temperature == 0:
+    if sampling.all_cold:
         tokens = shaped.argmax(-1)
     else:
         tokens = _draw(shaped / sampling.temperature, sampling, uniforms)
+        tokens = torch.where(sampling.cold[:, 0], shaped.argmax(-1), tokens)
     logps = logits.gather(-1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
     return tokens, logps
 
 
-def _draw(scaled: torch.Tensor, sampling: SamplingSettings, uniforms: Sequence[float]) -> torch.Tensor:
+def _draw(scaled: torch.Tensor, sampling: RowSettings, uniforms: Sequence[float]) -> torch.Tensor:
     vocabulary = scaled.shape[-1]
-    width = min(vocabulary, max(WINDOW, sampling.top_k))
+    width = min(vocabulary, max(WINDOW, sampling.widest))
     targets = torch.tensor(list(uniforms), dtype=torch.float64).to(_wide(scaled.device)).to(scaled.device)
     total = scaled.logsumexp(-1, keepdim=True)
     values, tokens = scaled.topk(width, dim=-1)
@@ -60,40 +92,43 @@ def _draw(scaled: torch.Tensor, sampling: SamplingSettings, uniforms: Sequence[f
     for row in (~decided).nonzero()[:, 0].tolist():
         values, tokens = scaled[row : row + 1].sort(dim=-1, descending=True, stable=True)
         probabilities = _probabilities(values, total[row : row + 1])
-        places, _ = _places(probabilities, targets[row : row + 1], sampling, whole=True)
+        places, _ = _places(probabilities, targets[row : row + 1], sampling.take([row]), whole=True)
         chosen[row] = tokens[0, places[0]]
     return chosen
 
 
 def _places(
-    probabilities: torch.Tensor, uniforms: torch.Tensor, sampling: SamplingSettings, *, whole: bool
+    probabilities: torch.Tensor, uniforms: torch.Tensor, sampling: RowSettings, *, whole: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Where in descending probabilities each row's number falls, and whether more of them could not change it.
+
+    Sums are those of a running sum, which do not depend on how many follow.
 
     Args:
         probabilities: shape (rows, n), the n greatest in descending order, of a sum of 1 over all.
         whole: these are all there are.
     """
-    if 0 < sampling.top_k < probabilities.shape[-1]:
-        probabilities = probabilities[:, : sampling.top_k]
-    if sampling.top_k > 0:
-        whole = True
-        probabilities = probabilities / probabilities.sum(-1, keepdim=True)
+    n = probabilities.shape[-1]
     reached = probabilities.cumsum(-1)
-    kept = torch.ones_like(probabilities, dtype=torch.bool)
-    if sampling.top_p < 1:
-        kept &= reached - probabilities < sampling.top_p
-    if sampling.min_p > 0:
-        kept &= probabilities >= sampling.min_p * probabilities[:, :1]
+    cut = sampling.top_k > 0
+    if sampling.widest:
+        count = torch.where(cut, sampling.top_k.clamp(max=n), n)
+        mass = torch.where(cut, reached.gather(-1, count - 1), 1.0)
+        inside = torch.arange(n, device=probabilities.device) < count
+        probabilities, reached = probabilities * inside / mass, reached / mass
+        kept = inside & ((reached - probabilities < sampling.top_p) | (sampling.top_p >= 1))
+    else:
+        kept = (reached - probabilities < sampling.top_p) | (sampling.top_p >= 1)
+    kept &= probabilities >= sampling.min_p * probabilities[:, :1]
     kept[:, 0] = True
-    mass = (probabilities * kept).sum(-1)
-    decided = torch.ones_like(kept[:, 0]) if whole else ~kept[:, -1]
-    uncut = sampling.top_p >= 1 and sampling.min_p == 0
-    if uncut and not whole:
-        mass = torch.ones_like(mass)
-        decided = uniforms < reached[:, -1]
+    last = kept.sum(-1) - 1
+    mass = reached.gather(-1, last[:, None])[:, 0]
+    decided = ~kept[:, -1] | cut[:, 0] | whole
+    uncut = ((sampling.top_p >= 1) & (sampling.min_p == 0))[:, 0] & ~cut[:, 0] & (not whole)
+    mass = torch.where(uncut, 1.0, mass)
+    decided = torch.where(uncut, uniforms < reached[:, -1], decided)
     below = (reached <= (uniforms * mass)[:, None]).sum(-1)
-    return torch.minimum(below, kept.sum(-1) - 1), decided
+    return torch.minimum(below, last), decided
 
 
 def _probabilities(values: torch.Tensor, total: torch.Tensor) -> torch.Tensor:

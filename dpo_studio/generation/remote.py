@@ -13,7 +13,6 @@ import json
 import queue
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +39,14 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 class RefusedError(UserError):
     """The server refuses this one request (too long, say); others may go well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """An answer, and how many pieces it was streamed in, mostly one a token."""
+
+    event: events.CompletionFinished
+    tokens: int
 
 
 @dataclass(slots=True)
@@ -110,18 +117,23 @@ class Server:
             raise UserError(f"The server has no model {self.reference.model}.", f"It has: {some}.")
 
     def answer(
-        self, job: str, item: commands.GenerationItem, sampling: SamplingSettings, cancelled: Callable[[], bool]
-    ) -> Iterator[events.Event]:
-        """The events of one prompt; those of finished candidates stand whatever happens to the others.
+        self,
+        job: str,
+        item: commands.GenerationItem,
+        wanted: Mapping[int, SamplingSettings],
+        cancelled: Callable[[], bool],
+    ) -> Iterator[events.TokensDecoded | Counted]:
+        """What is said of these candidates of one prompt; finished ones stand whatever happens to the others.
 
-        `GroupFinished.tokens` counts the pieces that were streamed, mostly one a token.
+        Args:
+            wanted: the settings of each candidate.
 
         Raises:
             UserError: the server cannot be used; RefusedError where only this prompt is at fault.
         """
-        talk, started, tokens, left = _Talk(), time.monotonic(), 0, len(item.candidates)
+        talk, left = _Talk(), len(wanted)
         waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for candidate in item.candidates:
+        for candidate in wanted:
             waiting.put(candidate)
 
         def work() -> None:
@@ -131,7 +143,7 @@ class Server:
                 except queue.Empty:
                     return
                 try:
-                    talk.said.put(self._complete(talk, item, candidate, sampling))
+                    talk.said.put(self._complete(talk, item, candidate, wanted[candidate]))
                 except BaseException as error:
                     talk.said.put(error)
                     return
@@ -149,14 +161,13 @@ class Server:
                 if isinstance(said, tuple):
                     yield events.TokensDecoded(job, item.group, *said)
                     continue
-                left, tokens = left - 1, tokens + said.tokens
-                yield events.CompletionFinished(
+                left -= 1
+                event = events.CompletionFinished(
                     job, item.group, said.candidate, said.text, (), "", None, said.finish_reason, said.seed
                 )
+                yield Counted(event, said.tokens)
         finally:
             talk.stop()
-        if not left:
-            yield events.GroupFinished(job, item.group, time.monotonic() - started, tokens)
 
     def complete(self, body: Mapping[str, Any], *, stopped: threading.Event) -> dict[str, Any]:
         """The answer to one request that is not streamed, as the server shaped it. May be called from several threads.

@@ -10,7 +10,7 @@ model whose probabilities are all but equal; in bfloat16 it now and then does, i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -22,7 +22,7 @@ from dpo_studio.core.types import Message
 from dpo_studio.models.chat import ChatFormat
 from dpo_studio.models.load import LoadedModel
 
-from .choose import choose_tokens
+from .choose import RowSettings, choose_tokens
 from .decoder import Decoder, can_pad
 from .stops import StoppableText
 from .streams import RandomStream, TextStream
@@ -69,6 +69,7 @@ class _Row:
     conversation: int
     candidate: int
     seed: int
+    sampling: SamplingSettings
     limit: int
     text: StoppableText
     numbers: RandomStream
@@ -92,32 +93,36 @@ class _Row:
 def sample(
     loaded: LoadedModel,
     messages: Sequence[Message],
-    sampling: SamplingSettings,
-    candidates: Sequence[int],
+    wanted: Mapping[int, SamplingSettings],
     *,
+    taken: Collection[str] = (),
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Iterator[TextPiece | Answer]:
     """Draw candidates of one prompt together; text as it is decoded, then each answer as it ends.
 
-    A candidate that comes out like another of this call is drawn again, at most MOST_ATTEMPTS times and
-    without streaming. When cancelled, it ends after the token in hand; answers given stand.
+    A candidate that comes out like another of this call, or like one that is taken, is drawn again, at most
+    MOST_ATTEMPTS times and without streaming. When cancelled, it ends after the token in hand; answers given stand.
+
+    Args:
+        wanted: the settings of each candidate.
+        taken: answers that there are already, without white space at the ends.
 
     Raises:
         UserError: the prompt does not fit, or the model's numbers are not finite.
     """
     prompt = loaded.chat.prompt_ids(messages)
-    texts: set[str] = set()
-    waiting = list(candidates)
+    texts = set(taken)
+    waiting = list(wanted)
     for attempt in range(MOST_ATTEMPTS + 1):
-        rows = [_row(loaded, messages, prompt, sampling, candidate, attempt=attempt) for candidate in waiting]
-        waiting, last = [], attempt == MOST_ATTEMPTS or sampling.temperature == 0
-        for row, piece in _decode(loaded, [prompt], [rows], sampling, cancelled):
+        rows = [_row(loaded, messages, prompt, wanted[candidate], candidate, attempt=attempt) for candidate in waiting]
+        waiting = []
+        for row, piece in _decode(loaded, [prompt], [rows], cancelled):
             if piece and attempt == 0:
                 yield TextPiece(row.candidate, piece)
             if not row.finish_reason:
                 continue
             repeats = row.text.text.strip() in texts
-            if repeats and not last:
+            if repeats and attempt < MOST_ATTEMPTS and row.sampling.temperature > 0:
                 waiting.append(row.candidate)
                 continue
             texts.add(row.text.text.strip())
@@ -155,7 +160,7 @@ def answer(
     try:
         for batch in _batches(loaded, prompts, sampling, len(candidates)):
             some_prompts, some_rows = [prompts[i] for i in batch], [rows[i] for i in batch]
-            for row, _ in _decode(loaded, some_prompts, some_rows, sampling, cancelled):
+            for row, _ in _decode(loaded, some_prompts, some_rows, cancelled):
                 if row.finish_reason:
                     done[row.conversation, row.candidate] = row.answer()
     finally:
@@ -178,6 +183,7 @@ def _row(
         conversation=conversation,
         candidate=candidate,
         seed=seed,
+        sampling=sampling,
         limit=min(sampling.max_new_tokens, loaded.check_fits(prompt)),
         text=StoppableText(TextStream(loaded.chat.text), sampling.stop),
         numbers=RandomStream(seed),
@@ -188,7 +194,6 @@ def _decode(
     loaded: LoadedModel,
     prompts: Sequence[list[int]],
     rows_by_prompt: Sequence[Sequence[_Row]],
-    sampling: SamplingSettings,
     cancelled: Callable[[], bool],
 ) -> Iterator[tuple[_Row, str]]:
     """Decode rows in step; each row with each new piece of its text, and once more when it has ended."""
@@ -202,9 +207,10 @@ def _decode(
         room=max(row.limit for row in rows),
         device=loaded.device,
     )
-    seen = _seen(prompts, rows_by_prompt, decoder.logits) if sampling.repetition_penalty != 1.0 else None
+    settings = RowSettings([row.sampling for row in rows], loaded.device)
+    seen = _seen(prompts, rows_by_prompt, decoder.logits) if settings.penalises else None
     while True:
-        chosen, logps = choose_tokens(decoder.logits, sampling, [row.numbers.next() for row in rows], seen=seen)
+        chosen, logps = choose_tokens(decoder.logits, settings, [row.numbers.next() for row in rows], seen=seen)
         tokens = chosen.tolist()
         for row, token, logp in zip(rows, tokens, logps.tolist(), strict=True):
             if not math.isfinite(logp):
@@ -219,6 +225,8 @@ def _decode(
         if seen is not None:
             seen.scatter_(1, chosen[:, None], True)
             seen = seen[kept] if len(kept) < len(rows) else seen
+        if len(kept) < len(rows):
+            settings = settings.take(kept)
         rows = [rows[index] for index in kept]
         decoder.step([tokens[index] for index in kept], kept)
 

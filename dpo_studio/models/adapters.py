@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +45,8 @@ def check(folder: Path) -> dict[str, Any]:
     return config
 
 
-def apply(model: PreTrainedModel, folder: Path, *, trainable: bool = False) -> PeftModel:
-    """The model with the adapter on it, named "default".
+def apply(model: PreTrainedModel, folder: Path, *, trainable: bool = False, name: str = "default") -> PeftModel:
+    """The model with the adapter on it.
 
     The adapter's own weights are float32, whatever the model's are.
 
@@ -52,32 +54,54 @@ def apply(model: PreTrainedModel, folder: Path, *, trainable: bool = False) -> P
         UserError: as `check`, or it was made for another model.
     """
     from peft import PeftModel
-    from safetensors import SafetensorError
 
     check(folder)
-    device = next(model.parameters()).device
+    device = str(next(model.parameters()).device)
+    with _in_words(folder):
+        adapted = PeftModel.from_pretrained(
+            model, str(folder), adapter_name=name, is_trainable=trainable, torch_device=device, local_files_only=True
+        )
+    _check_names(adapted, folder, name)
+    return adapted
+
+
+def add(adapted: PeftModel, folder: Path, *, name: str) -> None:
+    """Put one more adapter beside those a model has; it does not work until it is set.
+
+    Raises:
+        UserError: as `apply`.
+    """
+    check(folder)
+    device = str(next(adapted.parameters()).device)
+    with _in_words(folder):
+        adapted.load_adapter(str(folder), adapter_name=name, torch_device=device, local_files_only=True)
+    _check_names(adapted, folder, name)
+
+
+@contextlib.contextmanager
+def _in_words(folder: Path) -> Iterator[None]:
+    """Turn what PEFT raises for files that cannot be used into a sentence."""
+    from safetensors import SafetensorError
+
     try:
         with quiet():
-            adapted = PeftModel.from_pretrained(
-                model, str(folder), is_trainable=trainable, torch_device=str(device), local_files_only=True
-            )
+            yield
     except SafetensorError as error:
         raise UserError(f"The adapter in {folder} is damaged.", "Train it again, or restore the folder.") from error
     except (RuntimeError, ValueError, KeyError) as error:
         raise _other_model(folder) from error
-    _check_names(adapted, folder)
-    return adapted
 
 
-def _check_names(adapted: PeftModel, folder: Path) -> None:
+def _check_names(adapted: PeftModel, folder: Path, name: str) -> None:
     """Refuse an adapter some of whose weights found no place, which PEFT only warns about."""
     from peft import get_peft_model_state_dict
     from safetensors import safe_open
 
     with safe_open(str(folder / WEIGHTS), framework="pt") as file:
-        saved = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
-    placed = {name: tuple(tensor.shape) for name, tensor in get_peft_model_state_dict(adapted).items()}
-    if {name: shape for name, shape in placed.items() if name in saved} != saved:
+        saved = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
+    state = get_peft_model_state_dict(adapted, adapter_name=name)
+    placed = {key: tuple(tensor.shape) for key, tensor in state.items()}
+    if {key: shape for key, shape in placed.items() if key in saved} != saved:
         raise _other_model(folder)
 
 

@@ -107,7 +107,7 @@ def add(
 def record(project: Project, event: CompletionFinished) -> Completion:
     """Add what a generation worker finished to the group it was asked for, with the policy and settings asked for."""
     group = get_group(project, GroupId(event.group))
-    asked = group.recipe[event.candidate] if event.candidate < len(group.recipe) else {}
+    asked = group.recipe[event.candidate % len(group.recipe)] if group.recipe else {}
     return add(
         project,
         group.id,

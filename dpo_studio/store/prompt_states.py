@@ -68,11 +68,13 @@ def latest_group(project: Project, prompt_id: PromptId) -> Group | None:
 
 
 def used_seeds(project: Project, policy_id: PolicyId | None) -> dict[PromptId, set[int]]:
-    """The seeds with which this policy's groups were asked for, by prompt."""
+    """The seeds with which groups were asked of this policy, alone or among others, by prompt."""
     seeds: dict[PromptId, set[int]] = {}
     rows = project.db.conn.execute(
-        "SELECT prompt_id, json_extract(sampling, '$.seed') FROM groups WHERE policy_id IS ? AND sampling IS NOT NULL",
-        [policy_id],
+        """SELECT prompt_id, json_extract(sampling, '$.seed') FROM groups WHERE sampling IS NOT NULL
+        AND (policy_id IS ? OR EXISTS
+            (SELECT 1 FROM json_each(groups.recipe) WHERE json_extract(value, '$.policy_id') = ?))""",
+        [policy_id, policy_id],
     )
     for prompt_id, seed in rows:
         if seed is not None:

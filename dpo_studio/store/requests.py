@@ -6,12 +6,14 @@ group needs nothing but the project. The window and the command line both ask in
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from dpo_studio.core import commands, server_reference
+from dpo_studio.core import commands, recipes, server_reference
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Group, GroupId, Policy, PolicyId, Prompt
@@ -79,30 +81,52 @@ def adapter_path(project: Project, policy: Policy) -> str | None:
 
 
 def make_groups(
-    project: Project, prompts: Sequence[Prompt], policy: Policy, settings: SamplingSettings
+    project: Project,
+    prompts: Sequence[Prompt],
+    policy: Policy | Sequence[Policy],
+    settings: SamplingSettings,
+    *,
+    spread: str = "none",
 ) -> list[GroupId]:
     """Write a group for each prompt, all or none.
 
-    A prompt that this policy answered with the same seed gets the next free one, so that its new
+    A prompt that one of the policies answered with the same seed gets the next free one, so that its new
     answers are others.
+
+    Args:
+        policy: who answers; several take turns over a group's candidates (core.recipes.plan), of whatever kind.
+        spread: a key of core.recipes.SPREADS: how settings vary over the candidates.
+
+    Raises:
+        UserError: as core.recipes.plan; the project cannot be written.
     """
-    used = prompt_states.used_seeds(project, policy.id)
+    answering = [policy] if isinstance(policy, Policy) else list(policy)
+    recipe = recipes.plan(settings, [each.id for each in answering], spread=spread)
+    used = [prompt_states.used_seeds(project, policy_id) for policy_id in {each.id for each in answering}]
     made = []
     with project.transaction():
         for prompt in prompts:
-            taken = used.get(prompt.id, set())
+            taken = set().union(*(seeds.get(prompt.id, set()) for seeds in used))
             seed = settings.seed
             while seed in taken:
                 seed = seed + 1 if seed < _MAX_SEED else 0
+            own = [dataclasses.replace(each, sampling=dataclasses.replace(each.sampling, seed=seed)) for each in recipe]
             group = completions.add_group(
                 project,
                 prompt.id,
                 size=settings.k,
-                policy_id=policy.id,
+                policy_id=answering[0].id,
                 sampling={**settings.to_json(), "seed": seed},
+                recipe=[] if recipes.is_plain(recipe) else [each.to_json() for each in own],
             )
             made.append(group.id)
     return made
+
+
+def policy_ids(group: Group) -> tuple[PolicyId, ...]:
+    """Whom a group was asked of, each once, in the order of their first candidates; empty where it was imported."""
+    asked = [entry["policy_id"] for entry in group.recipe] or [group.policy_id]
+    return tuple(dict.fromkeys(policy_id for policy_id in asked if policy_id is not None))
 
 
 def commands_for(project: Project, groups: Iterable[Group], *, device: str = "auto") -> list[commands.Generate]:
@@ -110,27 +134,45 @@ def commands_for(project: Project, groups: Iterable[Group], *, device: str = "au
 
     Groups that name no policy or no sampling were imported; they are left out.
     """
-    batches: dict[tuple[PolicyId, str], list[Group]] = {}
+    batches: dict[str, list[Group]] = {}
     for group in groups:
         if not group.ready and group.policy_id is not None and group.sampling is not None:
-            key = (group.policy_id, json.dumps(group.sampling, sort_keys=True))
+            key = json.dumps([group.policy_id, group.sampling, list(group.recipe)], sort_keys=True)
             batches.setdefault(key, []).append(group)
-    made = []
-    for (policy_id, sampling), alike in batches.items():
-        policy = policies.get(project, policy_id)
-        made.append(
-            commands.Generate(
-                job=uuid.uuid4().hex,
-                base=policies.model_reference(project, policy),
-                items=tuple(
-                    commands.GenerationItem(group.id, group.prompt.messages, missing(group)) for group in alike
-                ),
-                sampling=json.loads(sampling),
-                adapter=adapter_path(project, policy),
-                device=device,
-            )
-        )
-    return made
+    return [_command(project, alike, device) for alike in batches.values()]
+
+
+def _command(project: Project, groups: Sequence[Group], device: str) -> commands.Generate:
+    """One command for groups that were asked for alike."""
+    recipe = groups[0].recipe
+    distinct: list[Mapping[str, Any]] = []
+    for entry in recipe or [{"policy_id": groups[0].policy_id, "sampling": groups[0].sampling}]:
+        if entry not in distinct:
+            distinct.append(entry)
+    first, *others = [_source(project, entry) for entry in distinct]
+    items = []
+    for group in groups:
+        wanted = missing(group)
+        # A candidate past the recipe takes the place of one that somebody wrote, and begins the recipe anew.
+        sources = tuple(distinct.index(recipe[candidate % len(recipe)]) for candidate in wanted) if recipe else ()
+        taken = tuple(completion.text for completion in group.completions)
+        items.append(commands.GenerationItem(group.id, group.prompt.messages, wanted, sources, taken))
+    return commands.Generate(
+        job=uuid.uuid4().hex,
+        base=first.base,
+        items=tuple(items),
+        sampling=first.sampling,
+        adapter=first.adapter,
+        device=device,
+        others=tuple(others),
+    )
+
+
+def _source(project: Project, entry: Mapping[str, Any]) -> commands.Source:
+    policy = policies.get(project, PolicyId(entry["policy_id"]))
+    return commands.Source(
+        policies.model_reference(project, policy), dict(entry["sampling"]), adapter_path(project, policy)
+    )
 
 
 def missing(group: Group) -> tuple[int, ...]:

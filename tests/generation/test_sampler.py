@@ -33,7 +33,7 @@ def llama(tiny_llama: Path) -> LoadedModel:
 
 
 def answers(loaded: LoadedModel, messages, sampling: SamplingSettings, candidates) -> dict[int, Answer]:
-    said = sample(loaded, messages, sampling, candidates)
+    said = sample(loaded, messages, dict.fromkeys(candidates, sampling))
     return {item.candidate: item for item in said if isinstance(item, Answer)}
 
 
@@ -130,7 +130,7 @@ def test_pieces_join_to_the_text_and_the_end_token_is_kept_in_the_ids_only(tmp_p
     sampling = SamplingSettings(temperature=1.5, top_p=1.0, repetition_penalty=1.0, max_new_tokens=60)
     pieces: dict[int, str] = dict.fromkeys(range(8), "")
     ended: dict[int, Answer] = {}
-    for item in sample(loaded, QUESTION, sampling, range(8)):
+    for item in sample(loaded, QUESTION, dict.fromkeys(range(8), sampling)):
         if isinstance(item, TextPiece):
             pieces[item.candidate] += item.text
         else:
@@ -167,7 +167,7 @@ def test_cancelling_keeps_what_was_given_and_ends_after_the_token_in_hand(tmp_pa
     sampling = SamplingSettings(temperature=1.5, top_p=1.0, repetition_penalty=1.0, max_new_tokens=60)
     whole = answers(loaded, QUESTION, sampling, range(8))
     given: list[Answer] = []
-    for item in sample(loaded, QUESTION, sampling, range(8), cancelled=lambda: bool(given)):
+    for item in sample(loaded, QUESTION, dict.fromkeys(range(8), sampling), cancelled=lambda: bool(given)):
         if isinstance(item, Answer):
             given.append(item)
     assert 0 < len(given) < 8
@@ -180,7 +180,7 @@ def test_a_prompt_as_long_as_the_context_is_refused_with_both_lengths(tmp_path: 
     length = len(loaded.chat.prompt_ids(LONGER))
     assert length > 40
     with pytest.raises(UserError, match=rf"{length} tokens long.* 40 tokens") as caught:
-        list(sample(loaded, LONGER, SamplingSettings(), [0]))
+        list(sample(loaded, LONGER, {0: SamplingSettings()}))
     assert "Shorten" in caught.value.hint
 
 
@@ -220,7 +220,7 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     with torch.no_grad():
         loaded.model.get_output_embeddings().weight.fill_(float("nan"))
     with pytest.raises(UserError, match="not finite"):
-        list(sample(loaded, QUESTION, SamplingSettings(), [0]))
+        list(sample(loaded, QUESTION, {0: SamplingSettings()}))
 
 
 def ending_often(folder: Path) -> Path:

@@ -12,7 +12,7 @@ import pytest
 from dpo_studio.core import commands, events
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Message
-from dpo_studio.generation import service
+from dpo_studio.generation import holding, service
 from dpo_studio.generation.service import Generator
 from tests.tiny_models import build, llama_config, save
 
@@ -133,14 +133,14 @@ def test_a_load_that_was_left_alone_serves_the_next_job(
     tiny_llama: Path, tiny_gpt2: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads: list[str] = []
-    load = service.load
+    load = holding.load
 
     def slow(base: str, **kwargs):
         loads.append(base)
         time.sleep(0.4)
         return load(base, **kwargs)
 
-    monkeypatch.setattr(service, "load", slow)
+    monkeypatch.setattr(holding, "load", slow)
     generator = Generator()
     begin = time.monotonic()
     said = list(generator.run(job(tiny_llama, "One"), lambda: time.monotonic() - begin > 0.1))

@@ -89,7 +89,7 @@ def test_answers_are_the_beginnings_of_those_without_and_keep_their_sampled_ids(
     stopped = SamplingSettings.from_json({**PLAIN.to_json(), "stop": [stop]})
     pieces: dict[int, str] = dict.fromkeys(range(4), "")
     ended: dict[int, Answer] = {}
-    for item in sample(llama, QUESTION, stopped, range(4)):
+    for item in sample(llama, QUESTION, dict.fromkeys(range(4), stopped)):
         if isinstance(item, TextPiece):
             pieces[item.candidate] += item.text
         else:
