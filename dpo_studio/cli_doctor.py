@@ -46,6 +46,7 @@ def examine() -> list[Check]:
         ("Starter model", _starter),
         ("Model cache", _cache),
         ("Window", _window),
+        ("Keyring", _keyring),
         ("Sample", _sample),
     )
     return [_look(name, look) for name, look in looks]
@@ -100,6 +101,16 @@ def _window() -> str:
     if problem is not None:
         raise problem
     return "Qt can open one"
+
+
+def _keyring() -> str:
+    from dpo_studio.core.server_reference import ADDRESS_VARIABLE, KEY_VARIABLE
+    from dpo_studio.generation import server_keys
+
+    name = server_keys.keyring_name()
+    if name:
+        return f"{name} keeps the keys of servers"
+    return f"none; a server's key is given in {KEY_VARIABLE}, and its address in {ADDRESS_VARIABLE}"
 
 
 def _sample() -> str:

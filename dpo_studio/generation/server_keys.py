@@ -95,6 +95,15 @@ def forget(url: str) -> bool:
     return True
 
 
+def keyring_name() -> str:
+    """What keeps keys on this machine; empty where nothing does."""
+    try:
+        backend = _keyring()
+        return str(backend.name) if backend.priority > 0 else ""
+    except Exception:
+        return ""
+
+
 def advice(url: str, found: FoundKey) -> str:
     """What to do about a server that wants a key, or another one than it was sent."""
     address = key_address(url)

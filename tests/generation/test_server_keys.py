@@ -56,6 +56,7 @@ def test_a_key_of_the_environment_without_an_address_goes_nowhere(monkeypatch: p
 
 
 def test_a_key_is_forgotten() -> None:
+    assert server_keys.keyring_name()
     server_keys.keep(URL, "sk-kept")
     assert list(keyring_in_a_file.entries()) == [f"DPO Studio|{URL}"]
     assert server_keys.forget(URL) is True
@@ -73,6 +74,7 @@ def test_what_is_no_key_is_refused(key: str) -> None:
 @pytest.mark.parametrize("backend", ["fail", "null"])
 def test_a_machine_without_a_keyring_names_the_other_way(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", f"keyring.backends.{backend}.Keyring")
+    assert server_keys.keyring_name() == ""
     assert server_keys.find(URL).source == ""
     assert server_keys.forget(URL) is False
     with pytest.raises(UserError) as refused:

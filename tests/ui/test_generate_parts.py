@@ -79,6 +79,17 @@ def test_progress_and_time_left_from_measured_speed() -> None:
     assert (known.total, known.fraction, known.refused) == (2, 1.0, {2: "Too long. Shorten it."})
 
 
+def test_answers_of_a_server_count_by_what_was_streamed() -> None:
+    known = Progress(max_new_tokens=100)
+    known.expect([commands.GenerationItem(1, (), (0, 1))])
+    known.apply(events.ModelLoaded("b", None, "server", "", 0, 0, "", 1.0), 10.0)
+    known.apply(TokenBurst("j", 1, 0, "x" * 30, 30), 11.0)
+    known.apply(finished(0, 0), 13.0)
+    # 30 pieces in 3 s, and 30 are expected of the other answer
+    assert known.tokens_per_s == pytest.approx(10.0)
+    assert known.time_left_s == pytest.approx(3.0)
+
+
 def test_a_pause_counts_for_nothing_in_speed_and_time_left() -> None:
     known = Progress(max_new_tokens=100)
     known.expect([commands.GenerationItem(1, (), (0, 1))])
@@ -113,7 +124,7 @@ def test_what_is_worth_knowing_of_a_groups_answers(project: Project) -> None:
             project, events.CompletionFinished("j", group_id, candidate, text, (1,), "hash", -1.0, reason, seed)
         )
     assert notes_on(completions.get_group(project, group_id)) == [
-        "2 of 4 were cut by the token limit; Numbers… has a longer one for the next.",
+        "2 of 4 were cut by the token limit (see Numbers…).",
         "Answers 1 and 2 are the same: a higher temperature would vary them.",
         "Answer 3 was drawn again, for it had come out like another one.",
     ]

@@ -15,7 +15,7 @@ from dpo_studio.ui.widgets.thinking_fold import ThinkingFold
 
 from .progress import Candidate, CandidateState
 
-_LINES_SHOWN = 6
+_LINES_SHOWN, _FEWEST_ACROSS = 6, 24
 _ENDED = ("finished", "stopped", "cut")
 _NO_ANSWER = "(no answer after the thinking)"
 _CHARACTERS_ACROSS = 34
@@ -65,7 +65,13 @@ class AnswerCard(QFrame):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_S, theme.SPACE_S)
         layout.setSpacing(theme.SPACE_S)
+        self._source = QLabel()
+        self._source.setProperty("role", "muted")
+        self._source.setWordWrap(True)
+        self._source.setTextFormat(Qt.TextFormat.PlainText)
+        self._source.hide()
         layout.addLayout(head)
+        layout.addWidget(self._source)
         layout.addWidget(self.fold)
         layout.addWidget(self.text, 1)
         self._candidate = Candidate()
@@ -81,6 +87,11 @@ class AnswerCard(QFrame):
     def state_told(self) -> str:
         """What the state means, where that is not plain."""
         return self._state.toolTip()
+
+    @property
+    def source_words(self) -> str:
+        """Where it comes from, as far as that is told."""
+        return self._source.text()
 
     def clear(self) -> None:
         """Ready for another group's answer."""
@@ -104,6 +115,11 @@ class AnswerCard(QFrame):
             self._tokens.setText("1 token" if candidate.tokens == 1 else f"{candidate.tokens} tokens")
         else:
             self._tokens.clear()
+
+    def show_source(self, source: str) -> None:
+        """Say where it comes from; nothing where that is as with the others, or not to be told."""
+        self._source.setText(source)
+        self._source.setVisible(bool(source))
 
     def set_paused(self, paused: bool) -> None:
         """Whether what is being written is held."""
@@ -149,7 +165,7 @@ class AnswerCard(QFrame):
     def minimumSizeHint(self) -> QSize:
         metrics = self.fontMetrics()
         return QSize(
-            metrics.averageCharWidth() * _CHARACTERS_ACROSS, metrics.lineSpacing() * _LINES_SHOWN + 4 * theme.SPACE_XL
+            metrics.averageCharWidth() * _FEWEST_ACROSS, metrics.lineSpacing() * _LINES_SHOWN + 4 * theme.SPACE_XL
         )
 
 
@@ -170,8 +186,15 @@ class AnswerCards(QScrollArea):
         self._paused = False
         self.setWidget(self._body)
 
-    def show_candidates(self, candidates: Sequence[Candidate], *, fresh: bool = True) -> None:
-        """Show these answers and no others; `fresh` when they are of another group than those before."""
+    def show_candidates(
+        self, candidates: Sequence[Candidate], *, sources: Sequence[str] = (), fresh: bool = True
+    ) -> None:
+        """Show these answers and no others.
+
+        Args:
+            sources: where each comes from, where that is to be told; there may be fewer of them.
+            fresh: they are of another group than those before.
+        """
         if len(self.cards) != len(candidates):
             for card in self.cards:
                 self._grid.removeWidget(card)
@@ -182,8 +205,9 @@ class AnswerCards(QScrollArea):
         for card in self.cards if fresh else ():
             card.clear()
         self.set_paused(self._paused)
-        for card, candidate in zip(self.cards, candidates, strict=True):
+        for index, (card, candidate) in enumerate(zip(self.cards, candidates, strict=True)):
             card.show_candidate(candidate)
+            card.show_source(sources[index] if index < len(sources) else "")
 
     def show_candidate(self, index: int, candidate: Candidate) -> None:
         """One answer has come further."""
@@ -203,7 +227,7 @@ class AnswerCards(QScrollArea):
     def _arrange(self) -> None:
         if not self.cards:
             return
-        width = self.cards[0].minimumSizeHint().width() + theme.SPACE_M
+        width = self.fontMetrics().averageCharWidth() * _CHARACTERS_ACROSS + theme.SPACE_M
         fitting = min(max(1, (self.viewport().width() + theme.SPACE_M) // width), len(self.cards))
         across = math.ceil(len(self.cards) / math.ceil(len(self.cards) / fitting))
         if across == self._across:

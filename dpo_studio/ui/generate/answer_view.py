@@ -49,9 +49,14 @@ class AnswerView(QWidget):
         self.sentence.setProperty("role", "muted")
         self.sentence.setWordWrap(True)
         self.sentence.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.covered = QLabel()
+        self.covered.setWordWrap(True)
+        self.covered.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.uncover_button = QPushButton("Show them all the same")
         self._stack = QStackedWidget()
-        self._stack.addWidget(self.cards)
-        self._stack.addWidget(self.sentence)
+        self._cover = self._make_cover()
+        for page in (self.cards, self.sentence, self._cover):
+            self._stack.addWidget(page)
         head = QHBoxLayout()
         head.setSpacing(theme.SPACE_M)
         words = QVBoxLayout()
@@ -79,11 +84,41 @@ class AnswerView(QWidget):
         about: str,
         candidates: Sequence[Candidate],
         *,
+        sources: Sequence[str] = (),
         notes: Sequence[str] = (),
         refusal: str = "",
         fresh: bool = True,
     ) -> None:
-        """Show a prompt with its answers; without any, a sentence says so. For `fresh` see AnswerCards."""
+        """Show a prompt with its answers; without any, a sentence says so. For the rest see AnswerCards."""
+        self._show_head(prompt, about, notes, refusal)
+        if candidates:
+            self.cards.show_candidates(candidates, sources=sources, fresh=fresh)
+            self._stack.setCurrentWidget(self.cards)
+        else:
+            self._say("" if refusal else "This prompt has no answers yet.")
+
+    def show_covered(self, prompt: Prompt, about: str, sentence: str, refusal: str) -> None:
+        """Show a prompt whose answers are not to be read here yet."""
+        self._show_head(prompt, about, (), refusal)
+        self.covered.setText(sentence)
+        self._stack.setCurrentWidget(self._cover)
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether answers are there, but not shown."""
+        return self._stack.currentWidget() is self._cover
+
+    def _make_cover(self) -> QWidget:
+        cover = QWidget()
+        layout = QVBoxLayout(cover)
+        layout.setSpacing(theme.SPACE_L)
+        layout.addStretch()
+        layout.addWidget(self.covered)
+        layout.addWidget(self.uncover_button, 0, Qt.AlignmentFlag.AlignHCenter)
+        layout.addStretch()
+        return cover
+
+    def _show_head(self, prompt: Prompt, about: str, notes: Sequence[str], refusal: str) -> None:
         turns = len(prompt.messages)
         self.title.setText(_shortened(prompt.messages[-1].content.strip()))
         self.title.setToolTip("\n\n".join(f"{m.role}: {m.content}" for m in prompt.messages)[:4000])
@@ -95,11 +130,6 @@ class AnswerView(QWidget):
         self.notes.setVisible(bool(notes))
         self.refusal.setText(refusal)
         self.refusal.setVisible(bool(refusal))
-        if candidates:
-            self.cards.show_candidates(candidates, fresh=fresh)
-            self._stack.setCurrentWidget(self.cards)
-        else:
-            self._say("" if refusal else "This prompt has no answers yet.")
 
     def _say(self, sentence: str) -> None:
         self.sentence.setText(sentence)

@@ -27,7 +27,7 @@ from .thread import ModelProcess, TokenBurst
 
 ANNOUNCE_MS = 400
 _PLAIN_FACT = "plain_models"
-_PLAIN = "it has no chat format of its own: “### User:” and “### Assistant:” stand between the turns"
+_PLAIN = "no chat format of its own: “### User:” and “### Assistant:” stand between the turns"
 
 
 class Answering(QObject):
@@ -71,14 +71,20 @@ class Answering(QObject):
         self._announce.timeout.connect(context.groups_changed)
         context.project_changed.connect(self._on_project_changed)
 
-    def generate(self, prompts: Sequence[Prompt], settings: SamplingSettings, policy: Policy) -> None:
+    def generate(
+        self, prompts: Sequence[Prompt], settings: SamplingSettings, policies: Sequence[Policy], *, spread: str = "none"
+    ) -> None:
         """Ask for answers to these prompts; they are in the queue, durably, when this returns.
+
+        Args:
+            policies: who answers; several take turns over each prompt's answers.
+            spread: a key of core.recipes.SPREADS.
 
         Raises:
             UserError: the project cannot be written.
         """
         project = self._opened()
-        made = requests.make_groups(project, prompts, policy, settings)
+        made = requests.make_groups(project, prompts, policies, settings, spread=spread)
         self._start(self._commands(project, completions.get_groups(project, made)))
 
     def generate_with(
@@ -86,19 +92,27 @@ class Answering(QObject):
         prompts: Sequence[Prompt],
         settings: SamplingSettings,
         base: str,
+        *,
+        others: Sequence[Policy] = (),
+        spread: str = "none",
         on_known: Callable[[Policy], None] = lambda policy: None,
     ) -> None:
-        """As `generate`, with a model that a person named: it joins the project once it could be loaded."""
+        """As `generate`, with a model that a person named: it joins the project once it could be loaded.
+
+        Args:
+            others: the project's models that take turns with it.
+            on_known: told the policy that it became.
+        """
         project = self._opened()
         known = requests.find_base(project, base)
         if known is not None:
             on_known(known)
-            self.generate(prompts, settings, known)
+            self.generate(prompts, settings, [known, *others], spread=spread)
             return
 
         def make_work() -> Sequence[commands.Generate]:
             policy = requests.policy_for(project, base)
-            made = requests.make_groups(project, prompts, policy, settings)
+            made = requests.make_groups(project, prompts, [policy, *others], settings, spread=spread)
             self._context.policies_changed.emit()
             on_known(policy)
             self._announce.start()
@@ -146,8 +160,10 @@ class Answering(QObject):
     def toggle_pause(self) -> None:
         """Hold the job with what is being written, or let it go on."""
         job = self.job
-        if job is not None:
-            job.resume() if job.paused else job.pause()
+        if job is not None and job.paused:
+            job.resume()
+        elif job is not None:
+            job.pause()
 
     def prompt_of(self, group: int) -> PromptId | None:
         """The prompt of a group of this job."""
@@ -297,9 +313,10 @@ def about_model(project: Project, group: Group) -> str:
     """Which model answers a group, and what is to be known of it."""
     if group.policy_id is None:
         return "imported"
-    policy = policies.get(project, group.policy_id)
-    plain = policies.model_reference(project, policy) in plain_models(project)
-    return policy.name + (f"  ·  {_PLAIN}" if plain else "")
+    asked = [policies.get(project, policy_id) for policy_id in requests.policy_ids(group)]
+    names = sorted(policy.name for policy in asked)  # in an order that does not tell whose an answer is
+    plain = {policies.model_reference(project, policy) for policy in asked} & set(plain_models(project))
+    return " and ".join(names) + (f"  ·  {_PLAIN}" if plain else "")
 
 
 def add_prompts(project: Project, conversations: Sequence[Conversation], *, source: str) -> str:

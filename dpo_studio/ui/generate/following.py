@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject
 
-from dpo_studio.core.types import PromptId
-from dpo_studio.store import prompt_states, prompts
+from dpo_studio.core.types import Group, PromptId
+from dpo_studio.store import Project, prompt_states, prompts
 from dpo_studio.ui.context import Context
 
 from .answer_view import AnswerView
@@ -13,8 +13,13 @@ from .answering import Answering, about_model
 from .notes import notes_on
 from .progress import candidates_of
 from .prompt_list import PromptTable
+from .sources import is_labelled, is_mixed, sources_of
 from .thread import TokenBurst
 
+_COVERED = (
+    "Written so far: {written} of {size} answers. They come from several models and stay covered here until you have"
+    " labelled them, so that you do not see whose they are."
+)
 _NOTHING = "Answers appear here. Choose a prompt to read those it has."
 
 
@@ -34,10 +39,13 @@ class Follower(QObject):
         self.shown: PromptId | None = None
         self.follows = True
         self._group: int | None = None
+        self._uncovered: set[int] = set()
+        view.uncover_button.clicked.connect(self.uncover)
 
     def forget(self) -> None:
         """Another project: nothing is shown yet."""
         self.shown, self._group, self.follows = None, None, True
+        self._uncovered.clear()
 
     def show(self, prompt_id: PromptId | None) -> None:
         """Show a prompt's newest group as it stands."""
@@ -61,9 +69,20 @@ class Follower(QObject):
                 candidates[index] = candidate
         seed = (group.sampling or {}).get("seed")
         about = about_model(project, group) + (f"  ·  seed {seed}" if seed is not None else "")
+        if self._is_covered(project, group):
+            written = sum(candidate.state not in ("waiting", "writing") for candidate in candidates)
+            self._view.show_covered(prompt, about, _COVERED.format(written=written, size=len(candidates)), refusal)
+            return
         none = bool(refusal) and not group.completions
+        told = is_labelled(project, group) or group.id in self._uncovered
         self._view.show_answers(
-            prompt, about, [] if none else candidates, notes=notes_on(group), refusal=refusal, fresh=fresh
+            prompt,
+            about,
+            [] if none else candidates,
+            sources=sources_of(project, group) if told else (),
+            notes=notes_on(group),
+            refusal=refusal,
+            fresh=fresh,
         )
 
     def follow(self) -> None:
@@ -86,8 +105,22 @@ class Follower(QObject):
     def show_candidate(self, group: int, index: int) -> None:
         """One answer has come further."""
         live = self._answering.live(group).get(index) if group == self._group else None
-        if live is not None:
+        if live is None:
+            return
+        if not self._view.is_covered:
             self._view.cards.show_candidate(index, live)
+        elif live.state != "writing":
+            self.show(self.shown)
+
+    def uncover(self) -> None:
+        """Show the answers of several models that are covered in the view."""
+        if self._group is not None and self._view.is_covered:
+            self._uncovered.add(self._group)
+            self.show(self.shown)
+
+    def _is_covered(self, project: Project, group: Group) -> bool:
+        """Whether reading the answers here would tell whose they are before they are labelled."""
+        return is_mixed(group) and group.id not in self._uncovered and not is_labelled(project, group)
 
     def _shown_is_over(self) -> bool:
         """Whether nothing is being written in the group that is shown."""

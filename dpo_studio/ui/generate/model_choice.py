@@ -70,8 +70,14 @@ class ModelChoice(QComboBox):
             return self.server_row.named
         return self.other_row.edit.text() if self.currentData() == OTHER else None
 
+    def choose_server(self) -> None:
+        """Go to where a model behind a server is named."""
+        self.setCurrentIndex(self.findData(SERVER))
+        self.server_row.focus()
+
     def _on_chosen(self) -> None:
         chosen = self.currentData()
+        self.setToolTip(self.currentText())
         self.other_row.setVisible(chosen == OTHER)
         self.server_row.setVisible(chosen == SERVER)
         if chosen == OTHER and self.isVisible():

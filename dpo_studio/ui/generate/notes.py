@@ -17,7 +17,7 @@ def notes_on(group: Group) -> list[str]:
     cut = sum(answer.finish_reason == "length" for answer in answers)
     if cut:
         were = "was" if cut == 1 else "were"
-        notes.append(f"{cut} of {len(answers)} {were} cut by the token limit; Numbers… has a longer one for the next.")
+        notes.append(f"{cut} of {len(answers)} {were} cut by the token limit (see Numbers…).")
     notes += _same(answers)
     again = [_number(answer) for answer in answers if drawn_again(group, answer)]
     if again:

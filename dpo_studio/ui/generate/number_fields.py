@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QPlainTextEdit, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QLabel, QLineEdit, QPlainTextEdit, QWidget
 
 from dpo_studio.core.settings import Problem, SamplingSettings, SettingsError
 from dpo_studio.core.stop_texts import from_lines, to_lines
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.flow import Cell, FlowLayout
 
-_ACROSS = 4
 _STOP_LINES, _AROUND_LINES_PX = 2, 22
 #: What each is called and what it does, in their order.
 _FIELDS: dict[str, tuple[str, str]] = {
@@ -24,7 +24,7 @@ _FIELDS: dict[str, tuple[str, str]] = {
     "max_new_tokens": ("Longest answer (tokens)", "An answer is cut here."),
     "seed": ("Seed", "The same seed and settings give the same answers again."),
     "stop": (
-        "End before (one text a line)",
+        "Stop texts (one a line)",
         "An answer ends before the first of these texts, once something was said. \\n is a line break.",
     ),
 }
@@ -65,28 +65,21 @@ class NumberFields(QWidget):
         super().__init__(parent)
         self.fields: dict[str, QLineEdit | StopField] = {}
         self.problems: dict[str, QLabel] = {}
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(theme.SPACE_L)
-        grid.setVerticalSpacing(4)
-        for number, (name, (words, meaning)) in enumerate(_FIELDS.items()):
-            row, column = number // _ACROSS * 4, number % _ACROSS
-            if row:
-                grid.setRowMinimumHeight(row - 1, theme.SPACE_S)
+        flow = FlowLayout(self, spacing=theme.SPACE_L, row_spacing=theme.SPACE_S, even=True)
+        for name, (words, meaning) in _FIELDS.items():
             field = StopField() if name == "stop" else QLineEdit()
-            label, problem = QLabel(words), QLabel()
-            label.setBuddy(field)
             field.setAccessibleName(words)
             field.setAccessibleDescription(meaning)
-            for widget in (label, field):
-                widget.setToolTip(meaning)
+            field.setToolTip(meaning)
             field.textChanged.connect(self.edited)
+            problem = QLabel()
             problem.setProperty("role", "error")
             problem.setWordWrap(True)
             problem.hide()
-            for offset, widget in enumerate((label, field, problem)):
-                grid.addWidget(widget, row + offset, column, Qt.AlignmentFlag.AlignTop)
-            grid.setColumnStretch(column, 1)
+            cell = Cell(words, field)
+            cell.setToolTip(meaning)
+            cell.add_below(problem)
+            flow.add(cell)
             self.fields[name], self.problems[name] = field, problem
 
     def values(self) -> tuple[dict[str, Any], list[Problem]]:

@@ -26,7 +26,7 @@ from .prompt_panels import ImportPanel, Panel, TypePanel
 from .thread import TokenBurst
 from .work_view import EmptyView, WorkView
 
-SETTINGS_FACT = "generate_settings"
+SETTINGS_FACT, SPREAD_FACT = "generate_settings", "generate_spread"
 
 
 class GeneratePage(Page):
@@ -96,6 +96,9 @@ class GeneratePage(Page):
                 ("Label what is there", "", self.accept_as_is),
                 ("Pause generating, or go on", "Ctrl+Shift+P", self.answering.toggle_pause),
                 ("Cancel generating", "Ctrl+.", self.answering.cancel),
+                ("Answers from a server…", "", self.choose_server),
+                ("Show or hide the numbers of sampling", "", self.form.numbers_button.toggle),
+                ("Show covered answers", "", self.follower.uncover),
                 ("Clear the selection", "Esc", self._clear_selection),
             ),
         )
@@ -159,18 +162,22 @@ class GeneratePage(Page):
         project, targets = self.context.project, self._targets()
         if project is None or not targets or self.answering.job is not None or self.form.show_problems():
             return
-        settings = self.form.settings()
+        settings, spread, second = self.form.settings(), self.form.mix.spread_name, self.form.mix.other_id
         try:
             project.set_fact(SETTINGS_FACT, json.dumps(settings.to_json()))
+            project.set_fact(SPREAD_FACT, spread)
+            others = [] if second is None else [policies.get(project, second)]
             other = self.form.model.named
             self.follower.follows = True
             if other is not None:
                 base = requests.model_reference(other)
-                self.answering.generate_with(targets, settings, base, self.form.model.select_policy)
+                self.answering.generate_with(
+                    targets, settings, base, others=others, spread=spread, on_known=self.form.model.select_policy
+                )
             else:
                 chosen = self.form.model.policy_id
                 known = policies.get(project, chosen) if chosen is not None else requests.starter_policy(project)
-                self.answering.generate(targets, settings, known)
+                self.answering.generate(targets, settings, [known, *others], spread=spread)
                 if chosen is None:
                     self.context.policies_changed.emit()
         except UserError as error:
@@ -178,6 +185,11 @@ class GeneratePage(Page):
             return
         self.table.clearSelection()
         self.table.setFocus()
+
+    def choose_server(self) -> None:
+        """Go to where a model behind a server is named."""
+        self._show_stack()
+        self.form.model.choose_server()
 
     def go_on(self) -> None:
         """Ask for what the unfinished prompts miss."""
@@ -246,6 +258,7 @@ class GeneratePage(Page):
         except ValueError:
             pass
         self.form.restore(kept if isinstance(kept, dict) else {})
+        self.form.mix.choose_spread(project.fact(SPREAD_FACT) if project is not None else "")
         self._show_policies()
         self._refresh()
         self._show_stack()
@@ -279,7 +292,7 @@ class GeneratePage(Page):
     def _show_policies(self) -> None:
         project = self.context.project
         if self.built and project is not None:
-            self.form.model.show_policies(requests.known_policies(project))
+            self.form.show_policies(requests.known_policies(project))
 
     def _targets(self) -> list[Prompt]:
         """The selected prompts, or those without answers."""

@@ -87,7 +87,8 @@ class Progress:
         elif isinstance(event, events.CompletionFinished):
             self._tick(now_s)
             self.done += 1
-            self._finished_tokens += len(event.token_ids)
+            streamed = self.live.get((event.group, event.candidate), Candidate()).tokens
+            self._finished_tokens += len(event.token_ids) or streamed  # a server gives no ids
             self.live[event.group, event.candidate] = Candidate(
                 ended(event.finish_reason), event.text, len(event.token_ids)
             )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.server_reference import PREFIX, parse_address
 from dpo_studio.ui import theme
 from dpo_studio.ui.exchange.commands import Commands, CommandThread
+from dpo_studio.ui.widgets.flow import Cell, FlowLayout
 
 #: Where programs that serve models listen unless they are told otherwise.
 _USUAL = (
@@ -19,7 +21,7 @@ _USUAL = (
     ("http://localhost:8080/v1", "llama.cpp"),
     ("http://localhost:8000/v1", "vLLM"),
 )
-_LOCAL = ("http://localhost", "http://127.", "http://[::1]", "https:")
+_LOCAL = ("localhost", "127.0.0.1", "::1")
 _KEYS = {
     "keyring": "A key for this address is kept in the system's keyring.",
     "environment": "The key for this address comes from the environment.",
@@ -38,6 +40,8 @@ class _AddressBox(QComboBox):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setEditable(True)
+        self.setMinimumContentsLength(8)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.setAccessibleName("Address of the server")
         for address, program in _USUAL:
@@ -71,6 +75,8 @@ class ServerRow(QWidget):
         self.address = _AddressBox()
         self.model = QComboBox()
         self.model.setEditable(True)
+        self.model.setMinimumContentsLength(8)
+        self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.model.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.model.setAccessibleName("Model of the server")
         self.model.lineEdit().setAccessibleName("Model of the server")
@@ -111,8 +117,8 @@ class ServerRow(QWidget):
         self._start()
 
     def keep_key(self) -> None:
-        """Put the key that was typed into the keyring, and ask the server with it."""
-        self._start("--keep-key", told=f"{self.key.text()}\n")
+        """Put the key that was typed into the keyring; then ask the server with it."""
+        self._start("--keep-key", "--no-models", told=f"{self.key.text()}\n")
 
     def forget_key(self) -> None:
         """Take the key of this address out of the keyring."""
@@ -129,17 +135,11 @@ class ServerRow(QWidget):
         self.address.lineEdit().selectAll()
 
     def _lay_out(self) -> None:
-        row = QGridLayout()
-        row.setHorizontalSpacing(theme.SPACE_S)
-        row.setVerticalSpacing(4)
-        for column, (words, widget) in enumerate((("Address", self.address), ("Its model", self.model))):
-            label = QLabel(words)
-            label.setBuddy(widget)
-            row.addWidget(label, 0, column)
-            row.addWidget(widget, 1, column)
-            row.setColumnStretch(column, 1)
-        row.addWidget(self.list_button, 1, 2)
-        row.addWidget(self.key_button, 1, 3)
+        row = FlowLayout(spacing=theme.SPACE_S, row_spacing=theme.SPACE_S)
+        row.add(Cell("Address", self.address, characters=30), stretch=1)
+        row.add(Cell("Its model", self.model, characters=24), stretch=1)
+        row.add(Cell("", self.list_button))
+        row.add(Cell("", self.key_button))
         self.key = QLineEdit()
         self.key.setEchoMode(QLineEdit.EchoMode.Password)
         self.key.setAccessibleName("Key of the server")
@@ -171,7 +171,7 @@ class ServerRow(QWidget):
             return
         self._stop()
         self._asked = url
-        self._say(f"Asking {url}…")
+        self._say("One moment…" if options else f"Asking {url}…")
         self._asking = self._commands.start(["server", url, *options], told=told)
         self._asking.answered.connect(self._on_answered)
         self._asking.refused.connect(self._on_refused)
@@ -187,12 +187,16 @@ class ServerRow(QWidget):
 
     def _on_answered(self, answer: dict[str, Any]) -> None:
         self._asking = None
-        self.key_button.setChecked(False)
-        words = [_KEYS.get(answer["key"], "No key is kept for this address." if "models" not in answer else "")]
         models = answer.get("models")
-        if models is not None:
-            words.insert(0, self._offer(models))
-        if answer["key"] and not answer["address"].startswith(_LOCAL):
+        if models is None:  # it was about the key
+            self.key_button.setChecked(False)
+            if answer["key"]:
+                self.list_models()
+                return
+            words = ["No key is kept for this address."]
+        else:
+            words = [self._offer(models), _KEYS.get(answer["key"], "")]
+        if answer["key"] and _is_in_the_open(answer["address"]):
             words.append("It travels unencrypted: the address is http, not https.")
         self._say(" ".join(word for word in words if word))
 
@@ -241,3 +245,9 @@ class ServerRow(QWidget):
         for label, text in ((self.state, words), (self.problem, problem)):
             label.setText(text)
             label.setVisible(bool(text))
+
+
+def _is_in_the_open(address: str) -> bool:
+    """Whether what is sent there can be read on its way."""
+    parts = urlsplit(address)
+    return parts.scheme == "http" and parts.hostname not in _LOCAL

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import (
@@ -17,7 +17,9 @@ from dpo_studio.core.settings import (
     SettingsError,
 )
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.flow import Cell, FlowLayout
 
+from .mix import Mix
 from .model_choice import ModelChoice
 from .number_fields import NumberFields
 
@@ -35,6 +37,7 @@ class SettingsForm(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._policies: Sequence[tuple[str, int | None]] = ()
         self.model = ModelChoice()
         self.k = QSpinBox()
         self.k.setAccessibleName("Answers for each prompt")
@@ -44,25 +47,33 @@ class SettingsForm(QWidget):
         for name in SAMPLING_PRESETS:
             self.preset.addItem(name.capitalize(), name)
         self.preset.addItem("Own numbers", CUSTOM)
-        self._meaning = QLabel()
-        self._meaning.setProperty("role", "muted")
+        self._preset_cell = Cell("Preset", self.preset, characters=33)
         self.numbers_button = QPushButton("Numbers…")
         self.numbers_button.setProperty("role", "ghost")
         self.numbers_button.setCheckable(True)
         self.numbers_button.setAccessibleName("Show every sampling setting")
+        self.mix = Mix(self)
         self.numbers = NumberFields()
         self.numbers.hide()
 
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_M)
-        layout.addLayout(self._first_row())
+        row = FlowLayout(spacing=theme.SPACE_M, row_spacing=theme.SPACE_S)
+        row.add(Cell("Model", self.model, characters=18), stretch=3)
+        row.add(self.mix.other_cell, stretch=2)
+        row.add(Cell("Answers", self.k))
+        row.add(self._preset_cell, stretch=1)
+        row.add(self.mix.spread_cell, stretch=1)
+        row.add(Cell("", self.numbers_button))
+        layout.addLayout(row)
         layout.addWidget(self.model.other_row)
         layout.addWidget(self.model.server_row)
         layout.addWidget(self.numbers)
 
         self.set_settings(SamplingSettings())
-        self.model.changed.connect(self.changed)
+        self.model.changed.connect(self._on_model_changed)
+        self.mix.changed.connect(self._on_edited)
         self.k.valueChanged.connect(self._on_edited)
         self.numbers.edited.connect(self._on_edited)
         self.preset.activated.connect(self._on_preset)
@@ -79,7 +90,13 @@ class SettingsForm(QWidget):
         problems.extend(settings.problems())
         if problems:
             raise SettingsError(problems)
+        self.mix.check(settings)
         return settings
+
+    def show_policies(self, policies: Sequence[tuple[str, int | None]]) -> None:
+        """Offer these (name, policy id) as models; what is chosen stays where it is still there."""
+        self._policies = policies
+        self.model.show_policies(policies)
 
     def set_settings(self, settings: SamplingSettings) -> None:
         self.k.setValue(settings.k)
@@ -103,24 +120,9 @@ class SettingsForm(QWidget):
             return True
         return False
 
-    def _first_row(self) -> QGridLayout:
-        labels = [QLabel(words) for words in ("Model", "Answers", "Preset")]
-        row = QGridLayout()
-        row.setHorizontalSpacing(theme.SPACE_M)
-        row.setVerticalSpacing(4)
-        for column, (label, widget) in enumerate(zip(labels, (self.model, self.k, self.preset), strict=True)):
-            label.setBuddy(widget)
-            row.addWidget(widget, 1, column)
-        preset = QHBoxLayout()
-        preset.setSpacing(theme.SPACE_S)
-        preset.addWidget(labels[2])
-        preset.addWidget(self._meaning, 1)
-        row.addWidget(labels[0], 0, 0)
-        row.addWidget(labels[1], 0, 1)
-        row.addLayout(preset, 0, 2, 1, 2)
-        row.addWidget(self.numbers_button, 1, 3)
-        row.setColumnStretch(0, 1)
-        return row
+    def _on_model_changed(self) -> None:
+        self.mix.show_policies(self._policies, without=self.model.policy_id)
+        self._on_edited()
 
     def _on_preset(self) -> None:
         name = self.preset.currentData()
@@ -133,7 +135,7 @@ class SettingsForm(QWidget):
 
     def _on_edited(self) -> None:
         problems: dict[str, str] = {}
-        preset = CUSTOM
+        preset, settings = CUSTOM, None
         try:
             settings = self.settings()
             same = (
@@ -145,6 +147,7 @@ class SettingsForm(QWidget):
         except SettingsError as error:
             problems = {problem.field: problem.message for problem in error.problems}
         self.numbers.show_problems(problems)
+        self.mix.explain(settings)
         self.preset.setCurrentIndex(self.preset.findData(preset))
-        self._meaning.setText("·  " + (SAMPLING_PRESETS[preset][0] if preset != CUSTOM else "as the numbers say"))
+        self._preset_cell.say("·  " + (SAMPLING_PRESETS[preset][0] if preset != CUSTOM else "as the numbers say"))
         self.changed.emit()

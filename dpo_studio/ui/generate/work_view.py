@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
 
 from dpo_studio.ui import theme
 
@@ -11,6 +20,8 @@ from .answer_view import AnswerView
 from .prompt_list import PromptTable
 from .queue_bar import QueueBar
 from .settings_form import SettingsForm
+
+_LINES_OF_ANSWERS = 16
 
 
 class WorkView(QWidget):
@@ -44,13 +55,23 @@ class WorkView(QWidget):
         splitter.setStretchFactor(0, 2)
         splitter.setStretchFactor(1, 3)
         splitter.setSizes([420, 640])
-        layout = QVBoxLayout(self)
+        splitter.setMinimumHeight(self.fontMetrics().lineSpacing() * _LINES_OF_ANSWERS)
+        body = QWidget()
+        layout = QVBoxLayout(body)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_M)
         layout.addLayout(self._head())
         layout.addWidget(self._settings_card())
         layout.addWidget(self.queue)
         layout.addWidget(splitter, 1)
+        scroll = QScrollArea()  # a small window scrolls rather than squeezing one thing into another
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidgetResizable(True)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setWidget(body)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(scroll)
 
     def show_count(self, every: int, selected: int, *, without_answers: int) -> None:
         """Say how many prompts there are and are selected, or wait for their first answers."""

@@ -1,0 +1,143 @@
+"""Answers that are made to differ: settings spread over a prompt's answers, and two models that take turns, blind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication, QTextBrowser
+
+from dpo_studio.core import commands, events
+from dpo_studio.core.types import Message
+from dpo_studio.store import Project, completions, policies, prompts, rankings
+from dpo_studio.ui.context import Context
+from dpo_studio.ui.generate.page import GeneratePage
+from dpo_studio.ui.generate.thread import TokenBurst
+
+
+@pytest.fixture
+def context(qapp: QApplication, tmp_path: Path):
+    made = Context()
+    made.open(Project.create(tmp_path / "project"))
+    prompts.add(made.project, [Message("user", "One?")])
+    policies.add(made.project, "starter", name="Base")
+    policies.add(made.project, "/models/tuned", name="Tuned")
+    yield made
+    made.open(None)
+
+
+@pytest.fixture
+def page(context: Context, qtbot):
+    made = GeneratePage(context)
+    qtbot.addWidget(made)
+    made.resize(1200, 800)
+    made.ensure_built()
+    made.show()
+    yield made
+    made.answering.process.close()
+
+
+@pytest.fixture
+def sent(page: GeneratePage, monkeypatch: pytest.MonkeyPatch) -> list[commands.Command]:
+    """The commands that would go to the model process, which is not started."""
+    told: list[commands.Command] = []
+    monkeypatch.setattr(page.answering.process, "send", told.append)
+    return told
+
+
+def choose(box, data) -> None:
+    index = box.findData(data)
+    assert index >= 0
+    box.setCurrentIndex(index)
+
+
+def finish(page: GeneratePage, command: commands.Generate, candidate: int, text: str) -> None:
+    group = command.items[0].group
+    page.answering.on_event(TokenBurst(command.job, group, candidate, text, 1))
+    page.answering.on_event(
+        events.CompletionFinished(command.job, group, candidate, text, (1,), "hash", -1.0, "stop", candidate)
+    )
+
+
+def texts_in_sight(page: GeneratePage) -> str:
+    return " ".join(browser.toPlainText() for browser in page.findChildren(QTextBrowser) if browser.isVisible())
+
+
+def test_a_spread_is_explained_asked_for_and_told_once_it_was_labelled(page, context, sent) -> None:
+    choose(page.form.mix.spread, "wide")
+    # Around 0.8: 40 % less and more, and a third of that between.
+    assert page.form.mix.spread_cell.about.text() == "·  temperature 0.48 to 1.12"
+    page.generate()
+    (command,) = sent
+    heats = [source.sampling["temperature"] for source in command.sources]
+    assert heats == pytest.approx([0.48, 0.8 * (1 - 0.4 / 3), 0.8 * (1 + 0.4 / 3), 1.12], abs=1e-4)
+    assert command.items[0].sources == (0, 1, 2, 3)
+    for candidate, text in enumerate(("Red", "Blue", "Green", "Grey")):
+        finish(page, command, candidate, text)
+    page.answering.on_event(events.GroupFinished(command.job, command.items[0].group, 1.0, 4))
+    page.answering.on_event(events.JobFinished(command.job, "done"))
+    cards = page.view.cards.cards
+    assert [card.text.toPlainText() for card in cards] == ["Red", "Blue", "Green", "Grey"]
+    assert not any(card.source_words for card in cards)
+    (group,) = completions.recent_groups(context.project)
+    rankings.add(context.project, group, ranks=[1, 2, 3, 4])
+    page._refresh()
+    assert [card.source_words for card in cards][::3] == ["temperature 0.48", "temperature 1.12"]
+    again = GeneratePage(context)
+    again.ensure_built()
+    assert again.form.mix.spread_name == "wide"
+    again.deleteLater()
+
+
+def test_nothing_can_be_spread_at_temperature_0(page, sent) -> None:
+    choose(page.form.mix.spread, "slight")
+    page.form.numbers.fields["temperature"].setText("0")
+    page.generate()
+    assert sent == [] and page.answering.job is None
+    assert "nothing to spread" in page.form.numbers.problems["temperature"].text()
+    choose(page.form.mix.spread, "none")
+    assert not page.form.show_problems()
+
+
+def test_the_second_model_is_another_than_the_first(page) -> None:
+    mix, model = page.form.mix, page.form.model
+    assert [mix.other.itemText(index) for index in range(mix.other.count())] == ["None", "Tuned"]
+    choose(mix.other, model.itemData(1))
+    model.setCurrentIndex(1)
+    assert [mix.other.itemText(index) for index in range(mix.other.count())] == ["None", "Base"]
+    assert mix.other_id is None
+
+
+def test_two_models_take_turns_and_stay_covered_until_the_label(page, context, sent) -> None:
+    base, tuned = policies.all_policies(context.project)
+    choose(page.form.mix.other, tuned.id)
+    page.generate()
+    (command,) = sent
+    assert [source.base for source in command.sources] == ["starter", "/models/tuned"]
+    assert command.items[0].sources == (0, 1, 0, 1)
+    for candidate, text in enumerate(("Red", "Blue")):
+        finish(page, command, candidate, text)
+    assert page.view.is_covered and texts_in_sight(page) == ""
+    assert page.view.covered.text().startswith("Written so far: 2 of 4 answers.")
+    assert page.view.about.text().startswith("Base and Tuned")
+    for candidate, text in ((2, "Green"), (3, "Grey")):
+        finish(page, command, candidate, text)
+    page.answering.on_event(events.GroupFinished(command.job, command.items[0].group, 1.0, 4))
+    page.answering.on_event(events.JobFinished(command.job, "done"))
+    assert page.view.is_covered and texts_in_sight(page) == ""
+    (group,) = completions.recent_groups(context.project)
+    assert [c.policy_id for c in group.completions] == [base.id, tuned.id, base.id, tuned.id]
+    rankings.add(context.project, group, ranks=[1, 2, 3, 4])
+    page._refresh()
+    assert not page.view.is_covered
+    assert [card.source_words for card in page.view.cards.cards] == ["Base", "Tuned", "Base", "Tuned"]
+
+
+def test_covered_answers_can_be_uncovered_by_hand(page, context, sent) -> None:
+    choose(page.form.mix.other, policies.all_policies(context.project)[1].id)
+    page.generate()
+    finish(page, sent[0], 0, "Red")
+    page.view.uncover_button.click()
+    assert not page.view.is_covered and page.view.cards.cards[0].text.toPlainText() == "Red"
+    finish(page, sent[0], 1, "Blue")
+    assert page.view.cards.cards[1].text.toPlainText() == "Blue"
