@@ -56,7 +56,7 @@ def _generate(qtbot, window: MainWindow) -> None:
     qtbot.keyClick(page.type_panel.text, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     qtbot.waitUntil(lambda: page.work.generate_button.isVisible())
     page.form.k.setValue(4)
-    page.form.number_field("max_new_tokens").setText("24")
+    page.form.numbers.fields["max_new_tokens"].setText("24")
     qtbot.keyClick(page, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     qtbot.waitUntil(lambda: page.answering.job is not None, timeout=10_000)
     qtbot.waitUntil(lambda: page.answering.job is None, timeout=PATIENCE_MS)
