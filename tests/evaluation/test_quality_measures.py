@@ -15,6 +15,7 @@ from dpo_studio.evaluation.quality.significance import holm
 from tests.evaluation.quality_labels import label
 
 NOTHING = {
+    "each_judge": [],
     "prompts": {"same": [], "near": [], "across": [], "held_out": 0},
     "answers": {"same": [], "near": [], "stock": []},
 }
@@ -130,6 +131,18 @@ def test_one_card_for_all_and_those_who_lean_most():
     position = [one["sentence"] for one in found(labels) if one["reading"] == "position"]
     assert position[0].startswith("The answer shown later won 120 of 180") and position[0].endswith(" bob: 120 of 120.")
     assert [one.startswith("ann: The answer shown earlier") for one in position[1:]] == [True]
+
+
+def test_a_judge_is_no_part_of_the_people():
+    people = [label(n, (1, 2), presented=(0, 1)) for n in range(1, 61)]
+    judges = [label(100 + n, (1, 2), presented=(0, 1), annotator="rule") for n in range(1, 31)]
+    judges += [label(200 + n, (2, 1), presented=(0, 1), annotator="model") for n in range(1, 31)]
+    sentences = [one["sentence"] for one in found(people, judges)]
+    assert [one.split(":")[0] for one in sentences] == [
+        "The answer shown earlier won 60 of 60 times, more than chance explains",
+        "model",
+        "rule",
+    ]
 
 
 def test_circles_name_the_groups_in_which_they_meet():

@@ -8,34 +8,16 @@ equal answers, is told as it is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from dpo_studio.core import label_bias
 
-from .significance import FALSE_ALARM, holm
+from . import with_judges
+from .significance import FALSE_ALARM, Test, holm
 
 #: An answer that fewer prompts than this got is not told as a stock answer.
 STOCK_PROMPTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Test:
-    """A question that chance may answer, and the sentence for when it does not.
-
-    Attributes:
-        part_of: what the lean of all is called, of which this is one annotator's; where both lean alike, this one is
-            told there, `in_short`.
-    """
-
-    reading: str
-    p: float
-    sentence: str
-    groups: Sequence[int]
-    rankings: Sequence[int] = ()
-    key: str = ""
-    part_of: str = ""
-    in_short: str = ""
 
 
 def findings(values: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -45,6 +27,7 @@ def findings(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     "p": adjusted or None}. `rankings` says which of the groups' labels are meant, where not all of them are.
     """
     tests = [test for key in ("people", "judges") for test in _tests(values[key], judge=key == "judges")]
+    tests += with_judges.tests(values["each_judge"])
     adjusted = holm([test.p for test in tests])
     found: list[dict[str, Any]] = []
     of_all: tuple[str, dict[str, Any]] = ("", {})
@@ -62,21 +45,21 @@ def findings(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [*found, *_of_prompts(values["prompts"]), *_of_answers(values["answers"])]
 
 
-def _tests(said: Mapping[str, Any], *, judge: bool) -> Iterator[_Test]:
+def _tests(said: Mapping[str, Any], *, judge: bool) -> Iterator[Test]:
     """Every test of one kind of annotator that has data enough."""
     who = "Judges: " if judge else ""
     for lean in _LEANS:
         of_all = lean(said, who)
         if of_all is None:
             continue
-        yield of_all
+        yield replace(of_all, key=who + of_all.key)
         for one in said["annotators"] if of_all.reading != "length" else ():
             of_one = lean(one, f"{one['name']}: ")
             if of_one is not None:
-                yield replace(of_one, part_of=of_one.key)
+                yield replace(of_one, part_of=who + of_one.key)
     for pair in said["between"]["kappas"]:
         if pair["p"] is not None:
-            yield _Test(
+            yield Test(
                 "between",
                 pair["p"],
                 f"{who}{' and '.join(pair['annotators'])} agree little beyond chance (kappa {pair['kappa']:.2f}):"
@@ -85,18 +68,18 @@ def _tests(said: Mapping[str, Any], *, judge: bool) -> Iterator[_Test]:
             )
 
 
-def _position(said: Mapping[str, Any], who: str) -> _Test | None:
+def _position(said: Mapping[str, Any], who: str) -> Test | None:
     values = said["position"]
     lean = label_bias.Lean(values["count"], values["of"])
     return _lean("position", values, who, label_bias.position_sentence(lean))
 
 
-def _length(said: Mapping[str, Any], who: str) -> _Test | None:
+def _length(said: Mapping[str, Any], who: str) -> Test | None:
     values = said["length"]
     return _lean("length", values, who, label_bias.length_sentence(label_bias.Lean(values["count"], values["of"])))
 
 
-def _hasty(said: Mapping[str, Any], who: str) -> _Test | None:
+def _hasty(said: Mapping[str, Any], who: str) -> Test | None:
     values = said["hasty"]
     return _lean(
         "hasty",
@@ -107,7 +90,7 @@ def _hasty(said: Mapping[str, Any], who: str) -> _Test | None:
     )
 
 
-def _with_oneself(said: Mapping[str, Any], who: str) -> _Test | None:
+def _with_oneself(said: Mapping[str, Any], who: str) -> Test | None:
     values = said["with_oneself"]
     kappa = values["kappa"] or 0.0
     return _lean(
@@ -122,14 +105,14 @@ def _with_oneself(said: Mapping[str, Any], who: str) -> _Test | None:
 _LEANS = (_position, _length, _hasty, _with_oneself)
 
 
-def _lean(reading: str, values: Mapping[str, Any], who: str, sentence: str) -> _Test | None:
+def _lean(reading: str, values: Mapping[str, Any], who: str, sentence: str) -> Test | None:
     if values["p"] is None:
         return None
     count, whole = values["count"], values["of"]
     key = reading
     if reading in ("position", "length") and count * 2 <= whole:
         key, count = f"{reading}, the other way", whole - count
-    return _Test(
+    return Test(
         reading,
         values["p"],
         who + sentence,

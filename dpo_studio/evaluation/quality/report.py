@@ -30,7 +30,7 @@ def make(project: Project) -> dict[str, Any]:
         "prompts": duplicates.of_prompts(prompts.all_prompts(project)),
         "answers": _answers([*people, *judges], stock),
     }
-    values["findings"] = [*findings(values), *with_judges.findings(values["each_judge"])]
+    values["findings"] = findings(values)
     return values
 
 

@@ -3,9 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 #: The chance that a report on fair labels warns at all. Small, because a report is looked at again and again.
 FALSE_ALARM = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A question that chance may answer, and the sentence for when it does not.
+
+    Attributes:
+        reading: what is asked, by name.
+        groups: what to look at, and `rankings` which of their labels where not all are meant.
+        part_of: what the lean of all is called (`key`), of which this is one annotator's; where both lean alike, this
+            one is told there, `in_short`.
+    """
+
+    reading: str
+    p: float
+    sentence: str
+    groups: Sequence[int]
+    rankings: Sequence[int] = ()
+    key: str = ""
+    part_of: str = ""
+    in_short: str = ""
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

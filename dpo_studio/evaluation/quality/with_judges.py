@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from scipy import stats
+
 from dpo_studio.core import judge_agreement
 from dpo_studio.core.intervals import wilson
-from dpo_studio.core.label_bias import SIGNIFICANT_P, binomial_p
+from dpo_studio.core.label_bias import binomial_p
 from dpo_studio.core.types import Ranking
 from dpo_studio.store import Project, judgements
 
 from .labels import Label, Labels
+from .significance import Test
 
 #: From this share of pairs on, a judge whose two orders name different answers mostly answers to the order.
 MOSTLY_ORDER = 0.5
@@ -72,25 +75,27 @@ def lines(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     return said
 
 
-def findings(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Findings about judges that are not to be relied on, of the shape that `findings.findings` gives."""
-    found = []
+def tests(entries: Sequence[Mapping[str, Any]]) -> Iterator[Test]:
+    """Whether a judge answers to the order mostly, and whether it says the opposite of a person."""
     for entry in entries:
-        if entry["disagreement"] is not None and entry["disagreement_interval"][0] > MOSTLY_ORDER:
+        if entry["disagreement"] is not None:
+            pairs, otherwise = entry["answered"]["pairs"], entry["answered"]["disagreements"]
+            p = stats.binomtest(otherwise, pairs, MOSTLY_ORDER, alternative="greater").pvalue
             sentence = (
                 f"Judge {entry['judge']}: the order of the two answers decides more often than the answers do"
                 f" ({entry['disagreement']:.0%} of pairs come out otherwise when turned round)."
             )
-            found.append(_finding("judge_order", sentence, []))
+            yield Test("judge_order", float(p), sentence, ())
         for person in entry["people"]:
             against, alike = person["against"], person["alike"]
-            if against > alike and binomial_p(against, against + alike) < SIGNIFICANT_P:
-                sentence = (
-                    f"Judge {entry['judge']} tends to the opposite of what {person['annotator']} says"
-                    f" ({against} of {against + alike} groups are mostly the other way round)."
-                )
-                found.append(_finding("judge_opposite", sentence, person["groups"]))
-    return found
+            if person["share"] is None or not against + alike:
+                continue
+            sentence = (
+                f"Judge {entry['judge']} tends to the opposite of what {person['annotator']} says"
+                f" ({against} of {against + alike} groups are mostly the other way round)."
+            )
+            p = binomial_p(against, against + alike) if against > alike else 1.0
+            yield Test("judge_opposite", p, sentence, person["groups"])
 
 
 def _answered(project: Project, name: str) -> dict[str, Any]:
@@ -103,10 +108,6 @@ def _answered(project: Project, name: str) -> dict[str, Any]:
         "disagreement": share.value,
         "disagreement_interval": [share.low, share.high],
     }
-
-
-def _finding(reading: str, sentence: str, groups: Sequence[int]) -> dict[str, Any]:
-    return {"reading": reading, "sentence": sentence, "groups": list(groups), "prompts": [], "p": None}
 
 
 def _of(person: str, labels: Labels, its: Mapping[int, Ranking]) -> dict[str, Any]:
