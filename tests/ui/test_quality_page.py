@@ -254,6 +254,21 @@ def test_a_held_out_prompt_that_is_like_one_for_training_is_moved_and_moved_back
     assert [prompts.get(project, one).held_out for one in ids] == [False, True, False]
     page.undo()
     assert [prompts.get(project, one).held_out for one in ids] == [False, True, False]
+    assert news == [1, 1], "there was nothing more to undo"
+
+
+def test_repeats_are_archived_and_brought_back(qtbot, context, project, page):
+    ids = [prompts.add(project, [Message("user", text)]).id for text in ("Why?", "WHY?", "why ?", "Who?", "who?")]
+    said = []
+    context.message.connect(lambda text, level: said.append(text))
+    page.ensure_built()
+    page.show_evidence(Evidence("Alike", prompts=(tuple(ids[:3]), tuple(ids[3:])), reading="same_prompts"))
+    page.sets.mend.click()
+    assert [prompts.get(project, one).archived for one in ids] == [False, True, True, False, True]
+    assert said == ["3 prompts are archived. Ctrl+Z takes that back."]
+    assert quality.make(project)["prompts"]["same"] == []
+    page.undo()
+    assert not any(prompts.get(project, one).archived for one in ids)
 
 
 def test_rows_say_when_there_are_too_few(project):

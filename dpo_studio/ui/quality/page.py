@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from PySide6.QtCore import Qt
@@ -10,7 +10,6 @@ from PySide6.QtGui import QAction, QKeySequence, QShowEvent
 from PySide6.QtWidgets import QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.types import PromptId
 from dpo_studio.store import prompts
 from dpo_studio.ui import theme
 from dpo_studio.ui.context import Context
@@ -19,6 +18,7 @@ from dpo_studio.ui.page import KeyHelp, Page
 from . import wording
 from .evidence import Evidence
 from .label_list import LabelList
+from .mending import ARCHIVE, TRAINING, Mending
 from .prompt_sets import PromptSets
 from .reader import Reader
 from .report_view import ReportView
@@ -29,9 +29,6 @@ NO_PROMPTS = (
     "There is nothing to look at yet: add prompts, have them answered, and label.",
     "Go to Generate",
     "generate",
-)
-WHY_TRAINING = (
-    "Prompts that are nearly the same then stand on one side, so what is measured on held-out prompts is honest again."
 )
 
 
@@ -47,7 +44,8 @@ class QualityPage(Page):
         self.reader.changed.connect(self._show_reader)
         self._shown: object = None
         self._read_at = ""
-        self._done: list[list[PromptId]] = []
+        self._mending: Mending | None = None
+        self._offer = ARCHIVE
         context.project_changed.connect(self._on_project_changed)
         for signal in (context.rankings_changed, context.groups_changed, context.prompts_changed):
             signal.connect(self._on_rows_changed)
@@ -122,45 +120,32 @@ class QualityPage(Page):
         shown = self.labels if behind.groups else self.sets
         if behind.groups:
             self.labels.show_labels(project, behind)
-        elif behind.reading == "across":
-            self.sets.show_sets(project, behind, mend="Use all of them for training", means=WHY_TRAINING)
         else:
-            self.sets.show_sets(project, behind)
+            self._offer = TRAINING if behind.reading == "across" else ARCHIVE
+            self.sets.show_sets(project, behind, mend=self._offer.text, means=self._offer.means)
         self._stack.setCurrentWidget(shown)
         shown.setFocus()
 
     def undo(self) -> None:
         """Take back what was done to prompts here."""
-        if self._done:
-            self._hold_out(self._done.pop(), True)
-            self.context.say("Those prompts are held out again.")
-        else:
-            self.context.say("There is nothing to undo on Quality; labels are undone on Label.")
+        self._change(lambda: self._mending.undo() if self._mending is not None else "")
 
     def _mend(self) -> None:
-        """Take the held-out prompts of the sets shown into training."""
-        project = self.context.project
-        if project is None:
-            return
-        members = prompts.get_many(project, [one for ids in self.sets.sets for one in ids])
-        moved = [prompt.id for prompt in members.values() if prompt.held_out]
-        if self._hold_out(moved, False):
-            self._done.append(moved)
-            number = "1 prompt is" if len(moved) == 1 else f"{len(moved):,} prompts are"
-            self.context.say(f"{number} no longer held out. Ctrl+Z takes that back.")
+        """Do what the button of the sets offers."""
+        mending = self._mending
+        if mending is not None and self._change(lambda: mending.do(self._offer, self.sets.sets)):
             self.show_report()
 
-    def _hold_out(self, prompt_ids: Sequence[PromptId], held_out: bool) -> bool:
-        project = self.context.project
-        assert project is not None
+    def _change(self, change: Callable[[], str]) -> bool:
+        """Change prompts and say what was done; whether it worked."""
         try:
-            with project.transaction():
-                for prompt_id in prompt_ids:
-                    prompts.set_held_out(project, prompt_id, held_out)
+            done = change()
         except UserError as error:
             self.context.complain(error)
             return False
-        self.context.prompts_changed.emit()
+        if done:
+            self.context.prompts_changed.emit()
+        self.context.say(done or "There is nothing to undo on Quality; labels are undone on Label.")
         return True
 
     def _go_to_label(self, group_ids: Sequence[int], sentence: str) -> None:
@@ -191,7 +176,7 @@ class QualityPage(Page):
 
     def _open(self) -> None:
         project = self.context.project
-        self._done = []
+        self._mending = Mending(project) if project is not None else None
         self.reader.open(project.folder if project is not None else None)
 
     def _look(self) -> None:
