@@ -32,6 +32,7 @@ from .estimates import Measured, measured_sentence, parameters_of, time_sentence
 from .method_choice import MethodChoice
 from .reasons import reasons_text
 from .trains_choice import TrainsChoice
+from .warnings_row import WarningsRow
 
 COLUMN_WIDTH = 760
 QWIDGETSIZE_MAX = 16_777_215
@@ -84,6 +85,7 @@ class SetupView(QScrollArea):
             self.empty_button.setProperty("page", page)
             return
         assert data is not None
+        self.warnings.show_data(data)
         self._recommend()
 
     def show_policies(self, policies: Sequence[Policy], chosen: PolicyId | None = None) -> None:
@@ -208,6 +210,8 @@ class SetupView(QScrollArea):
     def _build_start(self) -> QFrame:
         card = _card()
         self.data_label = _wrapped("", "subheading")
+        self.warnings = WarningsRow()
+        self.warnings.quality_wanted.connect(lambda: self.page_wanted.emit("quality"))
         self.policy_box = QComboBox()
         self.policy_box.setAccessibleName("Start from")
         self.policy_box.setMinimumWidth(260)
@@ -233,6 +237,7 @@ class SetupView(QScrollArea):
         start.addWidget(self.estimate_row, 1)
         layout = card.layout()
         layout.addWidget(self.data_label)
+        layout.addWidget(self.warnings)
         layout.addLayout(row)
         layout.addWidget(self.policy_note)
         layout.addLayout(start)
