@@ -207,7 +207,7 @@ class Session:
         Raises:
             UserError: there is no such group.
         """
-        standing = rankings.current(self.project, group_id)
+        standing = rankings.current(self.project, group_id, self.annotator)
         if standing is not None:
             return self.revisit(standing)
         group = completions.get_group(self.project, group_id)
