@@ -98,6 +98,8 @@ class Times:
     next_item: list[float] = field(default_factory=list)
     all_keys: list[float] = field(default_factory=list)
     catching_up: list[float] = field(default_factory=list)
+    next_item_cpu: list[float] = field(default_factory=list)
+    catching_up_cpu: list[float] = field(default_factory=list)
 
 
 def drive(project: Project, labels: int, keys: str, *, order: str = "imported") -> Times:
@@ -126,13 +128,19 @@ def drive(project: Project, labels: int, keys: str, *, order: str = "imported") 
             QTest.keyClick(page, key)
             page.repaint()
 
-        spent = [_ms(lambda key=key: press(key)) for key in keys]
+        spent = [_ms(lambda key=key: press(key)) for key in keys[:-1]]
+        cpu = [time.process_time()]
+        spent.append(_ms(lambda: press(keys[-1])))
+        cpu.append(time.process_time())
         assert page.item is not None and page.item.group.id != group
         caught_up = _ms(app.processEvents)
+        cpu.append(time.process_time())
         if number >= _SKIPPED:
             times.next_item.append(spent[-1])
             times.all_keys.append(sum(spent))
             times.catching_up.append(caught_up)
+            times.next_item_cpu.append(1000 * (cpu[1] - cpu[0]))
+            times.catching_up_cpu.append(1000 * (cpu[2] - cpu[1]))
     assert rankings.counts(project).done == before + labels + _SKIPPED
     page.hide()
     context.open(None)
@@ -160,6 +168,8 @@ def main(groups: int = 100_000, labels: int = 100, *, order: str = "imported") -
                 ("last key to next item", times.next_item),
                 ("all keys of a label", times.all_keys),
                 ("catching up", times.catching_up),
+                ("CPU time, last key to next item", times.next_item_cpu),
+                ("CPU time, catching up", times.catching_up_cpu),
             ):
                 print(f"  {what}: median {statistics.median(spent):.1f} ms, p99 {_p99(spent):.1f} ms")
 

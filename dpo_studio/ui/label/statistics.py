@@ -6,7 +6,7 @@ import statistics
 from dataclasses import dataclass
 
 from dpo_studio.core import label_bias
-from dpo_studio.store import Project, completions, rankings, repeats
+from dpo_studio.store import Project, rankings, recent_labels, repeats
 
 _PACE_LABELS = 100
 _BIAS_LABELS = 200
@@ -50,9 +50,9 @@ class Summary:
 def summary(project: Project) -> Summary:
     """The numbers of the project's annotator."""
     counts = rankings.counts(project)
-    last = rankings.recent(project, limit=_PACE_LABELS)
-    times = [ranking.seconds for ranking in last if ranking.seconds is not None]
-    tied = [_has_tie(list(ranking.ranks.values())) for ranking in last if ranking.kind == "ranking"]
+    last = recent_labels.paces(project, project.annotator, _PACE_LABELS)
+    times = [one.seconds for one in last if one.seconds is not None]
+    tied = [one.tied for one in last if one.kind == "ranking"]
     return Summary(
         ready=counts.ready,
         done=counts.done,
@@ -68,14 +68,7 @@ def summary(project: Project) -> Summary:
 def warnings(project: Project) -> list[str]:
     """Plain sentences about what the last labels lean towards, where chance does not explain it."""
     last = [r for r in rankings.recent(project, limit=_BIAS_LABELS) if r.kind == "ranking"]
-    groups = completions.get_groups(project, [ranking.group_id for ranking in last])
-    lengths = {completion.id: float(len(completion.text)) for group in groups for completion in group.completions}
+    lengths = recent_labels.lengths(project, [ranking.group_id for ranking in last])
     position = label_bias.earlier_shown([(ranking.ranks, ranking.presented) for ranking in last if ranking.presented])
-    again = {group.id for group in groups if group.repeat_of is not None}  # whose lengths were looked at before
-    length = label_bias.longer([(ranking.ranks, lengths) for ranking in last if ranking.group_id not in again])
+    length = label_bias.longer([(r.ranks, lengths[r.group_id]) for r in last if r.group_id in lengths])
     return [text for text in (label_bias.position_warning(position), label_bias.length_warning(length)) if text]
-
-
-def _has_tie(ranks: list[int | None]) -> bool:
-    ranked = [rank for rank in ranks if rank is not None]
-    return len(set(ranked)) < len(ranked)
