@@ -96,6 +96,33 @@ class SettingsStore:
     def annotator(self, name: str) -> None:
         self._settings.setValue("label/annotator", name)
 
+    @property
+    def label_thinking(self) -> bool:
+        """Whether Label shows what models thought before they answered."""
+        return self._text("label/thinking") == "shown"
+
+    @label_thinking.setter
+    def label_thinking(self, shown: bool) -> None:
+        self._settings.setValue("label/thinking", "shown" if shown else "folded")
+
+    @property
+    def label_together(self) -> bool:
+        """Whether the answers in Label scroll together."""
+        return self._text("label/scroll") == "together"
+
+    @label_together.setter
+    def label_together(self, together: bool) -> None:
+        self._settings.setValue("label/scroll", "together" if together else "apart")
+
+    @property
+    def label_arrangement(self) -> str:
+        """How the answers in Label are laid out; "" where nothing was chosen."""
+        return self._text("label/arrangement")
+
+    @label_arrangement.setter
+    def label_arrangement(self, name: str) -> None:
+        self._settings.setValue("label/arrangement", name)
+
     def save(self) -> None:
         """Write to disk now."""
         self._settings.sync()

@@ -11,7 +11,7 @@ from dpo_studio.core.types import Completion
 from dpo_studio.ui import theme
 from dpo_studio.ui.widgets.thinking_fold import ThinkingFold
 
-from . import answer_text, markdown, tables
+from . import answer_text, fonts, markdown, tables
 from .reader import Reader
 from .slices import Slices
 
@@ -54,6 +54,7 @@ class AnswerCard(QFrame):
         self._tokens = _label("muted")
         self._cut = _label("warning", "cut off")
         self._cut.setToolTip("The model was stopped by the token limit before it came to an end.")
+        self._unseen = _label("warning", "no font")
         self.fold = ThinkingFold(self)
         self.fold.toggled.connect(self._on_fold_toggled)
         self.reader = Reader(self)
@@ -65,7 +66,7 @@ class AnswerCard(QFrame):
         for widget in (self._key, self._place, self._compared):
             self._head.addWidget(widget)
         self._head.addStretch(1)
-        for widget in (self._cut, self._tokens):
+        for widget in (self._unseen, self._cut, self._tokens):
             self._head.addWidget(widget)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
@@ -82,6 +83,10 @@ class AnswerCard(QFrame):
         self.completion = completion
         self._cut.setVisible(completion.finish_reason == "length")
         self._tokens.setText(_length(completion))
+        unseen = fonts.missing(completion.text)
+        self._unseen.setVisible(bool(unseen))
+        self._unseen.setToolTip(fonts.told(unseen))
+        self._unseen.setAccessibleDescription(fonts.told(unseen))
         self.fold.show_text(completion.text)
         self.show_text()
 
@@ -100,10 +105,10 @@ class AnswerCard(QFrame):
 
     def open_thinking(self, opened: bool) -> None:
         """Open or close the fold without a word to anybody."""
-        self.fold.blockSignals(True)
-        self.fold.setChecked(opened)
-        self.fold.blockSignals(False)
-        self._fill()
+        if opened != self.fold.isChecked():
+            self.fold.set_open(opened)
+            if self.fold.has_thinking:
+                self._fill()
 
     def show_rank(self, rank: int | None, *, tied: bool = False) -> None:
         """Show the place in the order so far; None takes it away."""

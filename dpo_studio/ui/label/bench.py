@@ -22,6 +22,7 @@ from .panels import LinkBanner
 from .queue_menus import OrderMenu, PeopleMenu
 from .queue_notice import QueueNotice
 from .session import Item
+from .viewing import Viewing
 from .writing import NoteRow, WritingPanel
 
 GUIDED_LABELS = 3
@@ -53,6 +54,7 @@ class Bench(QWidget):
         self.history = HistoryStrip()
         self.flags = FlagMenu(self)
         self.order_menu, self.people_menu = OrderMenu(self), PeopleMenu(self)
+        self.viewing = Viewing(self.stack, self)
         self.dragging = Dragging(self.stack, self.order_bar.tray, self)
         self.guideline_wanted: bool | None = None
         self._warned_at = -1
@@ -70,6 +72,10 @@ class Bench(QWidget):
             layout.addWidget(widget)
         self.stack.link_clicked.connect(self.link.ask)
         theme.notifier().changed.connect(self._on_theme_changed)
+
+    def view_as(self, action: str) -> str:
+        """Do one of `viewing.VIEW_ACTIONS`; returns a sentence about what is so now, or ""."""
+        return self.viewing.run(action, self.head.buttons["view"])
 
     def forget(self) -> None:
         """Let go of what belongs to a project, for another one."""

@@ -14,8 +14,9 @@ from .answer_card import AnswerCard
 from .slices import Slices
 
 GAP = 12
-_LEAST_ROW = 132
+ARRANGEMENTS = ("auto", "columns", "rows")
 _LEAST_COLUMN = 230
+_LEAST_LINES, _LEAST_CHARACTERS, _AROUND_LINES = 4.5, 34, 52
 
 
 class CardGrid(QScrollArea):
@@ -45,6 +46,7 @@ class CardGrid(QScrollArea):
         self.setWidget(self._inside)
         self.cards: list[AnswerCard] = []
         self.slices = Slices(self)
+        self._arrangement, self._together, self._thinking = "auto", False, False
         self._shown = 0
 
     @property
@@ -57,7 +59,7 @@ class CardGrid(QScrollArea):
             self._add_card()
         self._shown = len(answers)
         for card, answer in zip(self.cards, answers, strict=False):
-            card.fold.setChecked(False)
+            card.fold.set_open(self._thinking)
             card.set_answer(answer)
             card.show_rank(None)
             card.set_draggable(len(answers) > 2)
@@ -71,10 +73,32 @@ class CardGrid(QScrollArea):
         for card in self.shown_cards:
             card.let_go()
 
-    def scroll_all(self, pages: float) -> None:
-        """Scroll every answer, and the cards where not all fit, by this share of what is visible."""
-        for bar in (self.verticalScrollBar(), *(card.reader.verticalScrollBar() for card in self.shown_cards)):
-            bar.setValue(bar.value() + round(bar.pageStep() * pages))
+    def show_as(self, *, arrangement: str, together: bool, thinking: bool) -> None:
+        """Show the answers another way from now on.
+
+        Args:
+            arrangement: one of `ARRANGEMENTS`.
+            together: whether scrolling one answer scrolls the others.
+            thinking: whether thinking before answers is open.
+        """
+        self._arrangement, self._together, self._thinking = arrangement, together, thinking
+        for card in self.shown_cards:
+            card.open_thinking(thinking)
+        self.arrange()
+
+    def scroll(self, pages: float) -> None:
+        """Scroll by this share of what is visible: the answer that has the focus, or all, and the cards themselves."""
+        bars = [card.reader.verticalScrollBar() for card in self.shown_cards]
+        focused = [bar for bar, card in zip(bars, self.shown_cards, strict=True) if card.reader.hasFocus()]
+        if self._together and bars:
+            furthest = max(bars, key=lambda bar: bar.value())
+            self._follow(furthest.value() + round(furthest.pageStep() * pages))
+        else:
+            for bar in focused or bars:
+                bar.setValue(bar.value() + round(bar.pageStep() * pages))
+        if not focused:
+            own = self.verticalScrollBar()
+            own.setValue(own.value() + round(own.pageStep() * pages))
 
     def arrange(self) -> None:
         """Place the cards for the present size."""
@@ -82,12 +106,18 @@ class CardGrid(QScrollArea):
         if not cards:
             return
         width, height = self.viewport().width(), self.viewport().height()
-        columns = columns_for(len(cards), width)
+        metrics = self.fontMetrics()
+        least = max(_LEAST_COLUMN, _LEAST_CHARACTERS * metrics.averageCharWidth())
+        columns = columns_for(len(cards), width, arrangement=self._arrangement, least=least)
         rows = [cards[start : start + columns] for start in range(0, len(cards), columns)]
         column = (width - GAP * (columns - 1)) // columns
         wants = {card: card.wanted_height(column) for card in cards}
         wanted = [max(wants[card] for card in row) for row in rows]
-        heights = share_out(wanted, height - GAP * (len(rows) - 1), least=_LEAST_ROW)
+        heights = share_out(
+            wanted,
+            height - GAP * (len(rows) - 1),
+            least=round(_AROUND_LINES + _LEAST_LINES * metrics.lineSpacing()),
+        )
         y = 0
         for row, row_height in zip(rows, heights, strict=True):
             for place, card in enumerate(row):
@@ -105,6 +135,16 @@ class CardGrid(QScrollArea):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         event.ignore()
 
+    def _on_scrolled(self, offset: int) -> None:
+        """The person scrolled an answer to this offset."""
+        if self._together:
+            self._follow(offset)
+
+    def _follow(self, offset: int) -> None:
+        """Scroll every answer to an offset, the short ones to their end."""
+        for card in self.shown_cards:
+            card.reader.verticalScrollBar().setValue(offset)
+
     def _add_card(self) -> None:
         position = len(self.cards)
         card = AnswerCard(position + 1, self.slices, self._inside)
@@ -113,16 +153,27 @@ class CardGrid(QScrollArea):
         card.dropped.connect(lambda point, strong: self.dropped.emit(position, point, strong))
         card.link_clicked.connect(self.link_clicked)
         card.resized.connect(self.arrange)
+        bar = card.reader.verticalScrollBar()
+        bar.actionTriggered.connect(lambda _action: self._on_scrolled(bar.sliderPosition()))
         self.cards.append(card)
 
 
-def columns_for(count: int, width: int) -> int:
-    """How many columns suit this many answers in this width (pixels)."""
-    most = max(1, min(count, (width + GAP) // (_LEAST_COLUMN + GAP)))
+def columns_for(count: int, width: int, *, arrangement: str = "auto", least: int = _LEAST_COLUMN) -> int:
+    """How many columns suit this many answers in this width (pixels).
+
+    Args:
+        arrangement: one of `ARRANGEMENTS`; "columns" is as many as fit, "rows" is one.
+        least: pixels that a column needs.
+    """
+    most = max(1, min(count, (width + GAP) // (least + GAP)))
+    if arrangement == "rows":
+        return 1
+    if arrangement == "columns":
+        return most
     if count <= 3:
         return most if most == count else 1
     if count == 4:
-        return 4 if width >= 1100 else min(2, most)
+        return 4 if most == 4 and width >= 1100 else min(2, most)
     return min(3, most) if width < 1700 else min(5, most)
 
 

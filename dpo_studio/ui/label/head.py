@@ -12,6 +12,7 @@ from dpo_studio.ui.page import KeyHelp
 
 from .panels import button, label
 from .session import SURENESS
+from .viewing import VIEW_ACTIONS
 
 #: Name, words on the button ("" for none), words in the palette, key.
 ACTIONS = (
@@ -54,7 +55,7 @@ KEY_HELP = (
         "O", "What comes next: as imported, random, most informative or most disagreement; repeats to check yourself"
     ),
     KeyHelp("A", "Who is labelling; each person has a queue, a history and numbers of their own"),
-    KeyHelp("↑ ↓ PgUp PgDn", "Scroll the answers together"),
+    KeyHelp("↑ ↓ PgUp PgDn", "Scroll the answers; where they scroll apart, the one with the focus (Tab)"),
     KeyHelp("Esc", "Leave an older label as it was and go back to the queue"),
 )
 
@@ -83,7 +84,7 @@ class Head(QWidget):
         below = QHBoxLayout()
         below.setSpacing(2)
         below.addWidget(self.numbers, 1)
-        for name, words, tip, key in ACTIONS:
+        for name, words, tip, key in (*ACTIONS, VIEW_ACTIONS[0]):
             made = button(words, role="ghost", tip=f"{tip} ({key})")
             made.setAccessibleName(tip)
             made.clicked.connect(lambda _checked, what=name: run(what))
@@ -138,7 +139,7 @@ class Head(QWidget):
 def palette_actions(run: Callable[[str], None], parent: QWidget) -> list[QAction]:
     """The actions for the palette. Their keys are told, not grabbed: the page reads its keys itself."""
     made = []
-    for name, _words, tip, key in ACTIONS:
+    for name, _words, tip, key in (*ACTIONS, *VIEW_ACTIONS):
         action = QAction(tip, parent)
         action.setShortcut(QKeySequence(key))
         action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)

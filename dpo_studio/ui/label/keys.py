@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QKeyEvent
+from PySide6.QtWidgets import QComboBox, QLineEdit, QPlainTextEdit, QTextEdit, QWidget
 
 #: Scan codes of the number row, 1 to 9 and 0. X11 and Wayland report evdev's code plus 8.
 _ROW_EVDEV = {code + 8: number for number, code in enumerate(range(2, 12), 1)}
@@ -15,6 +16,8 @@ _ROW_MAC = {18: 1, 19: 2, 20: 3, 21: 4, 23: 5, 22: 6, 26: 7, 28: 8, 25: 9, 29: 1
 
 #: Letters by their place on a QWERTY keyboard (evdev plus 8), for layouts that have no Latin letters.
 _LETTERS_EVDEV = {52: "z", 53: "x", 26: "e", 28: "t", 40: "d", 41: "f", 42: "g", 57: "n", 54: "c", 32: "o", 38: "a"}
+
+_LETTERS_EVDEV |= {39: "s", 43: "h", 46: "l", 55: "v"}  # how answers are shown
 
 #: What the number row gives where no scan code is known: with Shift on QWERTY, without on AZERTY.
 _SHIFTED_SYMBOLS = {symbol: number for number, symbol in enumerate("!@#$%^&*()", 1)}
@@ -71,6 +74,13 @@ def read(event: QKeyEvent, *, platform: str | None = None) -> Pressed | None:
         return Pressed("number", number, shift)
     letter = _letter(event)
     return None if letter is None else Pressed(letter, shift=shift)
+
+
+def is_typing(widget: QWidget | None) -> bool:
+    """Whether keys are text for this widget."""
+    if isinstance(widget, (QTextEdit, QPlainTextEdit)):
+        return not widget.isReadOnly()
+    return isinstance(widget, (QLineEdit, QComboBox))
 
 
 def _number(event: QKeyEvent, shift: bool, platform: str) -> int | None:

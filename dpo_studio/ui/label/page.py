@@ -12,10 +12,6 @@ from PySide6.QtGui import QAction, QHideEvent, QKeyEvent, QKeySequence, QShowEve
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
-    QComboBox,
-    QLineEdit,
-    QPlainTextEdit,
-    QTextEdit,
     QVBoxLayout,
     QWidget,
 )
@@ -35,10 +31,11 @@ from .queueing import Queueing
 from .reviewing import Reviewing
 from .session import Item, Session, described
 from .stopwatch import Stopwatch
+from .viewing import VIEW_ACTIONS, VIEW_HELP, VIEWS
 from .what_now import what_now
 
 _SCROLL_PAGES = {"up": -0.2, "down": 0.2, "page_up": -0.9, "page_down": 0.9}
-_ACTION_OF_KEY = {key.lower(): name for name, _words, _tip, key in ACTIONS}
+_ACTION_OF_KEY = {key.lower(): name for name, _words, _tip, key in (*ACTIONS, *VIEW_ACTIONS)}
 
 
 class LabelPage(Page):
@@ -96,7 +93,7 @@ class LabelPage(Page):
         return f"{left:,} left" if left else ""
 
     def key_help(self) -> list[KeyHelp]:
-        return list(KEY_HELP)
+        return [*KEY_HELP, *VIEW_HELP]
 
     def actions_for_palette(self) -> list[QAction]:
         return [*self._palette, *self.reviewing.bar.actions_now()] if self.built else []
@@ -135,6 +132,8 @@ class LabelPage(Page):
         """Do one of the actions of `head.ACTIONS`."""
         if action in ALWAYS:
             {"undo": self.undo, "order": self.queueing.ask_order, "annotator": self.queueing.ask_people}[action]()
+        elif action in VIEWS:
+            self.bench.order_bar.say(self.bench.view_as(action) or self._what_now())
         elif self.item is not None:
             {
                 "skip": lambda: self._save("skip"),
@@ -156,7 +155,7 @@ class LabelPage(Page):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         focus = QApplication.focusWidget()
-        if not self.built or _is_typing(focus):
+        if not self.built or keys.is_typing(focus):
             event.ignore()
             return
         self.stopwatch.resume()  # whoever presses keys is here, whatever the window manager says
@@ -196,7 +195,7 @@ class LabelPage(Page):
         elif pressed.name == "backspace":
             self._on_response(entry.take_back())
         elif pressed.name in _SCROLL_PAGES:
-            self.bench.stack.view.grid.scroll_all(_SCROLL_PAGES[pressed.name])
+            self.bench.stack.view.grid.scroll(_SCROLL_PAGES[pressed.name])
         else:
             return False
         return True
@@ -386,10 +385,3 @@ class LabelPage(Page):
                 self.stopwatch.resume()
             else:
                 self.stopwatch.pause()
-
-
-def _is_typing(widget: QWidget | None) -> bool:
-    """Whether keys are text for this widget."""
-    if isinstance(widget, (QTextEdit, QPlainTextEdit)):
-        return not widget.isReadOnly()
-    return isinstance(widget, (QLineEdit, QComboBox))

@@ -39,7 +39,7 @@ class LinkBanner(QFrame):
     def ask(self, url: QUrl) -> None:
         """Show where a link leads, and offer to go there when it is a web or mail address."""
         self._url = url
-        address = url.toString()
+        address = bytes(url.toEncoded().data()).decode("ascii")  # letters that look like others do not hide in it
         shown = address if len(address) <= 200 else address[:200] + "…"
         can = url.scheme().lower() in _OPENABLE
         self._text.setText(f"The model wrote this link: {shown}" + ("" if can else " It is not a web address."))

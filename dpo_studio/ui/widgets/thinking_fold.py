@@ -44,6 +44,13 @@ class ThinkingFold(QToolButton):
     def has_thinking(self) -> bool:
         return any(section.is_thinking for section in self.sections)
 
+    def set_open(self, opened: bool) -> None:
+        """Open or close it without a word to anybody."""
+        blocked = self.blockSignals(True)
+        self.setChecked(opened)
+        self.blockSignals(blocked)
+        self._show_state()
+
     def show_text(self, text: str, *, writing: bool = False) -> None:
         """Take another completion, or more of the same one. Whether the fold is open stays.
 
