@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,6 +29,8 @@ _MOST_NAMES = 500
 #: By so many of its longest words a prompt's double is looked for, among so many at most.
 _ENOUGH_WORDS, _ENOUGH_ALIKE = 6, 50
 _WORDS = re.compile(r'"([^"]*)"?|([^\s"]+)')
+#: So many prompts are gone through at once for words that are not in the index.
+_LOOKED_THROUGH = 25_000
 #: Greater, and smaller, than any id.
 _END, _START = 2**63 - 1, -(2**63)
 
@@ -83,20 +85,50 @@ def page(
     project: Project,
     wanted: PromptFilter,
     *,
-    after: PromptId | None = None,
+    after: int | None = None,
+    up_to: int | None = None,
     newest_first: bool = False,
     limit: int = 200,
 ) -> list[PromptId]:
-    """The ids of the prompts that come after one, in the order in which they were added (or the reverse)."""
+    """The ids of the prompts that come after one, in the order in which they were added (or the reverse).
+
+    Args:
+        up_to: the last id that is looked at, where what is found is wanted piece by piece.
+    """
     found = _Query(project, wanted)
-    start = (_END if newest_first else _START) if after is None else after
-    compare, order = ("<", "DESC") if newest_first else (">", "ASC")
+    first, last = (_END, _START) if newest_first else (_START, _END)
+    compare, until, order = ("<", ">=", "DESC") if newest_first else (">", "<=", "ASC")
     rows = project.db.conn.execute(
         f"SELECT {found.key} FROM {found.tables} WHERE {found.where} AND {found.key} {compare} ?"
-        f" ORDER BY {found.key} {order} LIMIT ?",
-        [*found.values, start, limit],
+        f" AND {found.key} {until} ? ORDER BY {found.key} {order} LIMIT ?",
+        [*found.values, first if after is None else after, last if up_to is None else up_to, limit],
     )
     return [PromptId(row[0]) for row in rows]
+
+
+def pages(
+    project: Project, wanted: PromptFilter, *, newest_first: bool = False, first: int = 200, largest: int = 20_000
+) -> Iterator[list[PromptId]]:
+    """All that a filter finds, page by page: a small one at once, then larger ones.
+
+    Where each text has to be gone through, because no word is in the index, a page is what a part of the prompts
+    holds, and may be empty: so what is found is seen before all were looked at.
+    """
+    words = words_of(wanted.text)
+    if words and all(len(word) < INDEXED_LETTERS for word in words):
+        (end,) = project.db.conn.execute("SELECT ifnull(max(id), 0) FROM prompts").fetchone()
+        parts = range(0, end, _LOOKED_THROUGH)
+        for start in reversed(parts) if newest_first else parts:
+            between = (start + _LOOKED_THROUGH + 1, start + 1) if newest_first else (start, start + _LOOKED_THROUGH)
+            yield page(project, wanted, after=between[0], up_to=between[1], newest_first=newest_first, limit=_END)
+        return
+    after, limit = None, first
+    while True:
+        found = page(project, wanted, after=after, newest_first=newest_first, limit=limit)
+        yield found
+        if len(found) < limit:
+            return
+        after, limit = found[-1], min(limit * 10, largest)
 
 
 def count(project: Project, wanted: PromptFilter, *, at_most: int) -> int:
@@ -205,6 +237,14 @@ class _Query:
             self.values.append(tags.pop(0))
         else:
             self.tables, self.key = "prompts p", "p.id"
+        progress = _progress(project, wanted.progress) if wanted.progress else None
+        if progress is not None and self.key == "p.id" and progress.few:
+            self.tables = f"({progress.few}) t CROSS JOIN prompts p ON p.id = t.prompt_id"
+            self.key = "t.prompt_id"
+        elif progress is not None:
+            conditions.append(progress.each)
+        if progress is not None:
+            self.values.extend(progress.values)
         conditions.append("p.archived = ?")
         self.values.append(int(wanted.archived))
         if wanted.source is not None:
@@ -216,17 +256,21 @@ class _Query:
         for tag in tags:
             conditions.append("EXISTS (SELECT 1 FROM prompt_tags o WHERE o.tag = ? AND o.prompt_id = p.id)")
             self.values.append(tag)
-        if wanted.progress:
-            condition, values = _progress(project, wanted.progress)
-            conditions.append(condition)
-            self.values.extend(values)
         self.where = " AND ".join(conditions)
 
 
-def _progress(project: Project, progress: Progress) -> tuple[str, Sequence[str]]:
-    """The condition on a prompt `p`, and its values."""
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """How far prompts have come, as SQL: a condition on a prompt `p`; and, where they are few, the ids themselves."""
+
+    each: str
+    values: Sequence[str] = ()
+    few: str = ""
+
+
+def _progress(project: Project, progress: Progress) -> _Progress:
     if progress == "unanswered":
-        return "NOT EXISTS (SELECT 1 FROM groups g WHERE g.prompt_id = p.id)", ()
+        return _Progress("NOT EXISTS (SELECT 1 FROM groups g WHERE g.prompt_id = p.id)")
     labelled = (
         "EXISTS (SELECT 1 FROM current_rankings r WHERE r.group_id = g.id AND r.annotator = ?"
         " AND r.annotator_kind = 'person')"
@@ -237,9 +281,11 @@ def _progress(project: Project, progress: Progress) -> tuple[str, Sequence[str]]
         "labelled": (labelled, (project.annotator,)),
     }[progress]
     (groups,) = project.db.conn.execute("SELECT ifnull(max(id), 0) FROM groups").fetchone()
-    if groups < _FEW_GROUPS:
-        return f"p.id IN (SELECT g.prompt_id FROM groups g WHERE {condition})", values
-    return f"EXISTS (SELECT 1 FROM groups g WHERE g.prompt_id = p.id AND {condition})", values
+    return _Progress(
+        f"EXISTS (SELECT 1 FROM groups g WHERE g.prompt_id = p.id AND {condition})",
+        values,
+        f"SELECT DISTINCT g.prompt_id AS prompt_id FROM groups g WHERE {condition}" if groups < _FEW_GROUPS else "",
+    )
 
 
 def _distinct(project: Project, column: str, table: str, limit: int) -> list[str]:

@@ -160,6 +160,17 @@ def test_pages_follow_one_another_without_gaps_also_while_prompts_come_and_go(mi
     assert seen == sorted(seen, reverse=newest_first) and len(seen) == len(set(seen))
 
 
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("text", ["", "list", "o", "f", "zz"])
+def test_all_pages_together_are_the_whole_also_where_each_text_is_gone_through(mixed, monkeypatch, text, newest_first):
+    monkeypatch.setattr(prompt_search, "_LOOKED_THROUGH", 5)
+    wanted = PromptFilter(text=text)
+    found = list(prompt_search.pages(mixed, wanted, newest_first=newest_first, first=2, largest=7))
+    ids = expected(mixed, wanted)
+    assert list(itertools.chain(*found)) == (ids[::-1] if newest_first else ids)
+    assert len(found) > 3 or text == "zz"
+
+
 def test_a_page_deep_in_the_list_is_found_by_its_key_and_not_by_counting(mixed):
     """Every plan looks up where to begin; none sorts, and none goes through the whole table of prompts."""
     for wanted in (PromptFilter(), PromptFilter(source="a"), PromptFilter(tags=("even",)), PromptFilter(text="list")):
