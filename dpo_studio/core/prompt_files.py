@@ -71,6 +71,28 @@ def parse_text(text: str, *, split: Split = "auto") -> list[Conversation]:
     return [(Message("user", prompt),) for prompt in prompts if prompt]
 
 
+def from_text(text: str, *, split: Split = "auto") -> PromptFile:
+    """The prompts of a text that was pasted: JSON or JSON lines where it is such, else plain text.
+
+    Text that only begins like JSON is plain text, unless `split` says otherwise; nothing is refused as a whole.
+    """
+    text = text.lstrip("\ufeff")
+    if not text.strip():
+        return PromptFile([])
+    if split == "auto" and _is_json(text):
+        return _read_json(text, "This text")
+    how = _how_split(text, split)
+    return PromptFile(parse_text(text, split=how), [], [_PARAGRAPHS_NOTE] if how == "paragraphs" else [], how)
+
+
+def _is_json(text: str) -> bool:
+    """Whether a text is a JSON list or object, its first line is one, or each line is a string in quotes."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    if any(isinstance(_line(part), list | dict) for part in (text, lines[0])):
+        return True
+    return all(isinstance(_line(line), str) for line in lines)
+
+
 _PARAGRAPHS_NOTE = "Blank lines separate the prompts, so lines that stand together are one prompt."
 
 
