@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     "columns",
     multiple=True,
     metavar="MEANING=NAME",
-    help="Which column is the prompt, messages, system, tags, chosen, … (--preview lists them). May be repeated.",
+    help="Which column is the prompt, messages, system, tags, chosen, … (--preview lists them); MEANING= is none."
+    " May be repeated.",
 )
 @click.option("--tags", default="", help="For prompts: tags for all of them, with commas between.")
 @click.option("--annotator", default="", help="Who judged, for rows that do not say.")
@@ -110,7 +111,7 @@ def _columns(given: tuple[str, ...]) -> dict[str, str]:
     said: dict[str, str] = {}
     for item in given:
         meaning, equals, name = item.partition("=")
-        if not (meaning and equals and name):
+        if not (meaning and equals):
             raise UserError(f"--column {item} is not understood.", "Write it as --column prompt=NAME.")
         said[meaning.strip()] = name.strip()
     return said

@@ -85,7 +85,7 @@ def kind_of(columns: Iterable[str], said: Mapping[str, str] | None = None) -> st
 
 
 def guess(kind: str, columns: Iterable[str], said: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Which of the columns is what, by meaning; what is said holds over what is guessed.
+    """Which of the columns is what, by meaning; what is said holds over what is guessed ("" is that no column is it).
 
     Raises:
         UserError: a meaning that there is not, a column that is not there, or one that is needed is not found.
@@ -97,7 +97,7 @@ def guess(kind: str, columns: Iterable[str], said: Mapping[str, str] | None = No
     for meaning, name in result.items():
         if meaning not in known:
             raise UserError(f"A column of {kind} cannot be {meaning!r}.", f"Use one of {', '.join(known)}.")
-        if name not in there:
+        if name and name not in there:
             raise UserError(f"There is no column {name!r}.", f"The columns are: {found}.")
     lower = {name.lower(): name for name in reversed(there)}
     for meaning, names in known.items():
@@ -108,6 +108,7 @@ def guess(kind: str, columns: Iterable[str], said: Mapping[str, str] | None = No
         name = name or numbered(meaning, there)
         if name:
             result[meaning] = name
+    result = {meaning: name for meaning, name in result.items() if name}
     for needed in _NEEDED[kind]:
         if not any(meaning in result for meaning in needed):
             raise UserError(
@@ -133,4 +134,4 @@ def numbered(meaning: str, columns: Iterable[str]) -> str:
 def _stands_already(meaning: str, result: Mapping[str, str]) -> bool:
     """A prompt stands in one column, and so do completions."""
     either = (("prompt", "messages"), ("completions", "completion"))
-    return any(meaning in pair and any(one in result for one in pair) for pair in either)
+    return any(meaning in pair and any(result.get(one) for one in pair) for pair in either)

@@ -39,6 +39,22 @@ def _dump(project):
     return hashlib.sha256("\n".join(project.db.conn.iterdump()).encode()).hexdigest()
 
 
+def test_a_column_is_said_to_be_nothing(tmp_path, project, capsys):
+    text = "Question,text,tags\nfirst,second,x\n"
+    answer = _preview(
+        project, tmp_path, text, said={"tags": "", "system": "Question", "prompt": "text", "messages": ""}
+    )
+    assert answer["meanings"] == {"system": "Question", "prompt": "text"} and answer["rows"][0]["tags"] == []
+    answer = _preview(project, tmp_path, text, said={"messages": ""})
+    assert answer["meanings"] == {"prompt": "Question", "tags": "tags"}
+    answer = _preview(project, tmp_path, text, said={"prompt": ""})
+    assert "No column is the prompt" in answer["problem"]
+    source = str(tmp_path / "rows.csv")
+    assert run(cli, ["import", "--column", "tags=", "--json", str(project.folder), source]) == 0
+    assert json.loads(capsys.readouterr().out)["imported"] == 1
+    assert prompts.all_prompts(project)[-1].tags == ()
+
+
 def test_prompts_with_system_and_tags(tmp_path, project):
     before = _dump(project)
     text = 'id,Question,system,tags\n1,there,,\n2,"two\nlines",Be short.,"a,b"\n3,,,\n4,there,,x\n'
