@@ -76,7 +76,7 @@ def queue(
     """
     if go_on:
         return _waiting(project, limit)
-    todo = (prompts.all_prompts(project) if every_prompt else prompts.without_group(project))[:limit]
+    todo = (prompts.all_prompts(project, archived=False) if every_prompt else prompts.without_group(project))[:limit]
     if not todo:
         raise UserError(*_why_nothing(project))
     bases = [requests.model_reference(model) for model in models or ([] if run_names else [requests.STARTER])]

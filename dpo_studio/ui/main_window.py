@@ -102,7 +102,7 @@ class MainWindow(QMainWindow):
 
     def create_project(self, folder: Path, guideline: str) -> bool:
         """Make a project and open it."""
-        return self._open(lambda: projects.create_project(folder, guideline), page="generate")
+        return self._open(lambda: projects.create_project(folder, guideline), page="prompts")
 
     def open_sample(self) -> bool:
         """Copy the sample into the person's documents and open it."""

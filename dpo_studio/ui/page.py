@@ -26,7 +26,7 @@ class Page(QWidget):
     nothing at start.
 
     Attributes:
-        name: the key in the rail ("generate", "label", "train", "export").
+        name: the key in the rail ("prompts", "generate", "label", "train", "export").
         title: what the rail shows.
 
     Signals:

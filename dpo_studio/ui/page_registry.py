@@ -19,6 +19,7 @@ class PageSource:
 
 
 PAGES: tuple[PageSource, ...] = (
+    PageSource("dpo_studio.ui.prompts.page", "PromptsPage"),
     PageSource("dpo_studio.ui.generate.page", "GeneratePage"),
     PageSource("dpo_studio.ui.label.page", "LabelPage"),
     PageSource("dpo_studio.ui.quality.page", "QualityPage"),

@@ -1,15 +1,17 @@
 """How long lists of prompts take on a large project: pages, searches, filters and changes, asked of the store.
 
-`python -m tests.benchmarks.prompts [--rows N] [--tries N]` fills a project of N prompts (1,000,000) in a temporary
-folder, once, and prints the median and the 99th percentile of each. Nothing is kept; all of it is read from the disk
-that holds the temporary folder. The text is made of 2,000 words drawn with frequencies like those of a language (the
-second is half as frequent as the first, and so on), so that there are frequent words, and one that is on three
-prompts alone.
+`python -m tests.benchmarks.prompts [--rows N] [--tries N] [--window]` fills a project of N prompts (1,000,000) in a
+temporary folder, once, and prints the median and the 99th percentile of each; `--window` opens the Prompts page on it,
+too. Nothing is kept; all of it is read from the disk that holds the temporary folder. The text is made of 2,000 words
+drawn with frequencies like those of a language (the second is half as frequent as the first, and so on), so that there
+are frequent words, and one that is on three prompts alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import os
 import random
 import statistics
 import tempfile
@@ -113,10 +115,72 @@ def measure(project: Project, tries: int) -> dict[str, list[float]]:
     return {name: _times(ask, tries) for name, ask in asked.items()}
 
 
+def drive(project: Project) -> dict[str, float]:
+    """Milliseconds of the Prompts page on this project: until rows are there, and how long the window stood still."""
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    from PySide6.QtCore import Qt, QTimer
+    from PySide6.QtTest import QTest
+    from PySide6.QtWidgets import QApplication
+
+    from dpo_studio.ui.context import Context
+    from dpo_studio.ui.prompts.page import PromptsPage
+
+    app = QApplication.instance() or QApplication([])
+    context = Context()
+    context.open(project.beside())
+    ticks: list[float] = []
+    clock = QTimer()
+    clock.setInterval(0)
+    clock.timeout.connect(lambda: ticks.append(time.perf_counter()))
+
+    def longest_gap() -> float:
+        gaps = [1000 * (after - before) for before, after in itertools.pairwise(ticks)]
+        ticks.clear()
+        return max(gaps, default=0.0)
+
+    def until(there: Callable[[], bool]) -> float:
+        began = time.perf_counter()
+        while not there():
+            app.processEvents()
+        return 1000 * (time.perf_counter() - began)
+
+    began = time.perf_counter()
+    page = PromptsPage(context)
+    page.resize(1240, 820)
+    page.ensure_built()
+    page.show()
+    found = {"page built and shown": 1000 * (time.perf_counter() - began)}
+    clock.start()
+    rows = page.table.rows
+    found["until the first prompts"] = until(lambda: rows.rowCount() > 0)
+    found["until all are listed"] = until(lambda: page.listing.complete)
+    found["  longest gap meanwhile"] = longest_gap()
+    QTest.keyClick(page.table, Qt.Key.Key_End)
+    found["End: until the last is read"] = until(lambda: bool(page.reading.messages))
+    page.bar.field.setText(FREQUENT)
+    page.bar._on_typed()
+    found["search: until the first prompts"] = until(lambda: 0 < rows.rowCount() <= 1_000_000 // 2)
+    found["search: until all are listed"] = until(lambda: page.listing.complete)
+    found["  longest gap meanwhile"] = max(longest_gap(), found["  longest gap meanwhile"])
+    page.bar.clear()
+    until(lambda: page.listing.complete and page.listing.store is not None and page.listing.store.is_idle)
+    page.table.selectRow(5)
+    ticks.clear()
+    page.archive()
+    there = rows.rowCount()
+    found["archive one: until it is gone from the list"] = until(lambda: rows.rowCount() < there)
+    until(lambda: page.listing.store is not None and page.listing.store.is_idle)
+    found["  longest gap while the list is read again"] = longest_gap()
+    clock.stop()
+    context.open(None)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--tries", type=int, default=TRIES, help="fewer for what takes longer than 50 ms")
+    parser.add_argument("--window", action="store_true", help="open the Prompts page on it, too")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, Project.create(Path(folder) / "project") as project:
         began = time.perf_counter()
@@ -125,6 +189,8 @@ def main() -> None:
         print(f"{chosen.rows:,} prompts, {size:,.0f} MB, written in {time.perf_counter() - began:.0f} s", flush=True)
         for name, times in measure(project, chosen.tries).items():
             print(f"  {name:38} median {statistics.median(times):8.2f} ms   p99 {_p99(times):8.2f} ms   n {len(times)}")
+        for name, ms in (drive(project) if chosen.window else {}).items():
+            print(f"  {name:46} {ms:8.1f} ms")
 
 
 def _times(ask: Callable[[], object], tries: int) -> list[float]:

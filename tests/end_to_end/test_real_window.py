@@ -70,7 +70,7 @@ def test_labels_by_real_keys(display: dict[str, str], tmp_path: Path) -> None:
     try:
         found = _xdotool(display, "search", "--sync", "--onlyvisible", "--name", f"{folder.name} – DPO Studio")
         _xdotool(display, "windowfocus", "--sync", found.split()[0])  # there is no window manager to do it
-        _xdotool(display, "key", "ctrl+2")
+        _xdotool(display, "key", "ctrl+3")
         time.sleep(1)
 
         def current():

@@ -47,6 +47,7 @@ class GeneratePage(Page):
         for signal in (context.prompts_changed, context.groups_changed, context.rankings_changed):
             signal.connect(self._on_rows_changed)
         context.policies_changed.connect(self._show_policies)
+        context.prompts_chosen.connect(self._on_prompts_chosen)
         self.answering.changed.connect(self._show_job)
         self.answering.active_changed.connect(self._on_active_changed)
         self.answering.text_added.connect(self._on_text_added)
@@ -276,7 +277,7 @@ class GeneratePage(Page):
         self._refresh_later.stop()
         if not self.built:
             return
-        everything = prompts.all_prompts(project) if project is not None else []
+        everything = prompts.all_prompts(project, archived=False) if project is not None else []
         self._states = prompt_states.by_prompt(project) if project is not None else {}
         self.table.fill(everything, self._states)
         self.table.prompt_model.set_refused(self.answering.refused)
@@ -358,6 +359,13 @@ class GeneratePage(Page):
         state = prompt_states.by_prompt(project, prompt).get(prompt, PromptState())
         self._states[prompt] = state
         self.table.prompt_model.set_state(prompt, state)
+
+    def _on_prompts_chosen(self, chosen: list[PromptId]) -> None:
+        self.ensure_built()
+        self._refresh()
+        self._show_stack()
+        self.table.select(chosen)
+        self.work.generate_button.setFocus()
 
     def _on_picked(self, _selected: list[PromptId], current: PromptId | None) -> None:
         if current is not None:

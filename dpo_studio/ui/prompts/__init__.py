@@ -1,0 +1,1 @@
+"""Prompts: finding, reading, adding and keeping in order what models are asked."""

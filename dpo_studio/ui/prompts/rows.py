@@ -1,0 +1,181 @@
+"""The rows of the list: ids by the hundred thousand, and what is shown of them read when they come into sight."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtGui import QColor, QIcon
+from PySide6.QtWidgets import QWidget
+
+from dpo_studio.core.types import PromptId
+from dpo_studio.store import Project, prompt_search
+from dpo_studio.store.prompt_search import PromptRow
+from dpo_studio.ui import theme
+
+from .dots import Dots
+
+PROMPT, TAGS, ANSWERS = range(3)
+HEADERS = ("Prompt", "Tags", "Answers")
+#: So many rows are read at once, and so many are kept.
+_BLOCK, _KEPT = 64, 4_096
+
+Index = QModelIndex | QPersistentModelIndex
+
+
+def words_for(row: PromptRow) -> str:
+    """How far a prompt has come, in words."""
+    state = row.state
+    if not state.groups:
+        return "no answers"
+    if state.unfinished:
+        return f"waiting {state.have} of {state.size}"
+    return "ready" if state.labelled < state.ready else "labelled"
+
+
+def tags_for(row: PromptRow) -> str:
+    """The tags of a row; prompts kept for measuring say so."""
+    return ", ".join((*row.tags, "held out") if row.held_out else row.tags)
+
+
+class PromptRows(QAbstractTableModel):
+    """Prompts as rows. All ids are known, so the scroll bar is true; texts are read a block at a time.
+
+    Reading a block takes a millisecond or two, whichever block it is and however many there are.
+    """
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._project: Project | None = None
+        self._ids = array("q")
+        self._known: dict[int, PromptRow] = {}
+        self._dots = Dots()
+
+    # What is shown
+
+    def begin(self, project: Project | None) -> None:
+        """Show nothing, to be filled by `extend`."""
+        self.beginResetModel()
+        self._project = project
+        self._ids = array("q")
+        self._known.clear()
+        self.endResetModel()
+
+    def extend(self, ids: Iterable[PromptId]) -> None:
+        """These come after the ones that are shown."""
+        more = array("q", ids)
+        if more:
+            self.beginInsertRows(QModelIndex(), len(self._ids), len(self._ids) + len(more) - 1)
+            self._ids.extend(more)
+            self.endInsertRows()
+
+    def same_as(self, ids: Sequence[int]) -> bool:
+        """Whether exactly these are shown, in this order."""
+        return self._ids == ids
+
+    def replace(self, ids: array[int]) -> None:
+        """Show these in place of the ones that are shown."""
+        self.beginResetModel()
+        self._ids = ids
+        self._known.clear()
+        self.endResetModel()
+
+    def remove(self, gone: Iterable[PromptId]) -> None:
+        """Take prompts out of the list."""
+        lost = set(gone)
+        rows = sorted(row for row in map(self.row_of, lost) if row is not None)
+        if not rows:
+            return
+        if rows[-1] - rows[0] + 1 == len(rows):
+            self.beginRemoveRows(QModelIndex(), rows[0], rows[-1])
+            del self._ids[rows[0] : rows[-1] + 1]
+            self.endRemoveRows()
+        else:
+            self.replace(array("q", (one for one in self._ids if one not in lost)))
+
+    def forget(self) -> None:
+        """What is shown of the prompts is otherwise now: read it again when it is painted."""
+        self._known.clear()
+        self.repaint()
+
+    def repaint(self) -> None:
+        """Colours are others now."""
+        self._dots.clear()
+        if self._ids:
+            self.dataChanged.emit(self.index(0, 0), self.index(len(self._ids) - 1, ANSWERS))
+
+    def id_at(self, row: int) -> PromptId:
+        return PromptId(self._ids[row])
+
+    def ids(self, first: int, last: int) -> array[int]:
+        """The ids of the rows from `first` to `last`, both included."""
+        return self._ids[first : last + 1]
+
+    def row_of(self, prompt_id: int) -> int | None:
+        """Where a prompt is in the list: ids rise or fall through all of it, so it is looked up, not searched for."""
+        ids = self._ids
+        if len(ids) > 1 and ids[0] > ids[-1]:
+            row = bisect_left(ids, -prompt_id, key=lambda one: -one)
+        else:
+            row = bisect_left(ids, prompt_id)
+        return row if row < len(ids) and ids[row] == prompt_id else None
+
+    def row(self, number: int) -> PromptRow | None:
+        """What a row shows; None where the prompt is gone by now."""
+        wanted = self._ids[number]
+        if wanted not in self._known and self._project is not None:
+            if len(self._known) > _KEPT:
+                self._known.clear()
+            start = number - number % _BLOCK
+            block = [PromptId(one) for one in self._ids[start : start + _BLOCK]]
+            self._known.update(prompt_search.rows(self._project, block))
+        return self._known.get(wanted)
+
+    # What Qt asks
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(self._ids)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(HEADERS)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole):
+        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
+            return HEADERS[section]
+        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.TextAlignmentRole:
+            return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole):
+        if role not in _ROLES:
+            return None
+        row, column = self.row(index.row()), index.column()
+        if row is None:
+            return "no longer here" if role == Qt.ItemDataRole.DisplayRole and column == PROMPT else None
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+            if column == PROMPT:
+                return row.title + (f"  ·  {row.turns} turns" if row.turns > 1 else "")
+            return tags_for(row) if column == TAGS else words_for(row)
+        if role == Qt.ItemDataRole.DecorationRole and column == PROMPT:
+            return self._dot(words_for(row))
+        if role == Qt.ItemDataRole.ForegroundRole and column != PROMPT:
+            return QColor(theme.current().muted)
+        if role == Qt.ItemDataRole.ToolTipRole and column == TAGS:
+            return tags_for(row)
+        return None
+
+    def _dot(self, words: str) -> QIcon:
+        look = theme.current()
+        known = {"no answers": look.outline, "ready": look.accent, "labelled": look.good}
+        return self._dots.get(known.get(words, look.warn), filled=words != "no answers")
+
+
+_ROLES = (
+    Qt.ItemDataRole.DisplayRole,
+    Qt.ItemDataRole.AccessibleTextRole,
+    Qt.ItemDataRole.DecorationRole,
+    Qt.ItemDataRole.ForegroundRole,
+    Qt.ItemDataRole.ToolTipRole,
+)

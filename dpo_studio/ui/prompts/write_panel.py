@@ -1,0 +1,142 @@
+"""Writing a new prompt, or another text for one that is there."""
+
+from __future__ import annotations
+
+import json
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QCheckBox, QLabel, QLineEdit, QWidget
+
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.prompt_files import Conversation
+from dpo_studio.core.types import Message, Prompt, messages_from_json
+from dpo_studio.store.prompt_edits import clean_tags
+
+from .conversation_editor import ConversationEditor
+from .panel import Panel
+
+_PAUSE_MS = 250
+_KEEPS = (
+    "This prompt was asked already, so its answers stay with its old text: saving makes a new prompt"
+    " and archives the old one with them. Ctrl+Z takes that back."
+)
+
+
+class WritePanel(Panel):
+    """One prompt in a full editor. After Add the fields are empty for the next, where that is wanted."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Write a prompt", parent)
+        self.conversation = ConversationEditor()
+        self.tags = QLineEdit()
+        self.tags.setAccessibleName("Tags, with commas between them")
+        self.tags.setPlaceholderText("Optional, with commas between them")
+        caption = QLabel("Tags")
+        caption.setProperty("role", "muted")
+        caption.setBuddy(self.tags)
+        self.again = QCheckBox("Write another one after this")
+        self.body.addWidget(self.conversation, 1)
+        self.body.addWidget(caption)
+        self.body.addWidget(self.tags)
+        self.body.addWidget(self.again)
+        self.accept_button.setText("Add prompt")
+        self._check_later = QTimer(self)
+        self._check_later.setSingleShot(True)
+        self._check_later.setInterval(_PAUSE_MS)
+        self._check_later.timeout.connect(self.check_wanted)
+        self.conversation.changed.connect(self._on_changed)
+        self.tags.textChanged.connect(self._on_changed)
+        self._on_changed()
+
+    @property
+    def source(self) -> str:
+        return "written here"
+
+    def rows(self) -> list[tuple[Conversation, tuple[str, ...]]]:
+        return [] if self._problem() else [(self.conversation.messages(), tuple(self._tags()))]
+
+    def show_known(self, known: set[int], alike: str = "") -> None:
+        if known:
+            self.say("This prompt is in the project already; adding it changes nothing.", "warning")
+        elif alike:
+            self.say("A prompt that differs in capitals or spaces only is in the project already.", "warning")
+        elif not self._problem():
+            self.say("")
+
+    def done(self) -> None:
+        self.conversation.set_messages([m for m in self.conversation.messages() if m.role == "system"] + [_EMPTY])
+
+    def begin(self) -> None:
+        self.conversation.focus_text()
+
+    def draft(self) -> str:
+        """What is written and not added yet, as text that `restore` reads; "" where there is none."""
+        if self.conversation.is_empty:
+            return ""
+        turns = [{"role": turn.role, "content": turn.edit.toPlainText()} for turn in self.conversation.turns]
+        return json.dumps({"messages": turns, "tags": self.tags.text()}, ensure_ascii=False)
+
+    def restore(self, draft: str) -> None:
+        """Go on with what was written before the window closed."""
+        try:
+            kept = json.loads(draft) if draft else {}
+            messages, tags = messages_from_json(kept.get("messages", [])), str(kept.get("tags", ""))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            messages, tags = (), ""
+        self.conversation.set_messages(messages)
+        self.tags.setText(tags)
+
+    def _tags(self) -> list[str]:
+        return clean_tags(self.tags.text().split(","))
+
+    def _problem(self) -> str:
+        problem = self.conversation.problem()
+        if not problem:
+            try:
+                self._tags()
+            except UserError as error:
+                problem = str(error)
+        return problem
+
+    def _on_changed(self) -> None:
+        problem = self._problem()
+        self.accept_button.setEnabled(not problem)
+        self.say("" if self.conversation.is_empty else problem)
+        self._check_later.start()
+
+
+class EditPanel(Panel):
+    """Another text for a prompt. What was asked keeps its words, and the panel says so before anything is saved."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Edit the prompt", parent)
+        self.prompt: Prompt | None = None
+        self.conversation = ConversationEditor()
+        self.body.addWidget(self.conversation, 1)
+        self.keeps = QLabel(_KEEPS)
+        self.keeps.setWordWrap(True)
+        self.keeps.setProperty("role", "warning")
+        self.body.addWidget(self.keeps)
+        self.conversation.changed.connect(self._on_changed)
+
+    def show_prompt(self, prompt: Prompt, *, was_asked: bool) -> None:
+        self.prompt = prompt
+        self.keeps.setVisible(was_asked)
+        self.accept_button.setText("Save as a new prompt" if was_asked else "Save")
+        self.conversation.set_messages(prompt.messages)
+        self._on_changed()
+
+    @property
+    def is_changed(self) -> bool:
+        return self.prompt is not None and self.conversation.messages() != self.prompt.messages
+
+    def begin(self) -> None:
+        self.conversation.focus_text()
+
+    def _on_changed(self) -> None:
+        problem = self.conversation.problem()
+        self.accept_button.setEnabled(not problem and self.is_changed)
+        self.say(problem)
+
+
+_EMPTY = Message("user", "")

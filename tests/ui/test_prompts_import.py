@@ -1,0 +1,133 @@
+"""Import on the Prompts page, with the real command behind it: looked at, mapped, imported, refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+from PySide6.QtWidgets import QApplication
+
+from dpo_studio.store import Project, prompts, rankings
+from dpo_studio.ui.context import Context
+from dpo_studio.ui.prompts.import_panel import ImportPanel
+from dpo_studio.ui.prompts.page import PromptsPage
+
+WAIT_MS = 60_000
+CTRL = Qt.KeyboardModifier.ControlModifier
+
+
+@pytest.fixture
+def context(qapp: QApplication, tmp_path: Path):
+    made = Context()
+    made.open(Project.create(tmp_path / "project"))
+    made.said = []
+    made.message.connect(lambda text, level: made.said.append(text))
+    yield made
+    made.open(None)
+
+
+@pytest.fixture
+def page(context: Context, qtbot):
+    made = PromptsPage(context)
+    qtbot.addWidget(made)
+    made.resize(1200, 800)
+    made.ensure_built()
+    made.show()
+    qtbot.waitExposed(made)
+    made.activateWindow()
+    return made
+
+
+def looked_at(panel: ImportPanel, qtbot, *, total: int) -> None:
+    qtbot.waitUntil(lambda: panel.answer.get("total") == total and panel.notice.text() == "", timeout=WAIT_MS)
+
+
+def test_columns_are_mapped_and_bad_rows_left_out_by_keys(page, context, qtbot, tmp_path):
+    source = tmp_path / "asked.csv"
+    source.write_text(
+        "frage,theme,tags\nWhy is the sea salty?,Be brief.,nature\n,Be kind.,\nWhat is a knot?,,ships\n",
+        encoding="utf-8",
+    )
+    qtbot.keyClick(page, Qt.Key.Key_I, CTRL)
+    panel = page.adding.panel
+    assert isinstance(panel, ImportPanel) and QApplication.focusWidget() is panel.field
+    panel.field.setText(str(source))
+    qtbot.keyClick(panel.field, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: bool(panel.problem.text()), timeout=WAIT_MS)
+    assert "No column is the prompt" in panel.problem.text() and not panel.accept_button.isEnabled()
+    assert panel.table.item(1, 0).text() == "Why is the sea salty?"
+
+    def map_to(column: int, meaning: str) -> None:
+        choice = panel.table.choices[column]
+        choice.setCurrentIndex(choice.findData(meaning))
+        choice.activated.emit(choice.currentIndex())
+
+    map_to(0, "prompt")
+    looked_at(panel, qtbot, total=3)
+    assert [choice.currentData() for choice in panel.table.choices] == ["prompt", "", "tags"], "the rest is guessed"
+    map_to(1, "system")
+    qtbot.waitUntil(lambda: panel.answer["meanings"].get("system") == "theme", timeout=WAIT_MS)
+    map_to(2, "")
+    qtbot.waitUntil(lambda: "tags" not in panel.answer["meanings"], timeout=WAIT_MS)
+    assert panel.told.text().startswith("asked.csv: CSV, 3 rows  ·  2 new  ·  1 cannot be used.")
+    assert "its frage is empty" in panel.problem.text() or "empty" in panel.problem.text()
+    assert "System prompt: Be brief." in panel.first.toPlainText()
+    assert panel.accept_button.text() == "Import 2 prompts" and not panel.accept_button.isEnabled()
+    assert prompts.count(context.project) == 0, "it was only looked at"
+    panel.skip_bad.click()
+    panel.tags.setText("from a file")
+    qtbot.keyClick(panel.tags, Qt.Key.Key_Return, CTRL)
+    qtbot.waitUntil(lambda: context.said == ["2 prompts imported; 1 left out."], timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: page.listing.complete and page.table.rows.rowCount() == 2, timeout=WAIT_MS)
+    found = prompts.all_prompts(context.project)
+    assert [[(m.role, m.content) for m in prompt.messages] for prompt in found] == [
+        [("system", "Be brief."), ("user", "Why is the sea salty?")],
+        [("user", "What is a knot?")],
+    ]
+    assert [(prompt.tags, prompt.source) for prompt in found] == [(("from a file",), "asked.csv")] * 2
+    assert page.stack.currentWidget() is page.work and panel.field.text() == ""
+
+
+def test_a_file_is_dropped_and_read_as_something_else(page, context, qtbot, tmp_path):
+    source = tmp_path / "pairs.jsonl"
+    rows = [{"prompt": f"Question {n}?", "chosen": "yes", "rejected": "no"} for n in range(2)]
+    source.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(source))])
+    buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    page.dropEvent(QDropEvent(QPointF(9, 9), Qt.DropAction.CopyAction, mime, buttons, keys))
+    panel = page.adding.panel
+    looked_at(panel, qtbot, total=2)
+    assert panel.kind.currentData() == "pairs" and panel.accept_button.text() == "Import 2 pairs"
+    assert "answer, rank 1: yes" in panel.first.toPlainText()
+    panel.kind.setCurrentIndex(panel.kind.findData("prompts"))
+    panel.kind.activated.emit(panel.kind.currentIndex())
+    qtbot.waitUntil(lambda: panel.accept_button.text() == "Import 2 prompts", timeout=WAIT_MS)
+    panel.kind.setCurrentIndex(panel.kind.findData("pairs"))
+    panel.kind.activated.emit(panel.kind.currentIndex())
+    qtbot.waitUntil(lambda: panel.accept_button.text() == "Import 2 pairs", timeout=WAIT_MS)
+    panel.accept()
+    qtbot.waitUntil(lambda: context.said == ["2 pairs imported."], timeout=WAIT_MS)
+    assert rankings.counts(context.project).rankings == 2
+
+
+def test_what_cannot_be_read_is_a_sentence_and_what_was_typed_stays(page, context, qtbot, tmp_path):
+    page.adding.import_from(str(tmp_path / "nothing.csv"))
+    panel = page.adding.panel
+    qtbot.waitUntil(
+        lambda: "nothing.csv" in panel.notice.text() and "Looking" not in panel.notice.text(), timeout=WAIT_MS
+    )
+    assert panel.notice.property("role") == "error" and not panel.accept_button.isEnabled()
+    assert panel.field.text().endswith("nothing.csv")
+    source = tmp_path / "blocks.txt"
+    source.write_text("One\nand more\n\nTwo\n", encoding="utf-8")
+    panel.look_at(str(source))
+    looked_at(panel, qtbot, total=2)
+    panel.blocks.setCurrentIndex(panel.blocks.findData("lines"))
+    panel.blocks.activated.emit(panel.blocks.currentIndex())
+    looked_at(panel, qtbot, total=3)
+    panel.cancel_button.click()
+    assert page.stack.currentWidget() is page.empty and prompts.count(context.project) == 0
