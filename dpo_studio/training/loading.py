@@ -19,7 +19,7 @@ from .processes import Alone
 from .saved import RunSpec
 
 #: Tokens of a row, by device; on a CPU what keeps the starter model's training below 2 GB.
-TOKEN_BUDGET = {"cpu": 768, "cuda": 8192, "mps": 2048}
+TOKEN_BUDGET = {"cpu": 640, "cuda": 8192, "mps": 2048}
 _SIGN_OF_LIFE_S = 60.0
 
 
