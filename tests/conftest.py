@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,21 @@ if sys.platform == "linux" and not os.environ.get("DISPLAY") and not os.environ.
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"  # never a person's own
+
+
+@pytest.fixture
+def call(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, Any, str]]:
+    """Runs a command of the command line with --json: its exit status, what it answered, and its stderr."""
+    from dpo_studio import cli
+    from dpo_studio.cli_output import run
+
+    def called(*arguments: object) -> tuple[int, Any, str]:
+        capfd.readouterr()
+        status = run(cli.cli, [*map(str, arguments), "--json"])
+        said = capfd.readouterr()
+        return status, json.loads(said.out), said.err
+
+    return called
 
 
 @pytest.fixture(scope="session")

@@ -11,25 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from dpo_studio import cli, cli_train
-from dpo_studio.cli_output import run
+from dpo_studio import cli_train
 from dpo_studio.core import events
 from dpo_studio.core.types import Message
 from dpo_studio.jobs import training
 from dpo_studio.store import Project, completions, policies, prompts, rankings, runs
 
 _QUICK = ("--set", "lora_rank=2", "--set", "device=cpu", "--set", "dtype=float32", "--set", "evaluate_every=0")
-
-
-@pytest.fixture
-def call(capfd):
-    def called(*arguments):
-        capfd.readouterr()
-        status = run(cli.cli, [*map(str, arguments), "--json"])
-        said = capfd.readouterr()
-        return status, json.loads(said.out), said.err
-
-    return called
 
 
 @pytest.fixture

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from dpo_studio import cli, cli_judge
-from dpo_studio.cli_output import run
+from dpo_studio import cli_judge
 from dpo_studio.core import events
 from dpo_studio.core.judges import Judge, principles_hash
 from dpo_studio.core.types import Message
@@ -16,17 +13,6 @@ from dpo_studio.judging import local
 from dpo_studio.store import Project, completions, judgements, prompts, rankings
 from tests.openai_server import OpenAIServer
 from tests.tiny_models import llama_config, save
-
-
-@pytest.fixture
-def call(capfd):
-    def called(*arguments):
-        capfd.readouterr()
-        status = run(cli.cli, [*map(str, arguments), "--json"])
-        said = capfd.readouterr()
-        return status, json.loads(said.out), said.err
-
-    return called
 
 
 @pytest.fixture

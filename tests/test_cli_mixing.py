@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from dpo_studio import cli
-from dpo_studio.cli_output import run
 from dpo_studio.core.types import Message
 from dpo_studio.store import Project, completions, policies, prompts, runs
 from tests.tiny_models import adapter
 
 QUICK = ("--k", 4, "--max-new-tokens", 6, "--temperature", 1, "--device", "cpu")
-
-
-@pytest.fixture
-def call(capfd):
-    def called(*arguments):
-        capfd.readouterr()
-        status = run(cli.cli, [*map(str, arguments), "--json"])
-        said = capfd.readouterr()
-        return status, json.loads(said.out), said.err
-
-    return called
 
 
 @pytest.fixture

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from dpo_studio import cli, cli_score
-from dpo_studio.cli_output import run
+from dpo_studio import cli_score
 from dpo_studio.core.types import Message
 from dpo_studio.models.load import load
 from dpo_studio.store import Project, completions, policies, prompts, queue, rankings, scores
-
-
-@pytest.fixture
-def call(capfd):
-    def called(*arguments):
-        capfd.readouterr()
-        status = run(cli.cli, [*map(str, arguments), "--json"])
-        said = capfd.readouterr()
-        return status, json.loads(said.out), said.err
-
-    return called
 
 
 @pytest.fixture

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
 
 import pytest
 
-from dpo_studio import cli
-from dpo_studio.cli_output import run
 from dpo_studio.core.types import Message
 from dpo_studio.store import Project, completions, policies, prompts, rankings, runs
 from tests import keyring_in_a_file
@@ -22,17 +19,6 @@ def server(monkeypatch):
     server = OpenAIServer()
     yield server
     server.close()
-
-
-@pytest.fixture
-def call(capfd):
-    def called(*arguments):
-        capfd.readouterr()
-        status = run(cli.cli, [*map(str, arguments), "--json"])
-        said = capfd.readouterr()
-        return status, json.loads(said.out), said.err
-
-    return called
 
 
 @pytest.fixture
