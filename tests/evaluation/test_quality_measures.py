@@ -122,14 +122,18 @@ def test_one_card_for_all_and_those_who_lean_most():
     labels = [label(n, (1, 2), presented=(0, 1), seconds=1.0 if n > 20 else 60.0) for n in range(1, 61)]
     labels += [label(100 + n, (2, 1), presented=(0, 1), seconds=60.0, annotator="bob") for n in range(1, 61)]
     hasty, position, other = sorted(found(labels), key=lambda one: one["sentence"])
-    assert hasty["sentence"].startswith("40 of 120") and hasty["sentence"].endswith("again. ann: 40 of 60.")
+    assert hasty["sentence"].startswith("40 of 120") and hasty["sentence"].endswith(
+        "again. By annotator: ann 40 of 60."
+    )
     assert hasty["rankings"] == hasty["groups"] == list(range(21, 61))
     assert position["sentence"].startswith("ann: The answer shown earlier won 60 of 60 times")
     assert position["rankings"] == list(range(1, 61))
     assert other["sentence"].startswith("bob: The answer shown later won 60 of 60 times")
     labels += [label(200 + n, (2, 1), presented=(0, 1), seconds=60.0, annotator="bob") for n in range(1, 61)]
     position = [one["sentence"] for one in found(labels) if one["reading"] == "position"]
-    assert position[0].startswith("The answer shown later won 120 of 180") and position[0].endswith(" bob: 120 of 120.")
+    assert position[0].startswith("The answer shown later won 120 of 180") and position[0].endswith(
+        " By annotator: bob 120 of 120."
+    )
     assert [one.startswith("ann: The answer shown earlier") for one in position[1:]] == [True]
 
 

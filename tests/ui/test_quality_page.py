@@ -207,9 +207,26 @@ def test_a_list_of_labels_is_read_in_parts(qtbot, project, monkeypatch):
     shown.wanted.connect(lambda ids, why: wanted.append(ids))
     shown.through.click()
     assert wanted == [[group.id for group in groups]]
+    shown.show_labels(project, Evidence("Why", tuple(group.id for group in groups)), [groups[3].id, groups[1].id])
+    assert shown.through.text() == "Go through your 2 in Label"
+    shown.through.click()
+    assert wanted[-1] == [groups[3].id, groups[1].id]
     only = rankings.current(project, groups[4].id).id
     shown.show_labels(project, Evidence("Why", tuple(group.id for group in groups[3:]), (only,)))
     assert [shown.tree.topLevelItem(n).text(0) for n in range(shown.tree.topLevelItemCount())] == ["question 4"]
+
+
+def test_ones_own_labels_are_told_from_others(project):
+    for n in range(40):
+        group = add_group(project, f"question {n}")
+        label(project, group, (1, 2), seconds=0.1)
+        if n % 2:
+            label(project, group, (1, 2), seconds=0.1, annotator="bob")
+    report = quality.make(project)
+    hasty = next(Evidence.of(one) for one in report["findings"] if one["reading"] == "hasty")
+    assert len(hasty.rankings) == 60 and hasty.button == "Show the labels (60)"
+    assert len(hasty.groups_of("bob", report)) == 20 and len(hasty.groups_of(project.annotator, report)) == 40
+    assert hasty.groups_of("nobody", report) == ()
 
 
 def test_answers_of_a_label_from_best_to_worst(project):

@@ -18,6 +18,7 @@ from .significance import FALSE_ALARM, Test, holm
 
 #: An answer that fewer prompts than this got is not told as a stock answer.
 STOCK_PROMPTS = 3
+_EACH = " By annotator: "
 
 
 def findings(values: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -35,7 +36,10 @@ def findings(values: Mapping[str, Any]) -> list[dict[str, Any]]:
         if p > FALSE_ALARM:
             continue
         if test.part_of and test.part_of == of_all[0]:
-            of_all[1]["sentence"] += f" {test.in_short}"
+            said = of_all[1]["sentence"]
+            of_all[1]["sentence"] = (
+                f"{said[:-1]}, {test.in_short}." if _EACH in said else f"{said}{_EACH}{test.in_short}."
+            )
             continue
         found.append(_finding(test.reading, test.sentence, groups=test.groups, rankings=test.rankings, p=p))
         if not test.part_of:
@@ -119,7 +123,7 @@ def _lean(reading: str, values: Mapping[str, Any], who: str, sentence: str) -> T
         values["groups"],
         values.get("rankings", ()),
         key=key,
-        in_short=f"{who}{count:,} of {whole:,}.",
+        in_short=f"{who.removesuffix(': ')} {count:,} of {whole:,}",
     )
 
 

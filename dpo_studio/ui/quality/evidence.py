@@ -36,6 +36,14 @@ class Evidence:
             finding["reading"],
         )
 
+    def groups_of(self, annotator: str, report: Mapping[str, Any]) -> tuple[int, ...]:
+        """The groups whose label in question is this person's; empty where that is not told apart."""
+        for one in report["people"]["annotators"]:
+            values = one.get(self.reading, {}) if one["name"] == annotator else {}
+            if not frozenset(self.rankings).isdisjoint(values.get("rankings", ())):
+                return tuple(values["groups"])
+        return ()
+
     @property
     def button(self) -> str:
         """The text of a button that shows it; empty where there is nothing to show."""

@@ -48,12 +48,18 @@ class LabelList(QWidget):
         self._project: Project | None = None
         self._ids: Sequence[GroupId] = ()
         self._read = 0
+        self._own: Sequence[GroupId] = ()
         self._only: frozenset[int] = frozenset()
         self._groups: dict[GroupId, Group] = {}
         self._build()
 
-    def show_labels(self, project: Project, behind: Evidence) -> None:
-        """List the labels that are meant, where they stand still."""
+    def show_labels(self, project: Project, behind: Evidence, own: Sequence[int] = ()) -> None:
+        """List the labels that are meant, where they stand still.
+
+        Args:
+            own: the groups of those that are the person's own, where there are others' too.
+        """
+        self._own = [GroupId(one) for one in own]
         self._project, self._ids, self._read = project, [GroupId(one) for one in behind.groups], 0
         self._only = frozenset(behind.rankings)
         self._groups = {}
@@ -78,20 +84,22 @@ class LabelList(QWidget):
         left = len(self._ids) - self._read
         self.more.setVisible(left > 0)
         self.more.setText(f"Show more ({left:,} left)")
-        number = len(self._ids)
-        self.through.setText("Look at it in Label" if number == 1 else f"Go through the {number:,} in Label")
+        number, whose = len(self._own or self._ids), "your" if self._own else "the"
+        self.through.setText("Look at it in Label" if number == 1 else f"Go through {whose} {number:,} in Label")
         self.through.setEnabled(number > 0)
 
     def go_through(self) -> None:
-        """All of them in Label, from the first."""
-        self.wanted.emit(list(self._ids), self.sentence.text())
+        """The person's own of them in Label, or else all of them, from the first."""
+        self.wanted.emit(list(self._own or self._ids), self.sentence.text())
 
     def open_marked(self) -> None:
         """The marked one in Label, and those after it."""
         item = self.tree.currentItem()
         if item is not None:
-            place = self._ids.index(item.data(0, Qt.ItemDataRole.UserRole).group_id)
-            self.wanted.emit([*self._ids[place:], *self._ids[:place]], self.sentence.text())
+            group_id = item.data(0, Qt.ItemDataRole.UserRole).group_id
+            ids = self._own if group_id in self._own else self._ids
+            place = ids.index(group_id)
+            self.wanted.emit([*ids[place:], *ids[:place]], self.sentence.text())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:

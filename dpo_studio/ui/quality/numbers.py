@@ -55,7 +55,7 @@ class Numbers(QFrame):
                 button = QPushButton("Show")
                 button.setProperty("role", "link")
                 button.setAccessibleName(f"Show the labels: {row.name}")
-                behind = Evidence(row.name, row.groups, row.rankings)
+                behind = Evidence(row.name, row.groups, row.rankings, reading=row.reading)
                 button.clicked.connect(lambda _=False, behind=behind: self.wanted.emit(behind))
                 self._grid.addWidget(button, number, 3, Qt.AlignmentFlag.AlignTop)
                 self.buttons.append(button)

@@ -119,7 +119,8 @@ class QualityPage(Page):
             return
         shown = self.labels if behind.groups else self.sets
         if behind.groups:
-            self.labels.show_labels(project, behind)
+            own = behind.groups_of(project.annotator, self.reader.report) if self.reader.report is not None else ()
+            self.labels.show_labels(project, behind, own)
         else:
             self._offer = TRAINING if behind.reading == "across" else ARCHIVE
             self.sets.show_sets(project, behind, mend=self._offer.text, means=self._offer.means)

@@ -17,6 +17,7 @@ class Row:
         why: what it means, or what to make of it.
         groups: the labelled groups behind it, by id.
         rankings: which of their labels; empty for all.
+        reading: the name of the reading in the report, where it tells annotators apart.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Row:
     why: str
     groups: tuple[int, ...] = ()
     rankings: tuple[int, ...] = ()
+    reading: str = ""
 
 
 def headline(report: Mapping[str, Any]) -> str:
@@ -53,6 +55,7 @@ def rows(said: Mapping[str, Any]) -> list[Row]:
             "Half is even: answers are shuffled, so their place says nothing of their worth.",
             tuple(said["position"]["groups"]),
             tuple(said["position"]["rankings"]),
+            "position",
         ),
         Row(
             "Faster than can be read",
@@ -60,6 +63,7 @@ def rows(said: Mapping[str, Any]) -> list[Row]:
             "At 300 words a minute, which few readers pass, the answers could not be read to their end.",
             tuple(said["hasty"]["groups"]),
             tuple(said["hasty"]["rankings"]),
+            "hasty",
         ),
         Row(
             "The same when asked again",
