@@ -92,15 +92,18 @@ def checked(source: Source, columns: Columns) -> Iterator[tuple[str, dict[str, A
                 yield row.place, {"messages" if isinstance(row.bare, list) else "prompt": row.bare}, ""
             continue
         meant = columns.meanings_of(row)
-        values = {meaning: row.values.get(name) for meaning, name in meant.items()}
-        problem = ""
+        cells = row.values
         try:
             if row.is_text:
-                values = {meaning: _unpacked(meaning, value) for meaning, value in values.items()}
-            _fill_from_numbered(values, row.values, meant)
+                values = {meaning: _unpacked(meaning, cells.get(name)) for meaning, name in meant.items()}
+            else:
+                values = {meaning: cells.get(name) for meaning, name in meant.items()}
+            if meanings.JOINT in meant.get("completions", "") + meant.get("ranks", ""):
+                _fill_from_numbered(values, cells, meant)
         except UserError as error:
-            problem = str(error)
-        yield row.place, None if problem else values, problem
+            yield row.place, None, str(error)
+        else:
+            yield row.place, values, ""
 
 
 def _fill_from_numbered(values: dict[str, Any], cells: Mapping[str, Any], meant: Mapping[str, str]) -> None:
@@ -134,6 +137,8 @@ def _rank(cell: Any) -> Any:
 def _unpacked(meaning: str, cell: Any) -> Any:
     """What a text cell holds."""
     if not isinstance(cell, str):
+        return cell
+    if meaning == "tags" or (meaning == "prompt" and cell[:1].isalnum()):
         return cell
     text = cell.strip()
     if meaning in _TURNS:

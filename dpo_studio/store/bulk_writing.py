@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from .database import IN_BULK, Project, new_uuid, now, storable, to_text
@@ -20,6 +21,11 @@ _TABLES = {
         "uuid, group_id, kind, annotator, annotator_kind, strength, flags, note, supersedes, created, confidence"
     ),
 }
+
+
+@lru_cache(maxsize=1024)
+def _tags_text(tags: tuple[str, ...]) -> str:
+    return to_text(list(tags)) or "[]"
 
 
 @dataclass(slots=True)
@@ -73,7 +79,7 @@ class Writer:
         if held_out is None:
             held_out = self._prompts >= NEVER_HELD_OUT and is_held_out(one)
         self._prompts += 1
-        kept = to_text(list(tags)) if tags else "[]"
+        kept = _tags_text(tags)
         prompt = self._add("prompts", new_uuid(), text, one, self.source, kept, int(held_out), self._created)
         if tags and self._in_bulk:
             rows = self._waiting.setdefault("prompt_tags", [])

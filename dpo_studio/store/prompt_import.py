@@ -19,6 +19,8 @@ from .prompt_words import AT_ONCE, write_all, write_some
 from .prompts import check, stored_form
 
 _AT_ONCE = 500
+#: Memory for pages that are written: with SQLite's own 2 MB the indices of a large project are written over and over.
+_CACHE_KIB = 64 * 1024
 
 
 class Known:
@@ -59,17 +61,23 @@ def ids_of(project: Project, hashes: Iterable[str]) -> dict[str, int]:
 @contextmanager
 def in_bulk(project: Project) -> Iterator[None]:
     """A transaction for many prompts; the full text of those that are more than a few is written after it."""
-    with project.transaction() as db:
-        project.set_fact(IN_BULK, "1")
-        before = _last_id(project)
-        yield
-        db.conn.execute("DELETE FROM facts WHERE name = ?", [IN_BULK])
-        added = _last_id(project) - before
-        if added:
-            project.set_fact(TO_INDEX, "1")
-            before = write_some(project, before)
-    if added > AT_ONCE:
-        write_all(project, after=before)
+    conn = project.db.conn
+    (before_it,) = conn.execute("PRAGMA cache_size").fetchone()
+    conn.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
+    try:
+        with project.transaction():
+            project.set_fact(IN_BULK, "1")
+            last = _last_id(project)
+            yield
+            conn.execute("DELETE FROM facts WHERE name = ?", [IN_BULK])
+            added = _last_id(project) - last
+            if added:
+                project.set_fact(TO_INDEX, "1")
+                last = write_some(project, last)
+        if added >= AT_ONCE:
+            write_all(project, after=last)
+    finally:
+        conn.execute(f"PRAGMA cache_size = {before_it}")
 
 
 def add(project: Project, rows: Iterable[tuple[Sequence[Message], Iterable[str]]], *, source: str = "") -> int:

@@ -9,8 +9,8 @@ import json
 
 from .database import TO_INDEX, Project
 
-#: Prompts whose full text is written in one transaction; half a second's work.
-AT_ONCE = 4000
+#: Prompts whose full text is written in one transaction; a second's work.
+AT_ONCE = 8000
 
 
 def write_all(project: Project, *, after: int = 0) -> None:
