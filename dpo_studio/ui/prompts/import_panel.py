@@ -89,6 +89,8 @@ class ImportPanel(Panel):
         self.tags = QLineEdit()
         self.tags.setPlaceholderText("Tags for all of them, with commas")
         self.tags.setAccessibleName("Tags for all imported prompts, with commas between them")
+        self.tags.setMinimumWidth(self.fontMetrics().horizontalAdvance(self.tags.placeholderText()) + 28)
+        self.config.setMinimumWidth(self.fontMetrics().horizontalAdvance(self.config.placeholderText()) + 28)
         self._options = QWidget()
         row = FlowLayout(self._options)
         for widget in (self.kind, self.split, self.blocks, self.encoding, self.config, self.tags):
@@ -100,10 +102,12 @@ class ImportPanel(Panel):
         self.first = QTextBrowser()
         self.first.setOpenLinks(False)
         self.first.setAccessibleName("The first rows as they would be imported")
+        self.caption = QLabel("The first rows, as they would be imported")
+        self.caption.setProperty("role", "muted")
         self.skip_bad = QCheckBox()
         self.skip_bad.toggled.connect(lambda _on: self._show_button())
         self.body.addLayout(where)
-        for widget in (self._options, self.table, self.told, self.problem, self.skip_bad):
+        for widget in (self._options, self.table, self.told, self.problem, self.skip_bad, self.caption):
             self.body.addWidget(widget)
         self.body.addWidget(self.first, 1)
         self._look_later = QTimer(self)
@@ -196,7 +200,7 @@ class ImportPanel(Panel):
         for choice in (self.kind, self.split, self.blocks, self.encoding):
             choice.setProperty("said", False)
         self.skip_bad.setChecked(False)
-        for widget in (self._options, self.table, self.told, self.problem, self.skip_bad, self.first):
+        for widget in (self._options, self.table, self.told, self.problem, self.skip_bad, self.caption, self.first):
             widget.hide()
         self._show_button()
         self.say("Nothing is imported before you have seen what would come of it.")
@@ -240,7 +244,8 @@ class ImportPanel(Panel):
         self.skip_bad.setText("Leave it out and import the rest" if refused == 1 else "Leave them out, import the rest")
         self.skip_bad.setVisible(bool(refused and answer["added"]))
         self._render(answer["rows"])
-        self.first.setVisible(bool(answer["rows"]))
+        for widget in (self.caption, self.first):
+            widget.setVisible(bool(answer["rows"]))
         self._show_button()
         self.say("")
 

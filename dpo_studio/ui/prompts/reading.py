@@ -37,6 +37,7 @@ class ReadingPane(QFrame):
         super().__init__(parent)
         self.setProperty("role", "card")
         self.messages: Sequence[Message] = ()
+        self._several = self._has_answers = False
         self.facts = QLabel()
         self.facts.setProperty("role", "muted")
         self.facts.setWordWrap(True)
@@ -93,7 +94,7 @@ class ReadingPane(QFrame):
             if prompt.archived
             else "Put it out of the way; its answers and labels stay (Del)"
         )
-        self.answers_button.setVisible(state.groups > 0 and not prompt.archived)
+        self._has_answers = state.groups > 0 and not prompt.archived
         for widget in (self.text, self._buttons):
             widget.show()
         self.sentence.hide()
@@ -101,12 +102,16 @@ class ReadingPane(QFrame):
 
     def show_several(self, selected: int) -> None:
         """Of several selected prompts one is read; what its buttons do concerns all of them."""
-        for button in (self.tags_button, self.archive_button):
-            button.setVisible(selected <= 1)
+        self._several = selected > 1
+        self._make_room()
 
     def _make_room(self) -> None:
-        """Leave the facts out where the text could not be read beside them."""
-        self.facts.setVisible(bool(self.messages) and self.height() > _LEAST_LINES * self.fontMetrics().lineSpacing())
+        """Leave out what is found elsewhere, too, where the text could not be read beside it."""
+        roomy = self.height() > _LEAST_LINES * self.fontMetrics().lineSpacing()
+        self.facts.setVisible(bool(self.messages) and roomy)
+        self.tags_button.setVisible(not self._several and roomy)
+        self.archive_button.setVisible(not self._several)
+        self.answers_button.setVisible(self._has_answers and roomy)
 
     def _render(self) -> None:
         look, document = theme.current(), self.text.document()
