@@ -187,7 +187,7 @@ def run(
             _take(project, judge, event, done, len(todo), report)
         if done.cancelled:
             break
-    done.left = len(judgements.waiting(project, judge)) - len(done.not_judged)
+    done.left = judgements.count_waiting(project, judge) - len(done.not_judged)
     done.seconds = time.monotonic() - started
     return done
 

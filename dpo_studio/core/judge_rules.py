@@ -203,20 +203,28 @@ FORMATS: dict[str, Callable[[str], bool]] = {
 #: Rules by name, in the order in which they are offered.
 RULES: dict[str, RuleKind] = {
     "shorter": RuleKind(
-        "Fewer words are better; shorter:20 ties what is within steps of 20.", "[words]", _by_length(1)
+        "Fewer words are better. With a number, lengths in the same step of so many words tie.",
+        "[words]",
+        _by_length(1),
     ),
-    "longer": RuleKind("More words are better; longer:20 ties what is within steps of 20.", "[words]", _by_length(-1)),
-    "max-words": RuleKind("At most so many words.", "words", _max_words),
-    "matches": RuleKind("What the regular expression is found in is better.", "regex", _pattern(wanted=True)),
-    "avoids": RuleKind("What the regular expression is not found in is better.", "regex", _pattern(wanted=False)),
-    "format": RuleKind(f"What keeps a format is better: {', '.join(FORMATS)}.", "format", _format),
+    "longer": RuleKind(
+        "More words are better. With a number, lengths in the same step of so many words tie.",
+        "[words]",
+        _by_length(-1),
+    ),
+    "max-words": RuleKind("Answers of at most so many words are better.", "words", _max_words),
+    "matches": RuleKind(
+        "Answers in which the pattern (a regular expression) is found are better.", "regex", _pattern(wanted=True)
+    ),
+    "avoids": RuleKind("Answers in which the pattern is not found are better.", "regex", _pattern(wanted=False)),
+    "format": RuleKind(f"Answers that keep a format are better: {', '.join(FORMATS)}.", "format", _format),
     "finished": RuleKind(
-        "What came to its own end is better than what the token limit cut.",
+        "Answers that came to their own end are better than those that the token limit cut.",
         "",
         _plain(lambda text, finish: finish != "length" and bool(text.strip())),
     ),
     "no-refusal": RuleKind(
-        "What does not begin by declining or excusing itself is better (English phrases).",
+        "Answers that do not begin by declining or with an excuse are better (English phrases).",
         "",
         _plain(lambda text, _finish: not refuses(text)),
     ),

@@ -38,18 +38,27 @@ def principles(project: Project) -> str:
     return project.fact(PRINCIPLES_FACT).strip() or project.guideline.strip()
 
 
+_WAITING = (
+    "FROM groups g JOIN prompts p ON p.id = g.prompt_id WHERE g.ready = 1 AND g.repeat_of IS NULL AND p.archived = 0"
+    " AND NOT EXISTS (SELECT 1 FROM current_rankings r WHERE r.group_id = g.id AND r.annotator = ?"
+    " AND r.annotator_kind = 'judge')"
+)
+
+
 def waiting(project: Project, judge: Judge, *, limit: int | None = None) -> list[GroupId]:
     """The complete groups that this judge has not ranked, in order; none of prompts that were put away.
 
     Comparisons that are there to be asked twice of a person are not asked of a judge.
     """
-    rows = project.db.conn.execute(
-        "SELECT g.id FROM groups g JOIN prompts p ON p.id = g.prompt_id WHERE g.ready = 1 AND g.repeat_of IS NULL"
-        " AND p.archived = 0 AND NOT EXISTS (SELECT 1 FROM current_rankings r WHERE r.group_id = g.id"
-        " AND r.annotator = ? AND r.annotator_kind = 'judge') ORDER BY g.id LIMIT ?",
-        [judge.name, -1 if limit is None else limit],
-    )
+    asked = [judge.name, -1 if limit is None else limit]
+    rows = project.db.conn.execute(f"SELECT g.id {_WAITING} ORDER BY g.id LIMIT ?", asked)
     return [GroupId(row[0]) for row in rows]
+
+
+def count_waiting(project: Project, judge: Judge) -> int:
+    """How many groups wait for this judge."""
+    (number,) = project.db.conn.execute(f"SELECT count(*) {_WAITING}", [judge.name]).fetchone()
+    return int(number)
 
 
 def why_nothing(project: Project, judge: Judge) -> tuple[str, str]:

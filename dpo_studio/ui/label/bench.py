@@ -77,6 +77,12 @@ class Bench(QWidget):
         """Do one of `viewing.VIEW_ACTIONS`; returns a sentence about what is so now, or ""."""
         return self.viewing.run(action, self.head.buttons["view"])
 
+    def put_above_history(self, widget: QWidget) -> None:
+        """Give a line of its own to what another room has to say about the last label."""
+        layout = self.layout()
+        assert isinstance(layout, QVBoxLayout)
+        layout.insertWidget(layout.indexOf(self.history), widget)
+
     def forget(self) -> None:
         """Let go of what belongs to a project, for another one."""
         self.stack.forget()

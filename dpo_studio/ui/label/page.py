@@ -20,6 +20,7 @@ from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Ranking
 from dpo_studio.store import rankings
 from dpo_studio.ui.context import Context
+from dpo_studio.ui.judge.desk import JudgeDesk
 from dpo_studio.ui.page import KeyHelp, Page
 
 from . import drops, keys
@@ -49,6 +50,7 @@ class LabelPage(Page):
         self.session: Session | None = None
         self._announcing = False
         self._unannounced = False
+        self._given: Ranking | None = None
         self.stopwatch = Stopwatch()
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._after = QTimer(self, singleShot=True, interval=0)
@@ -68,6 +70,7 @@ class LabelPage(Page):
             begin=self._start,
             give_back=self.setFocus,
         )
+        self.judges = JudgeDesk(self.context, self, self.setFocus, place=bench.put_above_history)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(bench)
@@ -96,7 +99,7 @@ class LabelPage(Page):
         return [*KEY_HELP, *VIEW_HELP]
 
     def actions_for_palette(self) -> list[QAction]:
-        return [*self._palette, *self.reviewing.bar.actions_now()] if self.built else []
+        return [*self._palette, *self.reviewing.bar.actions_now(), *self.judges.actions] if self.built else []
 
     def leave(self) -> None:
         self.stopwatch.pause()
@@ -123,7 +126,7 @@ class LabelPage(Page):
             return
         if aside is not None:
             aside.seconds += self.stopwatch.seconds
-        self._unannounced = True
+        self._unannounced, self._given = True, None
         self._show(self.session.item)
         self.bench.order_bar.say(f"Undid: {described(undone)}. Label it again.")
         self._after.start()
@@ -261,7 +264,7 @@ class LabelPage(Page):
             )
             self.context.complain(error)
             return
-        self._unannounced = True
+        self._unannounced, self._given = True, saved
         self._show(self.session.item)
         self.bench.order_bar.say("   ·   ".join(filter(None, (f"Saved {described(saved)}", self._what_now()))))
         self._after.start()
@@ -293,6 +296,7 @@ class LabelPage(Page):
             self.bench.stack.prepare(upcoming)
         self.bench.show_numbers(self.context.project, self.item)
         if self._unannounced:
+            self.judges.labelled(self._given)
             self._unannounced, self._announcing = False, True
             try:
                 self.context.rankings_changed.emit()
