@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dpo_studio.cli_output import Reporter, counted, reports
+from dpo_studio.cli_output import Reporter, reports
 
 
 @click.command("merge")
@@ -24,10 +24,4 @@ def merge_command(out: Reporter, project: Path, other: Path, other_name: str) ->
 
     with Project.open(project) as opened:
         done = merging.merge(opened, other, other_name=other_name)
-    text = f"Merged {counted(done.rankings, 'judgement')}, with {counted(done.prompts, 'new prompt')},"
-    text += f" {counted(done.groups, 'new group')} and {counted(done.completions, 'new answer')}."
-    if done.held_out:
-        text += f" Held out now, as in the other copy: {counted(done.held_out, 'prompt')}."
-    if done.runs_left:
-        text += f" Not copied: {counted(done.runs_left, 'run')}, which stay in the other copy's folder."
-    out.result(done.to_json(), text)
+    out.result(done.to_json(), done.sentence())

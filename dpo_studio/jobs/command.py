@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dpo_studio.core.errors import UserError
@@ -18,6 +18,18 @@ from .worker import describe_exit, worker_environment
 
 _MISTAKE = 2
 _LOG_LINES = 20
+
+
+class CommandRefused(UserError):
+    """A command's UserError, as it came from its process.
+
+    Attributes:
+        more: what it said besides the sentence and the hint, by name.
+    """
+
+    def __init__(self, answer: Mapping[str, Any]) -> None:
+        super().__init__(str(answer.get("error", "")), str(answer.get("hint", "")))
+        self.more = {name: value for name, value in answer.items() if name not in ("error", "hint")}
 
 
 class CommandProcess:
@@ -41,7 +53,7 @@ class CommandProcess:
         """Start it, wait for its end, and return the object that it printed.
 
         Raises:
-            UserError: what it said a person can mend, or that it was stopped or killed.
+            UserError: what it said a person can mend (CommandRefused), or that it was stopped or killed.
             RuntimeError: it met a bug; the text holds its last lines.
         """
         if self.stopped:
@@ -78,7 +90,7 @@ class CommandProcess:
         if self.stopped:
             raise UserError("This was stopped before it was done.")
         if status == _MISTAKE and isinstance(answer, dict):
-            raise UserError(str(answer.get("error", "")), str(answer.get("hint", "")))
+            raise CommandRefused(answer)
         if status < 0:
             raise UserError(f"The process did not finish: {describe_exit(status)}.", "Try it again.")
         last_lines = "\n".join(log.splitlines()[-_LOG_LINES:])

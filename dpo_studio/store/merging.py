@@ -23,6 +23,17 @@ from . import backup
 from .database import DATABASE_NAME, Project, _check_header, new_uuid, to_text
 
 
+class TwoOfOneName(UserError):
+    """Both copies hold labels of their own under one name; `more` holds it as "annotator"."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"Both copies hold labels of their own by {name!r}, so it cannot be told who made them.",
+            "Say whose the other copy's are with --as NAME; the same name again, if they are one person's.",
+        )
+        self.more = {"annotator": name}
+
+
 @dataclass(slots=True)
 class Merged:
     """What a merge added.
@@ -44,6 +55,25 @@ class Merged:
     def to_json(self) -> dict[str, int]:
         return asdict(self)
 
+    def sentence(self) -> str:
+        """What came in, for a person."""
+        new = (
+            (self.rankings, "judgement"),
+            (self.prompts, "new prompt"),
+            (self.groups, "new comparison"),
+            (self.completions, "new answer"),
+        )
+        parts = [_counted(number, what) for number, what in new if number]
+        if parts:
+            said = f"Merged {', '.join(parts[:-1])} and {parts[-1]}." if len(parts) > 1 else f"Merged {parts[0]}."
+        else:
+            said = "Nothing was new: everything that copy holds is here already."
+        if self.held_out:
+            said += f" Held out now, as in the other copy: {_counted(self.held_out, 'prompt')}."
+        if self.runs_left:
+            said += f" Not copied: {_counted(self.runs_left, 'run')}, which stay in the other copy's folder."
+        return said
+
 
 def merge(project: Project, other: str | Path, *, other_name: str = "") -> Merged:
     """Add what another copy holds, all or nothing. The other is only read; a second merge adds nothing.
@@ -61,10 +91,7 @@ def merge(project: Project, other: str | Path, *, other_name: str = "") -> Merge
         raise UserError("This is the same project.", "Name the folder of the other copy.")
     with _copy_of(folder) as copy:
         if not other_name and _two_of_one_name(project, copy):
-            raise UserError(
-                f"Both copies hold labels of their own by {copy.annotator!r}, so it cannot be told who made them.",
-                "Say whose the other copy's are with --as NAME; the same name again, if they are one person's.",
-            )
+            raise TwoOfOneName(copy.annotator)
         try:
             backup.make(project.db.conn, project.folder, label="before-merge")
         except (OSError, sqlite3.Error) as error:
@@ -245,6 +272,10 @@ class _Merge:
         marks = ", ".join("?" * len(values))
         cursor = self.here.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", list(values.values()))
         return int(cursor.lastrowid or 0)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _two_of_one_name(project: Project, copy: Project) -> bool:

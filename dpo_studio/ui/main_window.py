@@ -30,6 +30,7 @@ from .context import Context
 from .error_hook import ErrorHook
 from .key_overview import KeyOverview
 from .menus import Menus
+from .merging import Merging
 from .message_bar import MessageBar
 from .page import Page
 from .page_registry import PAGES, PageSource, make_pages
@@ -85,6 +86,7 @@ class MainWindow(QMainWindow):
         self.palette_overlay = Palette(self.centralWidget())
         self.key_overview = KeyOverview(self.centralWidget())
         self.menus = Menus(self.menuBar(), self)
+        self.merging = Merging(self.context, self.menus.merge, self)
         self._connect()
 
         _FirstPaint(self)

@@ -17,7 +17,7 @@ class Menus(QObject):
     """File, Edit, View, Help.
 
     Attributes:
-        new, open, open_sample, close_project, quit, undo, larger, smaller, usual_size, keys, actions,
+        new, open, open_sample, merge, close_project, quit, undo, larger, smaller, usual_size, keys, actions,
             about: the actions.
         themes: by name of mode.
         pages: the actions that go to a page.
@@ -34,6 +34,7 @@ class Menus(QObject):
         self.open = self._add(self.file, "Open project…", "Ctrl+O")
         self.open_sample = self._add(self.file, "Open sample")
         self.recent = self.file.addMenu("Open recent")
+        self.merge = self._add(self.file, "Merge another copy of this project…")
         self.close_project = self._add(self.file, "Close project", "Ctrl+W")
         self.file.addSeparator()
         self.quit = self._add(self.file, "Quit", "Ctrl+Q")
@@ -84,7 +85,7 @@ class Menus(QObject):
         self.recent.setEnabled(bool(folders))
 
     def set_project_open(self, is_open: bool) -> None:
-        for action in (self.close_project, self.undo, *self.pages):
+        for action in (self.merge, self.close_project, self.undo, *self.pages):
             action.setEnabled(is_open)
 
     def all_actions(self) -> list[QAction]:

@@ -222,7 +222,7 @@ def test_the_command_merges_and_says_what(two, capfd):
     with Project.open(folder) as other:
         _rank(other, [4, 3, 2, 1])
     assert run(cli, ["merge", str(project.folder), str(folder), "--as", "Ben"]) == 0
-    assert capfd.readouterr().out.startswith("Merged 1 judgement, with 0 new prompts")
+    assert capfd.readouterr().out.startswith("Merged 1 judgement")
     assert run(cli, ["merge", str(project.folder), str(folder), "--as", "Ben", "--json"]) == 0
     assert set(json.loads(capfd.readouterr().out).values()) == {0}
     assert rankings.current(project, 1, "Ben") is not None
