@@ -39,12 +39,14 @@ class TrainingData:
     Attributes:
         all_tied: rankings that are left out because they order nothing.
         ties: those of them that tell something to a method that reads ties.
+        judges: whose rankings are among them beside people's, as of rankings.labelled.
     """
 
     train: tuple[tuple[Group, Ranking], ...]
     held_out: tuple[tuple[Group, Ranking], ...]
     all_tied: int
     ties: tuple[tuple[Group, Ranking], ...] = ()
+    judges: str = ""
 
     @property
     def largest_k(self) -> int:
@@ -57,7 +59,9 @@ class TrainingData:
             return self
         train = [item for item in taken if not item[0].prompt.held_out]
         held_out = [item for item in taken if item[0].prompt.held_out]
-        return TrainingData((*self.train, *train), (*self.held_out, *held_out), self.all_tied - len(taken))
+        return TrainingData(
+            (*self.train, *train), (*self.held_out, *held_out), self.all_tied - len(taken), judges=self.judges
+        )
 
     def check(self, method: str) -> None:
         """Raises UserError where the method can learn nothing from this."""
@@ -82,7 +86,7 @@ def training_data(project: Project, *, judges: str = "") -> TrainingData:
             held_out.append((group, ranking))
         else:
             train.append((group, ranking))
-    return TrainingData(tuple(train), tuple(held_out), len(tied), tuple(tied))
+    return TrainingData(tuple(train), tuple(held_out), len(tied), tuple(tied), judges)
 
 
 def create(project: Project, policy: Policy, settings: TrainingSettings, *, name: str = "", judges: str = "") -> Run:

@@ -60,7 +60,7 @@ def open_page(qtbot, context):
 
     yield opened
     for page in pages:
-        page.shut_down()
+        page.judges.shut_down()
 
 
 def press(page, *keys):
@@ -232,21 +232,20 @@ def test_the_judge_is_the_model_that_is_chosen(context, open_page, tmp_path):
     assert judge.base == "openai:http://localhost:9/v1#small" and judge.remote
 
 
-def test_a_server_that_is_not_there_is_told_and_nothing_is_written(qtbot, context, open_page):
+def test_why_the_process_refuses_is_told_and_nothing_is_written(qtbot, context, open_page, monkeypatch):
     add_group(context.project, 2, "prompt")
     page = open_page()
     said = []
     context.message.connect(lambda text, level: said.append((text, level)))
+    unknown = Judge("rules", rules=("nicer",))
+    real = judgements.command_for
+    monkeypatch.setattr(judgements, "command_for", lambda project, _judge, groups: real(project, unknown, groups))
     page.judges.ask.trigger()
-    form = page.judges.form
-    form.kinds.button(1).setChecked(True)
-    form.model.setCurrentIndex(form.model.findData("server"))
-    form.model.server_row.address.setEditText("http://127.0.0.1:9/v1")
-    form.model.server_row.model.setEditText("small")
-    form.start_button.click()
+    page.judges.form.rules.boxes["shorter"].setChecked(True)
+    page.judges.form.start_button.click()
     qtbot.waitUntil(lambda: page.judges.job is None, timeout=LONG_MS)
     ((text, level),) = said
-    assert level == "error" and "No server answers at http://127.0.0.1:9/v1" in text
+    assert level == "error" and "no rule called 'nicer'" in text
     assert rankings.judge_names(context.project) == {}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from dpo_studio.ui import theme
+from dpo_studio.ui.judge.choice import JudgesChoice
 
 from .choices import ChoiceCard
 from .preview import Preview
@@ -64,6 +65,7 @@ class ExportForm(QWidget):
         super().__init__(parent)
         self._proposed = ""
         self._runs: list[tuple[str, str, bool]] = []
+        self._judges: dict[str, int] = {}
         self.cards = {value: ChoiceCard(value, title, sentence) for value, title, sentence in _KINDS}
         self._kinds = QButtonGroup(self)
         self.preview = Preview()
@@ -71,6 +73,7 @@ class ExportForm(QWidget):
         self.held_out = _combo("Held-out prompts", _HELD_OUT)
         self.file_format = _combo("Format", _FORMATS)
         self.run = _combo("Run", ())
+        self.judges = JudgesChoice("Rankings")
         content = QWidget()
         inside = QVBoxLayout(content)
         inside.setContentsMargins(theme.SPACE_XL, theme.SPACE_XL, theme.SPACE_XL, theme.SPACE_L)
@@ -80,6 +83,7 @@ class ExportForm(QWidget):
         inside.addWidget(heading)
         inside.addLayout(self._build_cards())
         inside.addLayout(self._build_options())
+        inside.addWidget(self.judges)
         inside.addWidget(self.preview, 1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -93,6 +97,7 @@ class ExportForm(QWidget):
         layout.addWidget(self._build_destination())
         for combo in (self.pairs, self.held_out, self.run):
             combo.currentIndexChanged.connect(self.changed)
+        self.judges.changed.connect(self.changed)
         self._kinds.buttonToggled.connect(self._on_kind_toggled)
         self.cards["preference"].radio.setChecked(True)
 
@@ -110,11 +115,18 @@ class ExportForm(QWidget):
         else:
             chosen += ["--format", self.file_format.currentData(), "--held-out", self.held_out.currentData()]
             chosen += ["--pairs", self.pairs.currentData()]
+            chosen += ["--judges", self.judges.value] if self.judges.value else []
         return [*chosen, "--overwrite"] if self.overwrite.isChecked() else chosen
 
     def destination(self) -> Path | None:
         text = self.target.text().strip()
         return Path(text).expanduser() if text else None
+
+    def set_judges(self, judges: Mapping[str, int]) -> None:
+        """The judges whose rankings can be taken along, with how many each has."""
+        self._judges = dict(judges)
+        self.judges.show_judges(judges)
+        self.judges.setVisible(bool(judges) and self.kind not in _NONE_YET)
 
     def set_runs(self, choices: Sequence[tuple[str, str, bool]]) -> None:
         """The runs that left something, newest first, as (uuid, name, whether it is an adapter)."""
@@ -196,6 +208,7 @@ class ExportForm(QWidget):
             (self.file_format, not of_a_run),
         ):
             combo.parentWidget().setVisible(shown)
+        self.judges.setVisible(bool(self._judges) and not of_a_run)
         self._say("")
         self.changed.emit()
 

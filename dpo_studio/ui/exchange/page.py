@@ -174,10 +174,12 @@ class ExportPage(Page):
         project = self.context.project
         ranked = rankings.counts(project).rankings if project is not None else 0
         with_result = _runs_with_result(self.context)
-        if project is None or not (ranked or with_result or rankings.all_current(project, kind="ranking")):
+        judges = rankings.judge_names(project) if project is not None else {}
+        if project is None or not (ranked or with_result or judges or rankings.all_current(project, kind="ranking")):
             self._stack.setCurrentWidget(self._empty)
             return
         self._stack.setCurrentWidget(self.form)
+        self.form.set_judges(judges)
         self.form.set_runs([(run.uuid, run.name, is_adapter) for run, is_adapter in reversed(with_result)])
         self._on_choice_changed()
 

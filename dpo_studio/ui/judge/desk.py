@@ -30,17 +30,21 @@ class JudgeDesk(QObject):
     Args:
         page: what the form lies over, and whose keys start it.
         give_back: called when the keys belong to labelling again.
+        place: puts the line where it belongs on the page.
 
     Attributes:
-        line: for the page to place.
+        line: what a judge says of the last label.
         actions: for the palette.
     """
 
-    def __init__(self, context: Context, page: QWidget, give_back: Callable[[], None]) -> None:
+    def __init__(
+        self, context: Context, page: QWidget, give_back: Callable[[], None], *, place: Callable[[QWidget], None]
+    ) -> None:
         super().__init__(page)
         self._context, self._page, self._give_back = context, page, give_back
         self._form: JudgeForm | None = None
         self.line = JudgeLine()
+        place(self.line)
         self.job: JudgeJob | None = None
         self.ask = QAction("Ask a judge…", page)
         self.ask.setShortcut(QKeySequence("Ctrl+J"))

@@ -115,7 +115,9 @@ class Measuring(QObject):
         if project is None or plan is None or self._context.jobs.jobs:
             return
         policy, settings, data = plan
-        job = self.job = MeasuringJob(lambda folder: runs.write_apart(folder, project, policy, settings))
+        job = self.job = MeasuringJob(
+            lambda folder: runs.write_apart(folder, project, policy, settings, judges=data.judges)
+        )
 
         def keep() -> None:
             if job.found is not None and self._context.project is project:

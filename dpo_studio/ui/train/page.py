@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayou
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import PolicyId, Run, RunId
-from dpo_studio.store import policies, runs
+from dpo_studio.store import policies, rankings, runs
 from dpo_studio.ui import theme
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.page import KeyHelp, Page
@@ -58,6 +58,7 @@ class TrainPage(Page):
         self.setup = SetupView()
         self.setup.train_asked.connect(self.train)
         self.setup.page_wanted.connect(self.context.page_wanted)
+        self.setup.judges.changed.connect(self._show_data)
         self.measuring = Measuring(self.context, self.setup, self)
         self.view: RunView | None = None
         self.stack = QStackedWidget()
@@ -112,7 +113,12 @@ class TrainPage(Page):
         if project is None or policy_id is None:
             return None
         try:
-            run = runs.create(project, policies.get(project, policy_id), self.setup.settings())
+            run = runs.create(
+                project,
+                policies.get(project, policy_id),
+                self.setup.settings(),
+                judges=self.setup.judges.value,
+            )
         except UserError as error:
             self.context.complain(error)
             return None
@@ -194,7 +200,9 @@ class TrainPage(Page):
         if project is None:
             self.setup.show_data(None)
         else:
-            self.setup.show_data(runs.training_data(project), self.follower.measured())
+            self.setup.judges.show_judges(rankings.judge_names(project))
+            data = runs.training_data(project, judges=self.setup.judges.value)
+            self.setup.show_data(data, self.follower.measured())
 
     def _show_policies(self, chosen: PolicyId | None = None) -> None:
         project = self.context.project

@@ -24,6 +24,7 @@ from dpo_studio.core.settings import Recommendation, SettingsError, TrainingSett
 from dpo_studio.core.types import Policy, PolicyId
 from dpo_studio.store.runs import TrainingData
 from dpo_studio.ui import theme
+from dpo_studio.ui.judge.choice import JudgesChoice
 
 from . import wording
 from .advanced_form import FIELDS, AdvancedForm
@@ -153,7 +154,9 @@ class SetupView(QScrollArea):
         layout.setSpacing(theme.SPACE_L)
         heading = QLabel("Train")
         heading.setProperty("role", "heading")
+        self.judges = JudgesChoice("Learn from")
         layout.addWidget(heading)
+        layout.addWidget(self.judges)
         layout.addWidget(self._build_empty(), 1)
         layout.addWidget(self._build_form(), 1)
         outer = QWidget()
