@@ -105,7 +105,9 @@ def score(
         done.seconds = time.monotonic() - began
         if time.monotonic() - told > _TELL_EVERY_S:
             told = time.monotonic()
-            report(f"{done.scored:,}/{len(asked):,} scored, {done.scored / done.seconds:.1f} a second")
+            each = done.seconds / done.scored
+            pace = f"{each:.1f} s each" if each > 1 else f"{1 / each:.1f} a second"
+            report(f"{done.scored:,}/{len(asked):,} scored, {pace}")
     done.cancelled = cancelled()
     done.left = len(todo) - done.scored
     return done

@@ -3,7 +3,8 @@
 import sqlite3
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
@@ -12,7 +13,7 @@ from dpo_studio.core.types import Message
 from dpo_studio.store import Project, completions, policies, prompts, rankings, repeats, scores
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.job_board import Job
-from dpo_studio.ui.label import queueing, scoring
+from dpo_studio.ui.label import keys, queueing, scoring
 from dpo_studio.ui.label.page import LabelPage
 from dpo_studio.ui.label.queue_notice import NO_DISPUTE
 from dpo_studio.ui.settings_store import SettingsStore
@@ -93,6 +94,21 @@ def test_the_order_is_chosen_by_keys_holds_and_is_remembered(open_page, context,
             rest = [page.item.group.id, *expected]
     assert sorted(seen) == [1, 2, 3, 4, 5, 6, 7, 8] and seen != sorted(seen)
     assert seen[4:] == rest, "the same order after opening again"
+
+
+def test_the_menus_numbers_are_places_on_the_keyboard(open_page, qtbot, monkeypatch):
+    """On a French keyboard the key of 2 gives é without Shift."""
+    monkeypatch.setattr(keys.QGuiApplication, "platformName", lambda: "xcb")
+    page = open_page()
+    press(page, KEY.Key_O)
+    qtbot.waitUntil(page.bench.order_menu.isVisible)
+    none = Qt.KeyboardModifier.NoModifier
+    QApplication.sendEvent(page.bench.order_menu, QKeyEvent(QEvent.Type.KeyPress, KEY.Key_Eacute, none, 11, 0, 0, "é"))
+    assert page.bench.head.buttons["order"].text() == "Next: random" and not page.bench.order_menu.isVisible()
+    press(page, KEY.Key_F)
+    qtbot.waitUntil(page.bench.flags.isVisible)
+    QApplication.sendEvent(page.bench.flags, QKeyEvent(QEvent.Type.KeyPress, KEY.Key_Ampersand, none, 10, 0, 0, "&"))
+    assert page.item.flags == ("unsafe",)
 
 
 def test_an_order_by_information_without_a_trained_model_says_why(open_page, context):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, Signal
-from PySide6.QtWidgets import QMenu, QWidget
+from PySide6.QtWidgets import QWidget
+
+from .numbered_menu import NumberedMenu
 
 FLAGS = ("unsafe", "factually wrong", "off-topic", "broken text", "the prompt is bad")
 
 
-class FlagMenu(QMenu):
+class FlagMenu(NumberedMenu):
     """One entry a flag, each with a number to press.
 
     Signals:
@@ -21,7 +23,7 @@ class FlagMenu(QMenu):
         super().__init__(parent)
         self.setAccessibleName("Flags")
         for number, flag in enumerate(FLAGS, 1):
-            action = self.addAction(f"&{number}  {flag.capitalize()}")
+            action = self.add_numbered(number, flag.capitalize())
             action.setCheckable(True)
             action.triggered.connect(self._on_triggered)
 

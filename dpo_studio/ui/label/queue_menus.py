@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QPoint, Signal
 from PySide6.QtGui import QAction, QActionGroup
-from PySide6.QtWidgets import QMenu, QWidget
+from PySide6.QtWidgets import QWidget
 
+from .numbered_menu import NumberedMenu
 from .upcoming import ORDERS, SHARES, Choice
 
 _SHARE_WORDS = {0: "No repeats", 5: "Ask 1 in 20 again later", 10: "Ask 1 in 10 again later"}
 
 
-class OrderMenu(QMenu):
+class OrderMenu(NumberedMenu):
     """The orders of the queue and the shares of repeats, each with a key to press.
 
     Signals:
@@ -29,13 +30,11 @@ class OrderMenu(QMenu):
         self.setAccessibleName("What comes next")
         self.setToolTipsVisible(True)
         self._orders, self._shares = QActionGroup(self), QActionGroup(self)
-        self.orders = {name: self._add(self._orders, f"&{n}  {words}") for n, (name, words) in enumerate(ORDERS, 1)}
+        self.orders = {name: self._add(self._orders, n, words) for n, (name, words) in enumerate(ORDERS, 1)}
         self.orders["informative"].setToolTip("Where the trained model is least sure which answer is better")
         self.orders["disputed"].setToolTip("Where others who ranked the same answers differ most")
         self.addSeparator()
-        self.shares = {
-            share: self._add(self._shares, f"&{5 + n}  {_SHARE_WORDS[share]}") for n, share in enumerate(SHARES)
-        }
+        self.shares = {share: self._add(self._shares, 5 + n, _SHARE_WORDS[share]) for n, share in enumerate(SHARES)}
         for share, action in self.shares.items():
             action.setToolTip(
                 "Comes back unmarked and shuffled; shows how often you agree with yourself" if share else ""
@@ -48,8 +47,8 @@ class OrderMenu(QMenu):
         self.shares[choice.repeats].setChecked(True)
         self.popup(below.mapToGlobal(QPoint(0, below.height())))
 
-    def _add(self, group: QActionGroup, words: str) -> QAction:
-        action = self.addAction(words)
+    def _add(self, group: QActionGroup, number: int, words: str) -> QAction:
+        action = self.add_numbered(number, words)
         action.setCheckable(True)
         group.addAction(action)
         return action
@@ -63,7 +62,7 @@ class OrderMenu(QMenu):
                 self.share_chosen.emit(share)
 
 
-class PeopleMenu(QMenu):
+class PeopleMenu(NumberedMenu):
     """Who labels: the people of the project, and another one.
 
     Signals:
@@ -84,7 +83,7 @@ class PeopleMenu(QMenu):
         self.clear()
         for number, name in enumerate(people, 1):
             words = name.replace("&", "&&")
-            action = self.addAction(f"&{number}  {words}" if number < 10 else words)
+            action = self.add_numbered(number, words) if number < 10 else self.addAction(words)
             action.setCheckable(True)
             action.setChecked(name == now)
             action.setData(name)
