@@ -108,6 +108,22 @@ def test_the_second_model_is_another_than_the_first(page) -> None:
     assert mix.other_id is None
 
 
+def test_the_starter_is_offered_before_it_was_ever_used_and_joins_the_project(page, context, sent, tmp_path) -> None:
+    fresh = Project.create(tmp_path / "fresh")
+    prompts.add(fresh, [Message("user", "One?")])
+    tuned = policies.add(fresh, "/models/tuned", name="Tuned")
+    context.open(fresh)
+    mix = page.form.mix
+    assert mix.other.findData("starter") == -1  # it is the first one
+    choose(page.form.model, tuned.id)
+    choose(mix.other, "starter")
+    page.generate()
+    assert [source.base for source in sent[0].sources] == ["/models/tuned", "starter"]
+    starter = policies.all_policies(fresh)[1]
+    assert page.form.model.findData(starter.id) >= 0 and page.form.model.policy_id == tuned.id
+    assert mix.other.findData(starter.id) >= 0
+
+
 def test_two_models_take_turns_and_stay_covered_until_the_label(page, context, sent) -> None:
     base, tuned = policies.all_policies(context.project)
     choose(page.form.mix.other, tuned.id)

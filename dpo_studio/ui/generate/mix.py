@@ -13,6 +13,8 @@ from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import PolicyId
 from dpo_studio.ui.widgets.flow import Cell
 
+#: The starter as the second model while it has no id: it gets one when it is used.
+STARTER = "starter"
 _NO_OTHER = "None"
 _FIRST, _SECOND = PolicyId(-1), PolicyId(-2)
 
@@ -48,24 +50,29 @@ class Mix(QObject):
         self.spread.currentIndexChanged.connect(self.changed)
         self.other.currentIndexChanged.connect(self.changed)
 
-    def show_policies(self, policies: Sequence[tuple[str, int | None]], *, without: int | None) -> None:
-        """Offer these (name, policy id) but one as the second model; the choice stays where it is still there."""
+    def show_policies(self, policies: Sequence[tuple[str, int | None]], *, without: object) -> None:
+        """Offer these (name, policy id) but one as the second model; the choice stays where it is still there.
+
+        Args:
+            without: an id, STARTER for the one without an id, or anything else for none.
+        """
         before = self.other.currentData()
         self.other.blockSignals(True)
         self.other.clear()
         self.other.addItem(_NO_OTHER, None)
         for name, policy_id in policies:
-            if policy_id is not None and policy_id != without:
-                self.other.addItem(name, policy_id)
+            data = STARTER if policy_id is None else policy_id
+            if data != without:
+                self.other.addItem(name, data)
         self.other.setCurrentIndex(max(self.other.findData(before), 0) if before is not None else 0)
         self.other.setEnabled(self.other.count() > 1)
         self.other.blockSignals(False)
 
     @property
-    def other_id(self) -> PolicyId | None:
-        """The second model, or None."""
-        data = self.other.currentData()
-        return None if data is None else PolicyId(data)
+    def other_id(self) -> int | str | None:
+        """The second model: its policy's id, STARTER, or None for no second model."""
+        data: int | str | None = self.other.currentData()
+        return data
 
     @property
     def spread_name(self) -> str:

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
 from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.prompt_files import Conversation
-from dpo_studio.core.types import Prompt, PromptId
+from dpo_studio.core.types import Policy, PolicyId, Prompt, PromptId
 from dpo_studio.store import completions, policies, prompt_states, prompts, requests
 from dpo_studio.store.prompt_states import PromptState
 from dpo_studio.ui import theme
@@ -22,6 +22,7 @@ from dpo_studio.ui.page import KeyHelp, Page
 from .actions import KEY_HELP, add_actions
 from .answering import Answering, add_prompts
 from .following import Follower
+from .mix import STARTER
 from .prompt_panels import ImportPanel, Panel, TypePanel
 from .thread import TokenBurst
 from .work_view import EmptyView, WorkView
@@ -95,6 +96,7 @@ class GeneratePage(Page):
                 ("Import prompts…", "Ctrl+I", self.choose_file),
                 ("Continue unfinished prompts", "", self.go_on),
                 ("Label what is there", "", self.accept_as_is),
+                ("Stop waiting for unfinished prompts", "", self.stop_waiting),
                 ("Pause generating, or go on", "Ctrl+Shift+P", self.answering.toggle_pause),
                 ("Cancel generating", "Ctrl+.", self.answering.cancel),
                 ("Answers from a server…", "", self.choose_server),
@@ -167,9 +169,9 @@ class GeneratePage(Page):
         try:
             project.set_fact(SETTINGS_FACT, json.dumps(settings.to_json()))
             project.set_fact(SPREAD_FACT, spread)
-            others = [] if second is None else [policies.get(project, second)]
             other = self.form.model.named
             self.follower.follows = True
+            others = [] if second is None else [self._policy(second)]
             if other is not None:
                 base = requests.model_reference(other)
                 self.answering.generate_with(
@@ -177,15 +179,21 @@ class GeneratePage(Page):
                 )
             else:
                 chosen = self.form.model.policy_id
-                known = policies.get(project, chosen) if chosen is not None else requests.starter_policy(project)
+                known = self._policy(STARTER if chosen is None else chosen)
                 self.answering.generate(targets, settings, [known, *others], spread=spread)
-                if chosen is None:
-                    self.context.policies_changed.emit()
+            if self.form.model.policy_id is None or second == STARTER:
+                self.context.policies_changed.emit()
         except UserError as error:
             self.context.complain(error)
             return
         self.table.clearSelection()
         self.table.setFocus()
+
+    def _policy(self, chosen: int | str) -> Policy:
+        """The policy of an id, or the starter's, which joins the project when it is first used."""
+        project = self.context.project
+        assert project is not None
+        return requests.starter_policy(project) if chosen == STARTER else policies.get(project, PolicyId(int(chosen)))
 
     def choose_server(self) -> None:
         """Go to where a model behind a server is named."""
@@ -260,6 +268,7 @@ class GeneratePage(Page):
             pass
         self.form.restore(kept if isinstance(kept, dict) else {})
         self.form.mix.choose_spread(project.fact(SPREAD_FACT) if project is not None else "")
+        self.form.show_policies([("", None)])  # another project's models have the same numbers as others here
         self._show_policies()
         self._refresh()
         self._show_stack()

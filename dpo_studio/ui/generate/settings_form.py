@@ -19,7 +19,7 @@ from dpo_studio.core.settings import (
 from dpo_studio.ui import theme
 from dpo_studio.ui.widgets.flow import Cell, FlowLayout
 
-from .mix import Mix
+from .mix import STARTER, Mix
 from .model_choice import ModelChoice
 from .number_fields import NumberFields
 
@@ -121,7 +121,8 @@ class SettingsForm(QWidget):
         return False
 
     def _on_model_changed(self) -> None:
-        self.mix.show_policies(self._policies, without=self.model.policy_id)
+        chosen = STARTER if self.model.named is None and self.model.policy_id is None else self.model.policy_id
+        self.mix.show_policies(self._policies, without=chosen)
         self._on_edited()
 
     def _on_preset(self) -> None:
