@@ -121,9 +121,11 @@ def _taken(
     matching, used = Matching(project, writer), 0
     rows = _parsed(source, kind, done)
     while batch := list(islice(rows, _AT_ONCE)):
-        matching.look_up([item for _, item in batch])
+        matching.look_up([item for _, item in batch if isinstance(item, Judged)])
         for place, item in batch:
             try:
+                if isinstance(item, UserError):
+                    raise item
                 whose = "judge" if "judge" in (annotator[1], item.annotator_kind) else "person"
                 new = matching.take(item, (item.annotator or annotator[0], whose))
             except UserError as error:
@@ -141,8 +143,8 @@ def _taken(
     return done, used + len(done.refused)
 
 
-def _parsed(source: Source, kind: str, done: Imported) -> Iterator[tuple[str, Judged]]:
-    """The rows that say what they must, whatever the project holds; the others are put aside."""
+def _parsed(source: Source, kind: str, done: Imported) -> Iterator[tuple[str, Judged | UserError]]:
+    """(place, what a row says or why it cannot be used, whatever the project holds), in order."""
     parse = _PARSERS[kind]
     assert done.columns is not None
     gathered = Gathered()
@@ -155,9 +157,6 @@ def _parsed(source: Source, kind: str, done: Imported) -> Iterator[tuple[str, Ju
             else:
                 yield place, parse(values)
         except UserError as error:
-            done.refused.append(Refused(place, str(error)))
+            yield place, error
     for place, item, reason in gathered.groups():
-        if item is None:
-            done.refused.append(Refused(place, reason))
-        else:
-            yield place, item
+        yield place, UserError(reason) if item is None else item

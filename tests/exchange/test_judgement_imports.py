@@ -132,6 +132,14 @@ def test_one_bad_row_and_nothing_is_imported(tmp_path, project, row, reason):
     assert (done.rankings, len(done.refused), prompts.count(project)) == (1, 1, 1)
 
 
+def test_refused_rows_are_listed_in_the_order_of_the_file(tmp_path, project):
+    good = {"prompt": "Good?", "completions": ["a", "b"], "ranks": [1, 2]}
+    unknown = {"group": "nowhere", "ranks": [1]}
+    path = _file(tmp_path, unknown, "{not json", good, {**good, "ranks": [0, 1]}, unknown)
+    done = importing.judgements(project, path, kind="rankings", skip_bad=True)
+    assert [one.place for one in done.refused] == ["line 1", "line 2", "line 4", "line 5"]
+
+
 def test_half_a_surrogate_pair_is_replaced_and_known_again(tmp_path, project):
     """JSON can spell it, no file can hold it: an emoji that was cut in the middle."""
     row = {"prompt": "Q? \ud83d", "completions": ["a \ud83d", "b"], "ranks": [2, 1], "note": "cut \ude00"}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from dpo_studio.core.types import Message
@@ -68,4 +71,29 @@ def test_what_fails_in_it_leaves_nothing(tmp_path):
             _in_bulk(project, rows())
         assert prompts.count(project) == 0 and _held(project)[3] == []
         assert project.db.conn.execute("PRAGMA cache_size").fetchone() == before
+        assert _in_bulk(project, ROWS) == len(ROWS)
+
+
+KILLED_HALF_WAY = """
+import os, sys
+from dpo_studio.core.types import Message
+from dpo_studio.store import Project, prompt_import
+
+def rows():
+    for number in range(1700):
+        yield (Message("user", f"Question {number}?"),), ("t",)
+    os._exit(9)
+
+project = Project.open(sys.argv[1])
+with prompt_import.in_bulk(project):
+    prompt_import.add(project, rows())
+"""
+
+
+def test_a_process_that_is_killed_half_way_has_added_nothing(tmp_path):
+    Project.create(tmp_path / "p").close()
+    done = subprocess.run([sys.executable, "-c", KILLED_HALF_WAY, str(tmp_path / "p")], timeout=120)
+    assert done.returncode == 9
+    with Project.open(tmp_path / "p") as project:
+        assert prompts.count(project) == 0 and _held(project)[1:] == ([], [(0, 0), (1, 0)], [])
         assert _in_bulk(project, ROWS) == len(ROWS)
