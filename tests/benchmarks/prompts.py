@@ -16,11 +16,11 @@ import random
 import statistics
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from dpo_studio.store import Project, prompt_edits, prompt_search
+from dpo_studio.core.types import Message
+from dpo_studio.store import Project, prompt_edits, prompt_import, prompt_search, prompts
 from dpo_studio.store.prompt_search import PromptFilter
 
 ROWS, TRIES = 1_000_000, 100
@@ -45,24 +45,18 @@ def texts(rows: int, source: random.Random) -> Iterator[str]:
 
 
 def fill(project: Project, rows: int) -> None:
-    """Write the prompts as `store.prompts` would: one in five with a tag, one in ten held out, from two sources."""
-    source = random.Random(7)
-    with project.transaction() as db:
-        db.conn.executemany(
-            "INSERT INTO prompts (uuid, messages, content_hash, source, tags, held_out, created)"
-            " VALUES (?, ?, ?, ?, ?, ?, '2026-01-01T00:00:00Z')",
-            (
+    """Add the prompts as an import does: one in five with a tag, from two sources."""
+    every = enumerate(texts(rows, random.Random(7)))
+    with prompt_import.in_bulk(project):
+        for source, part in (("questions.jsonl", rows - rows // 2), ("a data set", rows // 2)):
+            prompt_import.add(
+                project,
                 (
-                    str(uuid.UUID(int=number)),
-                    f'[{{"role": "user", "content": "{text}"}}]',
-                    f"{number:064x}",
-                    ("questions.jsonl", "a data set")[number % 2],
-                    f'["{TAGS[number // 5 % 4]}"]' if number % 5 == 0 else "[]",
-                    int(number % 10 == 3),
-                )
-                for number, text in enumerate(texts(rows, source))
-            ),
-        )
+                    ([Message("user", text)], [TAGS[number // 5 % 4]] if number % 5 == 0 else [])
+                    for number, text in itertools.islice(every, part)
+                ),
+                source=source,
+            )
 
 
 def measure(project: Project, tries: int) -> dict[str, list[float]]:
@@ -156,10 +150,13 @@ def drive(project: Project) -> dict[str, float]:
     found["until all are listed"] = until(lambda: page.listing.complete)
     found["  longest gap meanwhile"] = longest_gap()
     QTest.keyClick(page.table, Qt.Key.Key_End)
-    found["End: until the last is read"] = until(lambda: bool(page.reading.messages))
+    last = prompts.get(project, rows.id_at(rows.rowCount() - 1)).messages
+    found["End: until the last is read"] = until(lambda: page.reading.messages == last)
+    shown: list[int] = []
+    rows.modelReset.connect(lambda: shown.append(rows.rowCount()))
     page.bar.field.setText(FREQUENT)
     page.bar._on_typed()
-    found["search: until the first prompts"] = until(lambda: 0 < rows.rowCount() <= 1_000_000 // 2)
+    found["search: until the first prompts"] = until(lambda: bool(shown) and rows.rowCount() > 0)
     found["search: until all are listed"] = until(lambda: page.listing.complete)
     found["  longest gap meanwhile"] = max(longest_gap(), found["  longest gap meanwhile"])
     page.bar.clear()

@@ -323,12 +323,16 @@ def test_thousands_of_prompts_come_in_pages_and_the_list_goes_to_its_end(page, c
 
 def test_prompts_are_archived_brought_back_and_undone_by_keys(filled, context, qtbot):
     page = filled
+    news = []
+    context.prompts_changed.connect(lambda: news.append("prompts"))
+    context.groups_changed.connect(lambda: news.append("groups"))
     page.table.setFocus()
     page.table.selectRow(1)
     press(page, qtbot, Qt.Key.Key_Delete)
     said(context, qtbot, "1 prompt archived; answers and labels stay.")
     listed(page, qtbot, 2)
     assert page.table.current_id() == prompts.all_prompts(context.project)[2].id, "the next one is read"
+    assert news == ["prompts", "groups"], "Label hears of it: what waits there is of prompts that are not archived"
     page.bar.archived.click()
     listed(page, qtbot, 1)
     assert page.reading.archive_button.text() == "Bring back" and not page.work.generate_button.isEnabled()

@@ -214,6 +214,8 @@ class PromptsPage(Page):
         self._own_news = True
         try:
             self.context.prompts_changed.emit()
+            if done.gone or done.came:
+                self.context.groups_changed.emit()  # what waits in Label is of prompts that are not archived
         finally:
             self._own_news = False
         self._wanted_row = done.came[0] if done.came else None
@@ -261,6 +263,8 @@ class PromptsPage(Page):
             self._stale = True
 
     def _on_states_changed(self) -> None:
+        if self._own_news:
+            return
         if self.built and self.isVisible():
             if self.bar.wanted().progress:
                 self.listing.refresh()
