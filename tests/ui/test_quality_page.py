@@ -130,7 +130,7 @@ def test_an_empty_project_says_what_to_do(qtbot, context, page):
     wanted = []
     context.page_wanted.connect(wanted.append)
     page.empty_button.click()
-    assert wanted == ["generate"]
+    assert wanted == ["prompts"]
 
 
 def test_a_report_that_fails_is_a_sentence_in_place(qtbot, context, project, page, tmp_path):
@@ -181,6 +181,7 @@ def test_pictures_and_numbers_lead_to_groups(qtbot, project, light, qapp):
     assert wanted.pop() == Evidence("Between annotators", behind.groups)
     light.apply(qapp, "dark")
     assert view.lengths.plot.backgroundBrush().color().name() == light.DARK.card
+    assert view.days.isHidden() and view.agreement.isVisibleTo(view), "one day is no picture"
     view.resize(500, 800)
     QApplication.processEvents()
     assert view._columns == 1

@@ -27,8 +27,8 @@ from .report_view import ReportView
 NO_PROJECT = ("Open a project to see what its labels are worth.", "", "")
 NO_PROMPTS = (
     "There is nothing to look at yet: add prompts, have them answered, and label.",
-    "Go to Generate",
-    "generate",
+    "Go to Prompts",
+    "prompts",
 )
 
 

@@ -41,6 +41,7 @@ class ReportView(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setAccessibleName("What the labels are worth")
         self._pictures: list[QWidget] = []
+        self._empty: list[QWidget] = []
         self._columns = 0
         self._build()
 
@@ -80,6 +81,8 @@ class ReportView(QScrollArea):
             self.places.show_places(said["position"]["places"])
             self.days.show_days(said["a_day"])
             self.agreement.show_pairs(said["between"]["kappas"])
+            self._empty = [] if len(said["a_day"]) > 1 else [self.days]
+            self._empty += [] if said["between"]["kappas"] else [self.agreement]
         self._arrange(anew=True)
 
     def _make_pictures(self) -> None:
@@ -96,13 +99,15 @@ class ReportView(QScrollArea):
         if columns == self._columns and not anew:
             return
         self._columns = columns
-        shown = [one for one in self._pictures if one is not getattr(self, "agreement", None) or one.table.rowCount()]
+        shown = [one for one in self._pictures if one not in self._empty]
         for picture in self._pictures:
             self._grid.removeWidget(picture)
-            picture.setVisible(picture in shown)
+            if picture not in shown:
+                picture.hide()
         for number, picture in enumerate(shown):
             last_alone = number == len(shown) - 1 and number % columns == 0
             self._grid.addWidget(picture, number // columns, number % columns, 1, columns if last_alone else 1)
+            picture.show()  # not before it has a place: without one it would be a window of its own
 
     def _build(self) -> None:
         heading = QLabel("Quality")
