@@ -100,7 +100,7 @@ def test_a_prompt_is_written_by_keys_with_a_system_prompt_and_several_turns(page
     assert isinstance(panel, WritePanel) and not panel.accept_button.isEnabled()
     qtbot.keyClicks(QApplication.focusWidget(), "Hello")
     assert panel.accept_button.isEnabled()
-    qtbot.keyClick(panel.conversation.more_button, Qt.Key.Key_Space)
+    press(page, qtbot, Qt.Key.Key_M, CTRL)
     assert not panel.accept_button.isEnabled()
     assert "Every turn needs its text" in panel.notice.text()
     qtbot.keyClicks(QApplication.focusWidget(), "Hi!")

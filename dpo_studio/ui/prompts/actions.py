@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 KEY_HELP = (
     KeyHelp("Ctrl+F", "Search; Down goes on to the list"),
     KeyHelp("Ctrl+T", "Write a prompt"),
+    KeyHelp("Ctrl+M", "While writing: an answer of the model and the next question"),
     KeyHelp("Ctrl+V", "In the list: paste prompts"),
     KeyHelp("Ctrl+I", "Import a file, a folder or a data set; a file can be dropped here, too"),
     KeyHelp("Ctrl+E or Enter", "Edit the prompt that is read"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -93,8 +94,10 @@ class ConversationEditor(QScrollArea):
         self.system_button.setProperty("role", "ghost")
         self.system_button.clicked.connect(self._on_system)
         self.more_button = QPushButton("Add an answer and the next question")
-        self.more_button.setToolTip("Ctrl+Down")
+        self.more_button.setToolTip("Ctrl+M")
         self.more_button.clicked.connect(self.add_exchange)
+        more = QShortcut(QKeySequence("Ctrl+M"), self, self.add_exchange)
+        more.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         self._column = QVBoxLayout()
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(theme.SPACE_M)

@@ -35,6 +35,7 @@ class PromptsPage(Page):
         super().__init__(context, parent)
         self._stale = False
         self._own_news = False
+        self._wanted_row: int | None = None
         self._read_later = QTimer(self)
         self._read_later.setSingleShot(True)
         self._read_later.setInterval(0)
@@ -283,8 +284,6 @@ class PromptsPage(Page):
             self._show_list()
         self._show_count()
         self._on_picked()
-
-    _wanted_row: int | None = None
 
     # What is shown
 
