@@ -22,3 +22,14 @@ def light(qapp):
     theme.apply(qapp, "light", scale=1.0)
     yield theme
     theme.apply(qapp, "light", scale=1.0)
+
+
+@pytest.fixture(autouse=True)
+def closed_windows_are_gone():
+    """A window that was closed is deleted now: else every look that a later test applies dresses it again, and slowly."""
+    yield
+    from PySide6.QtCore import QEvent
+    from PySide6.QtWidgets import QApplication
+
+    if QApplication.instance() is not None:
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
