@@ -42,6 +42,7 @@ class Page(QWidget):
         self.context = context
         self.built = False
         self.setObjectName(f"page-{self.name}")
+        self.setAccessibleName(self.title)
 
     def ensure_built(self) -> None:
         """Build the widgets once; the window calls it before it shows the page."""

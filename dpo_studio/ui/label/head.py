@@ -85,7 +85,7 @@ class Head(QWidget):
         below = QHBoxLayout()
         below.setSpacing(2)
         below.addWidget(self.numbers, 1)
-        for name, words, tip, key in (*ACTIONS, VIEW_ACTIONS[0]):
+        for name, words, tip, key in sorted((*ACTIONS, VIEW_ACTIONS[0]), key=lambda action: action[0] in _BELOW):
             made = button(words, role="ghost", tip=f"{tip} ({key})")
             made.setAccessibleName(tip)
             made.clicked.connect(lambda _checked, what=name: run(what))
