@@ -24,9 +24,9 @@ def light(qapp):
     theme.apply(qapp, "light", scale=1.0)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def closed_windows_are_gone():
-    """A window that was closed is deleted now: else every look that a later test applies dresses it again, and slowly."""
+    """What a test closed is deleted when it ends: else every look that a later one applies dresses it again, slowly."""
     yield
     from PySide6.QtCore import QEvent
     from PySide6.QtWidgets import QApplication

@@ -13,6 +13,7 @@ from dpo_studio.ui.context import Context
 from dpo_studio.ui.label.card_grid import columns_for
 from dpo_studio.ui.label.page import LabelPage
 
+pytestmark = pytest.mark.usefixtures("closed_windows_are_gone")
 KEY = Qt.Key
 LONG = "\n\n".join(f"line {number}" for number in range(120))
 SHORT = "\n\n".join(f"line {number}" for number in range(40))
