@@ -298,6 +298,18 @@ def test_rows_say_when_there_are_too_few(project):
     assert rows["Circles"].value == "0 sets of answers"
 
 
+def test_judges_are_told_beside_the_people_they_agree_with(project):
+    for n in range(6):
+        group = add_group(project, f"question {n}")
+        label(project, group, (1, 2))
+        label(project, group, (1, 2) if n else (2, 1), annotator="rules", annotator_kind="judge")
+    (row,) = wording.judge_rows(quality.make(project)["each_judge"])
+    assert (row.name, len(row.groups)) == (f"rules and {project.annotator}", 6)
+    assert row.value.startswith("83% of pairs alike (")
+    order = {"judge": "m", "disagreement": 0.5, "disagreement_interval": [0.4, 0.6], "people": []}
+    assert wording.judge_rows([order])[0].value == "50% (40% to 60%)"
+
+
 def test_the_wheel_over_a_picture_scrolls_the_page(qtbot, project, light):
     from PySide6.QtGui import QWheelEvent
 

@@ -12,6 +12,8 @@ from dpo_studio.ui import theme
 from .evidence import Evidence
 from .wording import Row
 
+_NAME_CHARACTERS = 30
+
 
 class Numbers(QFrame):
     """Rows of numbers under a title.
@@ -31,6 +33,7 @@ class Numbers(QFrame):
         self._grid.setContentsMargins(theme.SPACE_L, theme.SPACE_M, theme.SPACE_M, theme.SPACE_M)
         self._grid.setHorizontalSpacing(theme.SPACE_L)
         self._grid.setVerticalSpacing(theme.SPACE_S)
+        self._grid.setColumnMinimumWidth(0, self.fontMetrics().averageCharWidth() * _NAME_CHARACTERS)
         self._grid.setColumnStretch(1, 2)
         self._grid.setColumnStretch(2, 3)
 
@@ -47,7 +50,7 @@ class Numbers(QFrame):
             for column, (text, role) in enumerate(((row.name, ""), (row.value, ""), (row.why, "muted"))):
                 label = QLabel(text)
                 label.setTextFormat(Qt.TextFormat.PlainText)
-                label.setWordWrap(column > 0)
+                label.setWordWrap(True)
                 label.setProperty("role", role)
                 label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
                 self._grid.addWidget(label, number, column, Qt.AlignmentFlag.AlignTop)

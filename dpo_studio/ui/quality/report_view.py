@@ -62,9 +62,12 @@ class ReportView(QScrollArea):
         self.no_labels.setVisible(not labels)
         self.label_button.setVisible(not labels)
         self._show_pictures(people if people["labels"] else judges)
-        for numbers, said in ((self.people, people), (self.judges, judges)):
+        for numbers, said, more in (
+            (self.people, people, []),
+            (self.judges, judges, wording.judge_rows(report["each_judge"])),
+        ):
             numbers.setVisible(bool(said["labels"]))
-            numbers.show_rows(wording.rows(said) if said["labels"] else ())
+            numbers.show_rows([*wording.rows(said), *more] if said["labels"] else ())
 
     def minimumSizeHint(self) -> QSize:
         return QSize(320, 200)

@@ -94,6 +94,37 @@ def rows(said: Mapping[str, Any]) -> list[Row]:
     return found
 
 
+def judge_rows(each_judge: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """How each judge agrees with each person, and whether it answers to the order of the answers."""
+    found = []
+    for entry in each_judge:
+        if entry["disagreement"] is not None:
+            low, high = entry["disagreement_interval"]
+            found.append(
+                Row(
+                    f"{entry['judge']}: by the order",
+                    f"{entry['disagreement']:.0%} ({low:.0%} to {high:.0%})",
+                    "Pairs on which it names the other answer once the two change places: none is best.",
+                )
+            )
+        for person in entry["people"]:
+            if not person["groups"]:
+                continue
+            value = f"{_number(len(person['groups']), 'comparison')} in common ({TOO_FEW})"
+            if person["share"] is not None:
+                low, high = person["interval"]
+                value = f"{person['share']:.0%} of pairs alike ({low:.0%} to {high:.0%})"
+            found.append(
+                Row(
+                    f"{entry['judge']} and {person['annotator']}",
+                    value,
+                    "How far the judge ranks as this person does. Half is chance.",
+                    tuple(person["groups"]),
+                )
+            )
+    return found
+
+
 def places_sentence(places: Sequence[Mapping[str, Any]]) -> str:
     """Where the best answers stood, in words, for the most frequent number of answers."""
     if not places:
