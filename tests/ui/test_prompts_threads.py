@@ -16,6 +16,7 @@ from dpo_studio.ui.prompts import changes as changes_module
 from dpo_studio.ui.prompts.changes import Changes
 from dpo_studio.ui.prompts.rows import PromptRows
 from dpo_studio.ui.prompts.store_thread import StoreThread
+from dpo_studio.ui.prompts.table import PromptTable
 
 WAIT_MS = 60_000
 
@@ -121,6 +122,25 @@ def test_a_large_change_is_made_in_parts_told_as_it_goes_and_all_or_none(qapp, t
     assert prompt_search.totals(project) == (10, 0) and not changes.undo()
     changes.close()
     context.open(None)
+
+
+def test_a_list_that_is_selected_whole_is_painted_without_asking_every_row(qtbot, monkeypatch):
+    asked = []
+
+    def flags(self, index):
+        asked.append(index.row())
+        return super(PromptRows, self).flags(index)
+
+    monkeypatch.setattr(PromptRows, "flags", flags, raising=False)
+    table = PromptTable()
+    qtbot.addWidget(table)
+    table.resize(600, 400)
+    table.rows.extend(range(1, 20_001))
+    table.show()
+    table.selectAll()
+    table.grab()
+    assert table.selected_count() == 20_000 and list(table.selected_ids()[-2:]) == [19_999, 20_000]
+    assert 0 < len(asked) < 2_000
 
 
 @pytest.mark.parametrize("order", [1, -1])

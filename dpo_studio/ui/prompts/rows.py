@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor, QIcon
@@ -71,9 +71,9 @@ class PromptRows(QAbstractTableModel):
             self._ids.extend(more)
             self.endInsertRows()
 
-    def same_as(self, ids: Sequence[int]) -> bool:
+    def same_as(self, ids: array[int]) -> bool:
         """Whether exactly these are shown, in this order."""
-        return self._ids == ids
+        return len(ids) == len(self._ids) and self._ids.tobytes() == ids.tobytes()
 
     def replace(self, ids: array[int]) -> None:
         """Show these in place of the ones that are shown."""

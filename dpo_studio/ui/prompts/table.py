@@ -51,6 +51,9 @@ class PromptTable(QTableView):
         header.setSectionResizeMode(PROMPT, QHeaderView.ResizeMode.Stretch)
         for column in (TAGS, ANSWERS):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
+        for one in (header, self.verticalHeader()):
+            # To paint a header whose column may be selected whole, Qt asks every row: seconds for a million.
+            one.setSelectionModel(QItemSelectionModel(self.rows, one))
         self.selectionModel().selectionChanged.connect(lambda *_: self.picked.emit())
         self.selectionModel().currentRowChanged.connect(lambda *_: self.picked.emit())
         self.rows.modelReset.connect(self.picked)
