@@ -166,6 +166,13 @@ def test_a_wide_table_scrolls_sideways_and_keeps_its_words_whole(qtbot):
     assert reader.height_for(240) < 140, "two rows of one line each, and the bar"
 
 
+def test_a_long_column_is_not_squeezed_by_short_ones(qtbot):
+    document = shown(f"| name | size | notes |\n|---|---|---|\n| {'x' * 30} | {'1' * 30} | {'many words ' * 9} |")
+    document.setTextWidth(260)
+    notes = next(block for block in blocks_of(document) if block.text().startswith("many"))
+    assert notes.layout().lineCount() <= 4
+
+
 @pytest.mark.parametrize("piece", ["[", "*a ", "> ", "- ", "|", "`", "<a ", "![x](", "&", "# ", "\\[", "**", "_a"])
 def test_no_text_takes_long_to_show(qtbot, piece):
     """What a model repeats without end: the first piece is there at once, and the rest in small steps."""

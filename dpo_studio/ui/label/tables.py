@@ -6,10 +6,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import (
     QBrush,
     QColor,
+    QFontMetricsF,
     QTextBlockFormat,
     QTextCursor,
     QTextDocument,
     QTextFrameFormat,
+    QTextLength,
     QTextTable,
     QTextTableCell,
 )
@@ -17,7 +19,8 @@ from PySide6.QtGui import (
 from dpo_studio.ui.theme import Theme
 
 _PADDING = 5
-_WHOLE = 24  # characters up to which a word in a cell is kept in one piece
+_WHOLE = 40  # characters up to which a cell is kept on one line
+_MANY = 3  # columns from which a long one could be squeezed by the others
 
 
 def finish(document: QTextDocument, theme: Theme, *, since: int) -> None:
@@ -49,15 +52,23 @@ def _rule(table: QTextTable, theme: Theme) -> None:
 
 
 def _keep_words_whole(table: QTextTable) -> None:
-    """Cells of one short word, as in a head or a column of numbers, are never broken inside it."""
+    """Short cells stay on one line; a column of long ones beside them keeps a width in which it can be read."""
     whole = QTextBlockFormat()
     whole.setNonBreakableLines(True)
+    long: set[int] = set()
     for row in range(table.rows()):
         for column in range(table.columns()):
             cell = table.cellAt(row, column)
-            text = _text(cell)
-            if len(text) <= _WHOLE and not any(character.isspace() for character in text.strip()):
+            if len(_text(cell)) <= _WHOLE:
                 cell.firstCursorPosition().mergeBlockFormat(whole)
+            else:
+                long.add(column)
+    if table.columns() >= _MANY and 0 < len(long) < table.columns():
+        wide = QFontMetricsF(table.document().defaultFont()).averageCharWidth() * _WHOLE
+        fixed = QTextLength(QTextLength.Type.FixedLength, wide)
+        shape = table.format()
+        shape.setColumnWidthConstraints([fixed if n in long else QTextLength() for n in range(table.columns())])
+        table.setFormat(shape)
 
 
 def _text(cell: QTextTableCell) -> str:
