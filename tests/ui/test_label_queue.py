@@ -201,8 +201,12 @@ def test_scoring_can_be_stopped_and_a_refusal_is_told(open_page, context, thread
     assert said == [("The adapter is gone. Train it again.", "error")]
     assert page.queueing.job is None and context.jobs.jobs == []
     page.queueing.score()
+    job, thread = page.queueing.job, threads[2][1]
+    thread.stop = lambda: None  # the process takes its time to end
     context.open(None)
-    assert threads[2][1].stopped and context.jobs.jobs == []
+    assert not job._timer.isActive(), "a closed project is not asked any more"
+    thread.refused.emit(UserError("This was stopped before it was done."))
+    assert context.jobs.jobs == [] and len(said) == 1
 
 
 def test_scoring_waits_for_the_machine(open_page, context, threads):

@@ -54,6 +54,7 @@ class ScoringJob(Job):
 
     def cancel(self) -> None:
         self._cancelled = True
+        self._timer.stop()  # the project may be closed before the process is gone
         self._thread.stop()  # `refused` follows
 
     def _look(self) -> None:
