@@ -9,7 +9,7 @@ a sentence is something the answer talks about.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dpo_studio.core import word_count
@@ -55,6 +55,7 @@ _MARKS = (
 _BEGIN = re.compile("|".join(f"({marks.begin})" for marks in _MARKS), re.IGNORECASE)
 _ENDS = tuple(re.compile(rf"(?<!`)(?:{marks.end})", re.IGNORECASE) for marks in _MARKS)
 _ANY_END = re.compile("|".join(f"(?<!`)(?:{marks.end})" for marks in _MARKS[:-1]), re.IGNORECASE)
+_COULD_BEGIN = re.compile(r"[<\[](?=[|/A-Za-z])")
 _CODE = re.compile(r"^ {0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n.*?(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)", re.M | re.S)
 _LOOK_BACK = 200
 _BLANK_LINES = re.compile(r"\A(?:[ \t]*\n)+")
@@ -117,6 +118,15 @@ def title(sections: Sequence[Section], *, writing: bool = False) -> str:
     return ", ".join(parts)
 
 
+def _found(pattern: re.Pattern[str], text: str, at: int) -> Iterator[re.Match[str]]:
+    """Where marks stand from a place on. Only where one could begin is looked closely: most texts hold none."""
+    for place in _COULD_BEGIN.finditer(text, at):
+        found = pattern.match(text, place.start()) if place.start() >= at else None
+        if found is not None:
+            at = found.end()
+            yield found
+
+
 def _answer(raw: str) -> Section:
     return Section(_BLANK_LINES.sub("", raw).rstrip(), raw)
 
@@ -132,7 +142,7 @@ class _Finder:
     def beginning(self, at: int) -> re.Match[str] | None:
         """The next mark that begins thinking, from a place in the answer."""
         self._code_until = at
-        for opening in _BEGIN.finditer(self._text, at):
+        for opening in _found(_BEGIN, self._text, at):
             if self._in_code(opening.start()):
                 continue
             before = self._before(opening.start(), at)
@@ -145,15 +155,15 @@ class _Finder:
     def end_of(self, opening: re.Match[str]) -> re.Match[str] | None:
         """The mark that ends the thinking that this one began."""
         number = (opening.lastindex or 1) - 1
-        end = None if number in self._endless else _ENDS[number].search(self._text, opening.end())
+        end = None if number in self._endless else next(_found(_ENDS[number], self._text, opening.end()), None)
         if end is None:
             self._endless.add(number)
         return end
 
     def end_without_beginning(self) -> re.Match[str] | None:
         """The end of thinking that the chat format began: it stands before every other mark."""
-        end = _ANY_END.search(self._text)
-        if end is None or _BEGIN.search(self._text, 0, end.start()) or self._in_code(end.start()):
+        end = next(_found(_ANY_END, self._text, 0), None)
+        if end is None or next(_found(_BEGIN, self._text[: end.start()], 0), None) or self._in_code(end.start()):
             return None
         before = self._before(end.start(), 0)
         return end if not before.strip() or _may_follow(before) else None

@@ -82,7 +82,7 @@ class AnswerCard(QFrame):
         """Show another answer."""
         self.completion = completion
         self._cut.setVisible(completion.finish_reason == "length")
-        self._tokens.setText(_length(completion))
+        self._tokens.setText(_length(completion) if self._tokens.isVisibleTo(self) else "")
         unseen = fonts.missing(completion.text)
         self._unseen.setVisible(bool(unseen))
         self._unseen.setToolTip(fonts.told(unseen))
@@ -119,6 +119,9 @@ class AnswerCard(QFrame):
         self.setAccessibleName(f"Answer {self.number}{', ' + words if words else ''}")
 
     def show_tokens(self, shown: bool) -> None:
+        """Show how long the answer is; nothing is counted before."""
+        if shown and self.completion is not None:
+            self._tokens.setText(_length(self.completion))
         self._tokens.setVisible(shown)
 
     def wanted_height(self, width: int) -> int:
