@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ BASE = "base"
 
 @dataclass(slots=True)
 class Made:
-    """What a generation made; `left` counts groups that still wait for answers."""
+    """What a generation made; `seconds` are from first to last, `left` counts groups that still wait for answers."""
 
     completions: int = 0
     groups: int = 0
@@ -164,6 +165,7 @@ class Answering:
         Raises:
             UserError: the model cannot be used; what was finished before is kept.
         """
+        began = time.monotonic()
         self._titles = {group.id: group.prompt.title for group in groups}
         for command in requests.commands_for(self._project, groups, device=self._device):
             for event in self._generator.run(command, self._cancelled):
@@ -171,6 +173,7 @@ class Answering:
             if self._made.cancelled or self._cancelled():
                 self._made.cancelled = True
                 break
+        self._made.seconds = time.monotonic() - began
         self._made.left = completions.count_unfinished(self._project)
         return self._made
 
@@ -194,7 +197,6 @@ class Answering:
                 made.tokens += len(event.token_ids)
             case events.GroupFinished():
                 made.groups += 1
-                made.seconds += event.seconds
                 title = self._titles.get(GroupId(event.group), "")
                 report(f"{made.groups}/{len(self._titles)}  {event.seconds:5.1f} s  {title[:70]}")
             case events.GroupRefused():

@@ -1,7 +1,7 @@
-"""Run a causal language model forward a token at a time over rows that share prompts and end at different times.
+"""Run any causal language model forward a token at a time over rows that share a prompt and end at different times.
 
-Each prompt is read once; its key/value cache is then expanded to the rows that answer it. Rows that
-ended leave the batch. Not here: which token comes next.
+The prompt is read once; its key/value cache is then expanded to the rows that answer it. Rows that ended leave the
+batch. This is for models that `rows` cannot decode. Not here: which token comes next.
 """
 
 from __future__ import annotations
@@ -62,53 +62,33 @@ class GrowingLayer(DynamicLayer):
         self.keys, self.values = self._keys[:, :, :length], self._values[:, :, :length]
 
 
-def can_pad(model: torch.nn.Module) -> bool:
-    """Whether prompts of different lengths can be read in one batch: not where a state runs over the padding."""
-    return "position_ids" in _parameters(model) and not getattr(model, "_is_stateful", False)
-
-
 class Decoder:
     """The rows' state. `logits` are of each row's next token, shape (rows, vocabulary), float32.
 
     Args:
         model: without PEFT's wrapper; adapters on its layers work.
-        prompts: token ids; of one length unless `can_pad(model)`.
-        rows: how many rows answer each prompt; they follow one another in that order.
+        prompt: token ids.
+        rows: how many rows answer it.
         room: tokens that will be added to a row at most.
     """
 
     def __init__(
-        self,
-        model: torch.nn.Module,
-        prompts: Sequence[Sequence[int]],
-        rows: Sequence[int],
-        *,
-        room: int,
-        device: torch.device,
+        self, model: torch.nn.Module, prompt: Sequence[int], rows: int, *, room: int, device: torch.device
     ) -> None:
         self._model, self._device = model, device
-        parameters = _parameters(model)
+        parameters = inspect.signature(model.forward).parameters
         self._extra: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
-        longest = max(len(ids) for ids in prompts)
-        self._ids = torch.tensor([[0] * (longest - len(ids)) + list(ids) for ids in prompts], device=device)
-        self._mask: torch.Tensor | None = None
-        self._positions: torch.Tensor | None = None
-        if any(len(ids) < longest for ids in prompts):
-            lengths = torch.tensor([len(ids) for ids in prompts], device=device)
-            columns = torch.arange(longest, device=device)
-            self._mask = (columns >= longest - lengths[:, None]).long()
-            self._positions = (self._mask.cumsum(-1) - 1).clamp(min=0)
-        picked = [prompt for prompt, count in enumerate(rows) for _ in range(count)]
-        self._prefill(self._pick(picked), len(picked), room)
+        self._ids = torch.tensor([list(prompt)], device=device)
+        self._prefill(self._pick([0] * rows), rows, room)
 
     @torch.no_grad()
     def _prefill(self, picked: torch.Tensor, rows: int, room: int) -> None:
-        out = self._forward(self._ids, self._positions, None)
+        out = self._forward(self._ids, None)
         cache = getattr(out, "past_key_values", None)
         self._cache = cache if isinstance(cache, Cache) else None
         if self._cache is not None:
             self._expand(self._cache, picked, room)
-        self._follow(picked)
+        self._ids = self._ids.index_select(0, picked)
         self.logits = out.logits[:, -1].float().index_select(0, picked)[:rows]
 
     @torch.no_grad()
@@ -123,24 +103,19 @@ class Decoder:
         if len(picked) != self._ids.shape[0] or picked.tolist() != list(range(len(picked))):
             if self._cache is not None:
                 self._cache.reorder_cache(picked)
-            self._follow(picked)
+            self._ids = self._ids.index_select(0, picked)
         column = torch.tensor([*tokens, *tokens][: len(picked)], device=self._device)[:, None]
-        if self._mask is not None and self._positions is not None:
-            self._mask = torch.cat([self._mask, self._mask.new_ones(len(picked), 1)], dim=-1)
-            self._positions = self._positions[:, -1:] + 1
         if self._cache is None:
             self._ids = torch.cat([self._ids, column], dim=-1)
-            out = self._forward(self._ids, None, None)
+            out = self._forward(self._ids, None)
         else:
             self._ids = column
-            out = self._forward(column, self._positions, self._cache)
+            out = self._forward(column, self._cache)
         self.logits = out.logits[:, -1].float()[: len(kept)]
         return self.logits
 
-    def _forward(self, ids: torch.Tensor, positions: torch.Tensor | None, cache: Cache | None) -> Any:
+    def _forward(self, ids: torch.Tensor, cache: Cache | None) -> Any:
         extra = dict(self._extra)
-        if self._mask is not None:
-            extra.update(attention_mask=self._mask, position_ids=positions)
         if cache is not None:
             extra["past_key_values"] = cache
         return self._model(input_ids=ids, use_cache=True, **extra)
@@ -149,12 +124,6 @@ class Decoder:
         doubled = [*rows] * _FEWEST if len(rows) < _FEWEST else [*rows]
         return torch.tensor(doubled, device=self._device)
 
-    def _follow(self, picked: torch.Tensor) -> None:
-        self._ids = self._ids.index_select(0, picked)
-        if self._mask is not None and self._positions is not None:
-            self._mask = self._mask.index_select(0, picked)
-            self._positions = self._positions.index_select(0, picked)
-
     @staticmethod
     def _expand(cache: Cache, picked: torch.Tensor, room: int) -> None:
         for index, layer in enumerate(cache.layers):
@@ -162,7 +131,3 @@ class Decoder:
                 cache.layers[index] = GrowingLayer(layer, picked, room)
             else:
                 layer.reorder_cache(picked)
-
-
-def _parameters(model: torch.nn.Module) -> frozenset[str]:
-    return frozenset(inspect.signature(model.forward).parameters)

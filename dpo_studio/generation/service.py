@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 
@@ -14,9 +14,10 @@ from dpo_studio.core.server_reference import is_server, parse
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.models.load import LoadedModel
 
+from .answers import Answer, TextPiece
+from .drawing import Ended, Wish, draw
 from .holding import Holder
 from .remote import Counted, RefusedError, Server, unheard
-from .sampler import Answer, TextPiece, sample
 from .work import Group, Work
 
 
@@ -62,21 +63,23 @@ class Generator:
             yield self._failed(error, "")
 
     def _run_local(self, work: Work, base: str, cancelled: Callable[[], bool]) -> Iterator[events.Event]:
-        for group, adapter in work.parts(base):
+        for groups, adapter in work.parts(base):
             if cancelled():
                 return
             yield from self._holder.hold((base, adapter, work.device), cancelled)
             if self._holder.loaded is not None:
-                yield from _answer(self._holder.loaded, work, group, work.wanted(group, base, adapter), cancelled)
+                yield from _answer(self._holder.loaded, work, groups, (base, adapter), cancelled)
 
     def _run_remote(self, work: Work, base: str, cancelled: Callable[[], bool]) -> Iterator[events.Event]:
         yield from _greet(base)
         server = Server(parse(base))
         try:
-            for group, _ in work.parts(base):
+            for group in work.groups:
                 if cancelled():
                     return
-                wanted = work.wanted(group, base, None)
+                wanted = {} if group.refused else work.wanted(group, base, None)
+                if not wanted:
+                    continue
                 for sampling in wanted.values():
                     yield from self._tell_unheard(sampling)
                 yield from _ask(server, work, group, wanted, cancelled)
@@ -118,25 +121,39 @@ def _greet(base: str) -> Iterator[events.Event]:
 def _answer(
     loaded: LoadedModel,
     work: Work,
-    group: Group,
-    wanted: Mapping[int, SamplingSettings],
+    groups: Sequence[Group],
+    model: tuple[str, str | None],
     cancelled: Callable[[], bool],
 ) -> Iterator[events.Event]:
-    """A model in memory answers a group."""
-    started, name, number = time.monotonic(), work.name, group.item.group
-    try:
-        for said in sample(loaded, group.item.messages, wanted, taken=group.taken, cancelled=cancelled):
-            if isinstance(said, TextPiece):
+    """A model in memory answers groups, several at once.
+
+    Args:
+        model: its base and adapter, for what the groups want from it.
+    """
+    name = work.name
+    began: dict[int, float] = {}
+
+    def wishes() -> Iterator[Wish]:
+        for place, group in enumerate(groups):
+            began[place] = time.monotonic()
+            yield Wish(place, group.item.messages, work.wanted(group, *model), group.taken)
+
+    for place, said in draw(loaded, wishes(), cancelled=cancelled):
+        group = groups[place]
+        number = group.item.group
+        match said:
+            case TextPiece():
                 yield events.TokensDecoded(name, number, said.candidate, said.text)
-                continue
-            work.ended(group, said.candidate, said.text, len(said.token_ids))
-            yield _finished(name, number, said, loaded.tokenizer_hash)
-            if said.repeats:
-                yield _repeat_notice(said, wanted[said.candidate])
-    except UserError as error:
-        yield work.refuse(group, error.message, error.hint)
-        return
-    yield from work.spent(group, time.monotonic() - started)
+            case Answer():
+                settings = work.settings(group, said.candidate)
+                work.ended(group, said.candidate, said.text, len(said.token_ids))
+                yield _finished(name, number, said, loaded.tokenizer_hash)
+                if said.repeats:
+                    yield _repeat_notice(said, settings)
+            case UserError():
+                yield work.refuse(group, said.message, said.hint)
+            case Ended():
+                yield from work.spent(group, time.monotonic() - began[place])
 
 
 def _ask(

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from dpo_studio.core import commands, events
 from dpo_studio.core.settings import SamplingSettings
 
+#: Groups that one adapter answers before the next one is put in its place.
+TOGETHER = 4
+
 
 @dataclass(slots=True)
 class Group:
@@ -16,7 +19,7 @@ class Group:
     Attributes:
         wanted: candidates to draw and their source, an index into `Work.sources`.
         taken: the answers it has, without white space at the ends.
-        seconds, tokens: what its answers took so far.
+        seconds, tokens: what its answers took so far; seconds while others were answered beside it count.
     """
 
     item: commands.GenerationItem
@@ -52,13 +55,20 @@ class Work:
         wanted = {source for group in self.groups for source in group.wanted.values()}
         return list(dict.fromkeys(source.base for index, source in enumerate(self.sources) if index in wanted))
 
-    def parts(self, base: str) -> Iterator[tuple[Group, str | None]]:
-        """Groups with an adapter of this base that they want something from, group after group."""
+    def parts(self, base: str) -> Iterator[tuple[list[Group], str | None]]:
+        """Groups with an adapter of this base that they want something from.
+
+        They come all together where they want one adapter, and else a few at a time, so that groups are whole soon.
+        """
         adapters = dict.fromkeys(source.adapter for source in self.sources if source.base == base)
-        for group in self.groups:
+        several = len({each for group in self.groups for each in adapters if self.wanted(group, base, each)}) > 1
+        count = TOGETHER if several else max(1, len(self.groups))
+        for first in range(0, len(self.groups), count):
             for adapter in adapters:
-                if not group.refused and self.wanted(group, base, adapter):
-                    yield group, adapter
+                some = self.groups[first : first + count]
+                wanting = [group for group in some if not group.refused and self.wanted(group, base, adapter)]
+                if wanting:
+                    yield wanting, adapter
 
     def wanted(self, group: Group, base: str, adapter: str | None) -> dict[int, SamplingSettings]:
         """The settings of each candidate that a group wants from this model, in the order of the candidates."""
@@ -67,6 +77,10 @@ class Work:
             for candidate, index in group.wanted.items()
             if (self.sources[index].base, self.sources[index].adapter) == (base, adapter)
         }
+
+    def settings(self, group: Group, candidate: int) -> SamplingSettings:
+        """Of a candidate that is wanted still."""
+        return self.samplings[group.wanted[candidate]]
 
     def ended(self, group: Group, candidate: int, text: str, tokens: int) -> None:
         """An answer has come."""

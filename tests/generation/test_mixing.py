@@ -68,11 +68,12 @@ def test_base_and_tuned_answer_in_one_group_and_the_base_is_loaded_once(
     assert said[-1] == events.JobFinished("job", "done")
     mixed = finished(said)
     assert sorted(mixed) == [(group, candidate) for group in (1, 2) for candidate in range(4)]
-    # A group is whole, and said to be, before the next one is begun.
-    assert [type(e).__name__ for e in said if isinstance(e, (events.CompletionFinished, events.GroupFinished))] == [
-        *["CompletionFinished"] * 4,
-        "GroupFinished",
-    ] * 2
+    # A group is said to be finished once, when all of its answers have come, whichever model they are from.
+    for group in (1, 2):
+        ends = [
+            e for e in said if isinstance(e, (events.CompletionFinished, events.GroupFinished)) and e.group == group
+        ]
+        assert [type(e).__name__ for e in ends] == [*["CompletionFinished"] * 4, "GroupFinished"]
     for index, each in enumerate(sources):
         alone = finished(run(job(each, turns=(0, 0, 0, 0))))
         for key in mixed:
@@ -123,9 +124,9 @@ def test_a_cancelled_mix_goes_on_to_the_same_answers(tiny_llama: Path, tmp_path:
     tuned = adapter(tmp_path / "one", tiny_llama, seed=1)
     sources, turns = (source(tiny_llama), source(tiny_llama, HOT, tuned)), (0, 1, 0, 1)
     whole = finished(run(job(*sources, turns=turns)))
-    for enough in range(1, 8):
+    for enough in (1, 5):
         first = finished(run(job(*sources, turns=turns), lambda said, enough=enough: len(finished(said)) >= enough))
-        assert len(first) < 8
+        assert enough <= len(first) <= 8 and (enough > 1 or len(first) < 8)
         items = []
         for group, text in enumerate(TEXTS, 1):
             left = tuple(c for c in range(4) if (group, c) not in first)

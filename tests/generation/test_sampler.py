@@ -12,7 +12,7 @@ import torch
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Message
-from dpo_studio.generation import decoder as decoding
+from dpo_studio.generation.rows import Rows
 from dpo_studio.generation.sampler import Answer, TextPiece, answer, sample
 from dpo_studio.models.load import LoadedModel, load
 from dpo_studio.models.logprobs import token_logps
@@ -147,13 +147,13 @@ def test_pieces_join_to_the_text_and_the_end_token_is_kept_in_the_ids_only(tmp_p
 def test_rows_that_ended_leave_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = load(str(ending_often(tmp_path)), dtype="float32", device="cpu")
     sizes: list[int] = []
-    step = decoding.Decoder.step
+    step = Rows.step
 
-    def counted(self, tokens, kept):
-        sizes.append(len(kept))
-        return step(self, tokens, kept)
+    def counted(self, tokens):
+        sizes.append(len(tokens))
+        return step(self, tokens)
 
-    monkeypatch.setattr(decoding.Decoder, "step", counted)
+    monkeypatch.setattr(Rows, "step", counted)
     sampling = SamplingSettings(temperature=1.5, top_p=1.0, repetition_penalty=1.0, max_new_tokens=60)
     ended = answers(loaded, QUESTION, sampling, range(8))
     lengths = sorted(len(item.token_ids) for item in ended.values())

@@ -12,7 +12,7 @@ import pytest
 from dpo_studio.core import commands, events
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Message
-from dpo_studio.generation import holding, service
+from dpo_studio.generation import holding, room, service
 from dpo_studio.generation.service import Generator
 from tests.tiny_models import build, llama_config, save
 
@@ -83,7 +83,8 @@ def test_a_prompt_that_is_too_long_is_refused_and_the_next_is_answered(tmp_path:
     assert said[-1] == events.JobFinished("job", "done")
 
 
-def test_a_cancelled_job_ends_there_and_says_so(tiny_llama: Path) -> None:
+def test_a_cancelled_job_ends_there_and_says_so(tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(room.MOST_ROWS, "cpu", 3)  # one prompt at a time
     said: list[events.Event] = []
 
     def enough() -> bool:
@@ -114,7 +115,7 @@ def test_a_bug_fails_with_its_traceback(tiny_llama: Path, monkeypatch: pytest.Mo
     def broken(*args, **kwargs):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(service, "sample", broken)
+    monkeypatch.setattr(service, "draw", broken)
     *_, failed = Generator().run(job(tiny_llama, "One"), never)
     assert isinstance(failed, events.Failed)
     assert "a bug" in failed.details and "Something went wrong" in failed.message

@@ -79,7 +79,7 @@ class Progress:
             self._started_s = now_s
         elif isinstance(event, TokenBurst):
             self._tick(now_s)
-            self.current = event.group
+            self.current = event.group if self.current is None else self.current  # one of several stays in view
             candidate = self.live.setdefault((event.group, event.candidate), Candidate())
             candidate.state = "writing"
             candidate.text += event.text
