@@ -16,7 +16,8 @@ from dpo_studio.cli_generate import policy_named
 from dpo_studio.cli_output import counted, interruptions
 from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.settings import TRAINS, TrainingSettings, parse_assignments, recommend, with_method
+from dpo_studio.core.recommended import recommend
+from dpo_studio.core.settings import TRAINS, TrainingSettings, parse_assignments, with_method
 from dpo_studio.core.types import Policy, Run
 from dpo_studio.jobs import estimating, training
 from dpo_studio.jobs.worker import describe_exit, log_tail

@@ -16,7 +16,8 @@ from typing import Any
 
 from dpo_studio.core import commands, events
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.settings import SamplingSettings, recommend
+from dpo_studio.core.recommended import recommend
+from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Group, GroupId, Policy, Run
 from dpo_studio.evaluation.figures import save_curves
 from dpo_studio.evaluation.intervals import Share, wilson, win_rate

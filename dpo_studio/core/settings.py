@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from .errors import UserError
@@ -17,15 +16,12 @@ __all__ = [
     "MAX_CANDIDATES",
     "METHODS",
     "MIN_CANDIDATES",
-    "MIN_STEPS",
     "SAMPLING_PRESETS",
     "Problem",
-    "Recommendation",
     "SamplingSettings",
     "SettingsError",
     "TrainingSettings",
     "parse_assignments",
-    "recommend",
     "with_method",
 ]
 
@@ -310,77 +306,6 @@ def with_method(settings: TrainingSettings, method: str) -> TrainingSettings:
     if changed.strength_use not in after.strength_uses:
         changed = dataclasses.replace(changed, strength_use="off")
     return changed
-
-
-@dataclass(frozen=True, slots=True)
-class Recommendation:
-    """Training settings worked out from the data, with a sentence for each choice."""
-
-    settings: TrainingSettings
-    reasons: Mapping[str, str] = field(default_factory=dict)
-
-    def for_method(self, method: str) -> Recommendation:
-        """The same advice for a method that was chosen by hand."""
-        if method == self.settings.method:
-            return self
-        settings = with_method(self.settings, method)
-        uses = METHODS[method].uses
-        reasons = {
-            name: reason
-            for name, reason in self.reasons.items()
-            if name != "method"
-            and (name in uses or name not in METHOD_SETTINGS)
-            and getattr(settings, name) == getattr(self.settings, name)
-        }
-        return Recommendation(settings, {"method": "your choice", **reasons})
-
-
-MIN_STEPS = 30
-#: Peak learning rates at 135 M parameters, by what is trained, and what they do.
-_RATES = {"lora": 2e-4, "full": 1e-5}
-_LEARNERS = {"lora": "an adapter moves", "full": "all weights together move"}
-
-
-def recommend(
-    groups: int, *, parameters: int = 135_000_000, ranked: bool = True, trains: str = "lora"
-) -> Recommendation:
-    """Defaults for this many training groups and a model of this many parameters.
-
-    The learning rate and the number of steps decide whether anything happens at all on a small
-    labelled set, so the batch and the epochs are chosen for at least MIN_STEPS optimiser steps. The rate was
-    chosen on the sample (answers of up to 200 tokens, 32 steps of 2): 1e-3 drove the model to empty answers (reward
-    of the worst -46), 4e-4 and 3e-4 won 98 % of unseen prompts with drift (-17 at 4e-4) and answers of one word, 2e-4
-    won 95 to 97 % over three seeds with little drift (-7) and answers worth reading. With all weights trained, 2e-5
-    drifted past 10 nats a fresh answer by step 16 of 32 there (reward of the worst -6), so half of that is the default.
-    """
-    groups = max(groups, 1)
-    batch = 2 if groups < 64 else 4 if groups < 256 else 8 if groups < 1024 else 16
-    steps_per_epoch = math.ceil(groups / batch)
-    epochs = max(1, math.ceil(MIN_STEPS / steps_per_epoch))
-    rate = _RATES[trains] * min(1.0, (135_000_000 / max(parameters, 1)) ** 0.5)
-    settings = TrainingSettings(
-        method="pl_dpo" if ranked else "dpo",
-        trains=trains,
-        learning_rate=float(f"{rate:.1e}"),
-        batch_groups=batch,
-        epochs=epochs,
-        evaluate_every=max(1, epochs * steps_per_epoch // 4),
-        checkpoint_every=max(5, epochs * steps_per_epoch // 6),
-    )
-    steps = epochs * steps_per_epoch
-    reasons = {
-        "method": "whole rankings hold more than pairs, so PL-DPO uses them whole"
-        if ranked
-        else "the labels are pairs, so DPO it is (PL-DPO would compute the same)",
-        "epochs": f"{groups} groups make {steps_per_epoch} steps a pass; {epochs} "
-        f"{'pass' if epochs == 1 else 'passes'} make {steps}, and fewer than {MIN_STEPS} move a model little",
-        "batch_groups": f"{batch} rankings a step suit a set of {groups}",
-        "learning_rate": f"{_LEARNERS[trains]} a model of {parameters / 1e6:,.0f} M parameters at this rate",
-        "beta": "0.1 lets the model move and still holds it near where it began",
-    }
-    if trains == "lora":
-        reasons["lora_rank"] = "rank 16 on every linear layer is enough for a style and small to store"
-    return Recommendation(settings, reasons)
 
 
 Settings = TypeVar("Settings", SamplingSettings, TrainingSettings)

@@ -26,7 +26,8 @@ from typing import Any
 import torch
 
 from dpo_studio.core import events
-from dpo_studio.core.settings import TrainingSettings, parse_assignments, recommend
+from dpo_studio.core.recommended import recommend
+from dpo_studio.core.settings import TrainingSettings, parse_assignments
 from dpo_studio.evaluation.intervals import wilson
 from dpo_studio.evaluation.stated_preferences import PERSONAL, PLAIN, WARM, StatedPreference, words
 from dpo_studio.generation.sampler import Answer

@@ -10,15 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpo_studio.core.errors import UserError
+from dpo_studio.core.recommended import MIN_STEPS, recommend
 from dpo_studio.core.settings import (
     METHODS,
-    MIN_STEPS,
     SAMPLING_PRESETS,
     SamplingSettings,
     SettingsError,
     TrainingSettings,
     parse_assignments,
-    recommend,
 )
 
 
@@ -71,12 +70,13 @@ def test_recommended_settings_are_valid_and_move_the_model(groups, parameters, r
 
 
 def test_recommended_for_thirty_rankings_by_hand():
-    # 32 groups, 2 a step: 16 steps a pass, so 2 passes are the fewest with 30 steps; they make 32.
+    # 32 groups, 2 a step: 16 steps a pass, so 3 passes are the fewest with 40 steps; they make 48.
     settings = recommend(32).settings
-    assert (settings.batch_groups, settings.epochs, settings.learning_rate) == (2, 2, 2e-4)
-    assert "32" in recommend(32).reasons["epochs"]
+    assert (settings.batch_groups, settings.epochs, settings.learning_rate) == (2, 3, 5e-4)
+    assert (settings.beta, settings.max_kl, settings.evaluate_every) == (0.3, 10.0, 6)
+    assert "48" in recommend(32).reasons["epochs"]
     # Four times the parameters: half the rate.
-    assert recommend(32, parameters=540_000_000).settings.learning_rate == pytest.approx(1e-4)
+    assert recommend(32, parameters=540_000_000).settings.learning_rate == pytest.approx(2.5e-4)
 
 
 def test_settings_go_through_json_unchanged():

@@ -8,7 +8,8 @@ import pytest
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.methods import MAIN_METHODS, METHOD_SETTINGS, METHODS, check_data, is_usable
-from dpo_studio.core.settings import TrainingSettings, parse_assignments, recommend, with_method
+from dpo_studio.core.recommended import recommend
+from dpo_studio.core.settings import TrainingSettings, parse_assignments, with_method
 
 WITH_TIES = ["rao_kupper", "davidson"]
 

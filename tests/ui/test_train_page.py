@@ -246,7 +246,7 @@ def test_a_metric_that_was_not_finite_is_a_gap_in_the_curve(qtbot, open_page, pr
 
 
 def test_the_whole_model_can_be_chosen_and_has_a_rate_of_its_own(qtbot, open_page, project):
-    from dpo_studio.core.settings import recommend
+    from dpo_studio.core.recommended import recommend
 
     page = open_page(project)
     setup = page.setup

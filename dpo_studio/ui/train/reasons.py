@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dpo_studio.core.methods import METHODS
-from dpo_studio.core.settings import Recommendation
+from dpo_studio.core.recommended import Recommendation
 
 from .advanced_form import FIELDS
 

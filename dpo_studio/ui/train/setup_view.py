@@ -20,7 +20,8 @@ from PySide6.QtWidgets import (
 
 from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.settings import Recommendation, SettingsError, TrainingSettings, recommend
+from dpo_studio.core.recommended import Recommendation, recommend
+from dpo_studio.core.settings import SettingsError, TrainingSettings
 from dpo_studio.core.types import Policy, PolicyId
 from dpo_studio.store.runs import TrainingData
 from dpo_studio.ui import theme
