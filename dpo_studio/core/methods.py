@@ -12,6 +12,9 @@ from types import MappingProxyType
 from . import ranking
 from .errors import UserError
 
+#: β of DPO and PL-DPO on a small labelled set: the papers' 0.1 lets the best answers get unlikely at a rate at which
+#: a tone is learnt (tests/benchmarks/LOG.md).
+RECOMMENDED_BETA = 0.3
 _PAIR_OPTIONS = ("nll_weight", "strength_use")
 _MARGIN_OPTIONS = (*_PAIR_OPTIONS, "strength_alpha")
 
@@ -50,12 +53,14 @@ METHODS: dict[str, Method] = {
         "Learns from each ranking as a whole, ties included. Best where you ranked three or more.",
         "arXiv 2305.18290, appendix A.3",
         ("beta", "stage_reduction", *_PAIR_OPTIONS),
+        MappingProxyType({"beta": RECOMMENDED_BETA}),
     ),
     "dpo": Method(
         "DPO",
         "Takes each ranking apart into better/worse pairs. The same as PL-DPO where you compared two.",
         "arXiv 2305.18290",
         ("beta", "label_smoothing", *_MARGIN_OPTIONS),
+        MappingProxyType({"beta": RECOMMENDED_BETA}),
         strength_uses=("margin", "weight", "smoothing"),
     ),
     "robust": Method(

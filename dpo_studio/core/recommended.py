@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .methods import METHOD_SETTINGS, METHODS
+from .methods import METHOD_SETTINGS, METHODS, RECOMMENDED_BETA
 from .settings import TrainingSettings, with_method
 
 
@@ -36,7 +36,6 @@ class Recommendation:
 MIN_STEPS = 40
 #: Peak learning rates at 135 M parameters, by what is trained, and what they do.
 _RATES = {"lora": 5e-4, "full": 1e-5}
-_BETAS = {"lora": 0.3, "full": 0.1}
 #: Nats of drift a fresh answer at which a run with the default settings ends.
 MAX_KL = 10.0
 _LEARNERS = {"lora": "an adapter moves", "full": "all weights together move"}
@@ -64,7 +63,7 @@ def recommend(
         method="pl_dpo" if ranked else "dpo",
         trains=trains,
         learning_rate=float(f"{rate:.1e}"),
-        beta=_BETAS[trains],
+        beta=RECOMMENDED_BETA,
         max_kl=MAX_KL,
         batch_groups=batch,
         epochs=epochs,
@@ -80,7 +79,7 @@ def recommend(
         f"{'pass' if epochs == 1 else 'passes'} make {steps}, and fewer than {MIN_STEPS} move a model little",
         "batch_groups": f"{batch} rankings a step suit a set of {groups}",
         "learning_rate": f"{_LEARNERS[trains]} a model of {parameters / 1e6:,.0f} M parameters at this rate",
-        "beta": f"{_BETAS[trains]:g} lets the model move and still holds it near where it began",
+        "beta": f"{RECOMMENDED_BETA:g} lets the model move and still holds it near where it began",
         "max_kl": f"training ends by itself where new answers have drifted {MAX_KL:g} nats:"
         " beyond that they get worse to read",
     }

@@ -112,10 +112,10 @@ def test_the_form_says_what_trains_and_why(open_page, project):
     page = open_page(project)
     assert page.setup.data_label.text().startswith("6 rankings train it, 2 are held out")
     settings = page.setup.settings()
-    # Six rankings in steps of two are three steps a pass: ten passes make thirty steps.
-    assert (settings.method, settings.epochs, settings.batch_groups) == ("pl_dpo", 10, 2)
-    assert "10 passes over 6 rankings: 30 steps" in page.setup.estimate.text()
-    assert "fewer than 30 move a model little" in page.setup.reasons.text()
+    # Six rankings in steps of two are three steps a pass: fourteen passes are the fewest with forty steps.
+    assert (settings.method, settings.epochs, settings.batch_groups) == ("pl_dpo", 14, 2)
+    assert "14 passes over 6 rankings: 42 steps" in page.setup.estimate.text()
+    assert "fewer than 40 move a model little" in page.setup.reasons.text()
 
 
 def test_new_labels_renew_the_recommendation_but_not_what_was_typed(open_page, project):
@@ -129,7 +129,7 @@ def test_new_labels_renew_the_recommendation_but_not_what_was_typed(open_page, p
     assert settings.beta == 0.25
     assert "beta" in page.setup.changes.text()
     page.setup.reset_button.click()
-    assert page.setup.settings().beta == 0.1 and not page.setup.changes.isVisible()
+    assert page.setup.settings().beta == 0.3 and not page.setup.changes.isVisible()
 
 
 def test_problems_stand_at_their_fields_and_nothing_starts(qtbot, open_page, project):
@@ -181,7 +181,7 @@ def test_another_method_brings_its_words_its_defaults_and_its_fields(qtbot, open
     assert fields["strength_alpha"].isVisible() and page.setup.settings().strength_use == "margin"
     choice.buttons["pl_dpo"].click()
     settings = page.setup.settings()
-    assert (settings.method, settings.beta, settings.strength_use) == ("pl_dpo", 0.1, "off")
+    assert (settings.method, settings.beta, settings.strength_use) == ("pl_dpo", 0.3, "off")
     assert not choice.others_note.isVisible() and not fields["strength_alpha"].isVisible()
 
 
