@@ -128,7 +128,8 @@ class TrainingSettings:
         fresh_samples: answers drawn from the policy at each measurement; 0 for none.
         fresh_tokens: tokens of such an answer at most.
         max_kl: the run ends at the first measurement whose fresh answers have more KL from the start than this, in
-            nats a response (mean over all that were drawn), and keeps the last within it; 0 is without.
+            nats a response (mean over all that were drawn), and keeps the last within it; 0 is without. It is not
+            watched where nothing is measured on the way (`evaluate_every` or `fresh_samples` 0).
         checkpoint_every: optimiser steps between checkpoints.
         max_length: tokens of prompt and completion together; 0 is the model's own context.
         too_long: what is done with a group longer than that: "shorten" takes the oldest turns off its prompt, and
@@ -231,12 +232,6 @@ class TrainingSettings:
                 )
         if self.trains == "full" and self.dtype == "bfloat16":
             problems.append(Problem("dtype", "Dtype is bfloat16; a whole model is trained in float32 (or auto)."))
-        if self.max_kl > 0:
-            problems += [
-                Problem(name, f"{words(name)} has to be above 0 for max kl to be watched.")
-                for name in ("fresh_samples", "evaluate_every")
-                if getattr(self, name) == 0
-            ]
         bad = {problem.field for problem in problems}
         return problems + [problem for problem in self._misfits() if problem.field not in bad]
 

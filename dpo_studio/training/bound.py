@@ -33,9 +33,9 @@ class DriftBound:
         if not self._settings.max_kl:
             return
         kl = self._processes.first(lambda: self._fresh.kl)
-        if kl is None:
+        if kl is None or not self._settings.evaluate_every:
             if step == 0:
-                text = "The drift of fresh answers cannot be measured, so the bound on it is not watched."
+                text = "The drift of fresh answers is not measured on the way, so the bound on it is not watched."
                 yield events.Notice("no_bound", text)
             return
         self._measured = (step, kl)

@@ -161,8 +161,11 @@ def test_where_drift_cannot_be_measured_the_run_says_so_and_goes_on(make_run, mo
 
 
 @pytest.mark.parametrize("name", ["fresh_samples", "evaluate_every"])
-def test_a_bound_needs_measurements(name):
-    problems = TrainingSettings(max_kl=8, **{name: 0}).problems()
-    assert [problem.field for problem in problems] == [name]
-    assert not TrainingSettings(max_kl=8).problems()
+def test_where_nothing_is_measured_on_the_way_no_bound_is_watched(make_run, name):
+    said = list(train(make_run(max_steps=4, max_kl=1e-9, **{name: 0})))
+    assert [event.code for event in of_kind(said, events.Notice)].count("no_bound") == 1
+    assert (said[-1].reason, said[-1].steps) == ("finished", 4)
+
+
+def test_a_bound_is_not_below_zero():
     assert [problem.field for problem in TrainingSettings(max_kl=-1).problems()] == ["max_kl"]
