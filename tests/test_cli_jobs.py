@@ -292,7 +292,7 @@ def test_train_takes_a_settings_file_and_the_options_above_it(call, labelled, tm
         (("--method", "simpo"), {"method": "simpo", "beta": 2.0}),
         (("--set", "method=hinge"), {"method": "hinge", "beta": 0.05}),
         (("--method", "hinge", "--set", "beta=0.2"), {"method": "hinge", "beta": 0.2}),
-        (("--method", "dpo", "--set", "strength_use=margin"), {"method": "dpo", "beta": 0.1, "strength_use": "margin"}),
+        (("--method", "dpo", "--set", "strength_use=margin"), {"method": "dpo", "beta": 0.3, "strength_use": "margin"}),
     ],
 )
 def test_a_method_brings_its_own_defaults(call, labelled, arguments, expected):

@@ -39,7 +39,10 @@ def scored(ranks=RANKS, *, seed: int = 5, **changes) -> Scored:
 
 
 def settings(method: str, **changes) -> TrainingSettings:
-    return replace(with_method(TrainingSettings(), method), **changes).validate()
+    """The method's own defaults, and the papers' β for DPO and PL-DPO."""
+    own = with_method(TrainingSettings(beta=METHODS["pl_dpo"].defaults["beta"]), method)
+    beta = 0.1 if method in ("dpo", "pl_dpo") else own.beta
+    return replace(own, **{"beta": beta, **changes}).validate()
 
 
 def above(first: int, second: int) -> bool:

@@ -78,7 +78,7 @@ def test_what_was_measured_is_said_and_stays_known(qtbot, page, asked):
     assert page.context.jobs.running.title == "measuring a step"
     ends(qtbot, page)
     assert page.setup.estimate.text() == (
-        "10 passes over 6 rankings: 30 steps; about 3 min and 1.6 GB of memory, measured on real steps here."
+        "14 passes over 6 rankings: 42 steps; about 3 min and 1.6 GB of memory, measured on real steps here."
     )
     assert not page.setup.estimate_row.button.isVisible()
     assert len(folders) == 1 and not folders[0].exists()
@@ -89,7 +89,7 @@ def test_what_was_measured_is_said_and_stays_known(qtbot, page, asked):
     assert "3 min and 1.6 GB" in page.setup.estimate.text()
     fields["epochs"].setText("3")
     assert "1.6 GB" not in page.setup.estimate.text() and page.setup.estimate_row.button.isVisible()
-    fields["epochs"].setText("10")
+    fields["epochs"].setText("14")
     assert "3 min and 1.6 GB" in page.setup.estimate.text()
 
 
