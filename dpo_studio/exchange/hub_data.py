@@ -49,6 +49,15 @@ class Found:
     splits: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A revision of a data set and its files; `from_cache` where the Hub could not be asked."""
+
+    revision: str
+    names: list[str]
+    from_cache: bool = False
+
+
 @dataclass(slots=True)
 class _Layout:
     """Files by configuration and split."""
@@ -75,19 +84,20 @@ def find(name: str, *, config: str = "", split: str = "", readable: Callable[[st
             rows, or the Hub cannot be reached and it was not downloaded before.
     """
     with _worded(name):
-        revision, names = _listed(name, readable)
-    card = _card(_fetched(name, revision, [_CARD]) / _CARD) if _CARD in names else []
+        source = _listed(name, readable)
+    names = source.names
+    card = _card(_fetched(name, source, [_CARD]) / _CARD) if _CARD in names else []
     layout = _layout(card, [one for one in names if readable(one)])
     splits = _chosen_config(name, layout, config)
     wanted = split or ("train" if "train" in splits else next(iter(splits)))
     if wanted not in splits:
         raise UserError(f"{name} has no split {wanted!r}.", f"The splits are: {', '.join(splits)}.")
-    folder = _fetched(name, revision, splits[wanted])
+    folder = _fetched(name, source, splits[wanted])
     return Found(f"{name} ({wanted})", folder, [folder / one for one in splits[wanted]], list(splits))
 
 
-def _listed(name: str, readable: Callable[[str], bool]) -> tuple[str, list[str]]:
-    """The revision to fetch, and its files; those of the cache where the Hub cannot be asked."""
+def _listed(name: str, readable: Callable[[str], bool]) -> _Source:
+    """What there is to fetch; what the cache has where the Hub cannot be asked."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -115,19 +125,33 @@ def _listed(name: str, readable: Callable[[str], bool]) -> tuple[str, list[str]]
         return _cached(name)
     if not any(readable(one) for one in names):
         raise UserError(f"{name} holds no JSON, CSV, Parquet or Arrow file.", "Choose another data set.")
-    return revision, sorted(names)
+    return _Source(revision, sorted(names))
 
 
-def _fetched(name: str, revision: str, files: Sequence[str]) -> Path:
-    """The folder of the cache that holds these files."""
+def _fetched(name: str, source: _Source, files: Sequence[str]) -> Path:
+    """The folder of the cache that holds these files.
+
+    Where the Hub could not be asked it is not tried again: its client would wait long before it gave up.
+    """
     from huggingface_hub import snapshot_download
 
     patterns = [re.sub(r"([*?[])", r"[\1]", file) for file in files]
     with _worded(name):
-        return Path(snapshot_download(name, repo_type="dataset", revision=revision, allow_patterns=patterns))
+        folder = Path(
+            snapshot_download(
+                name,
+                repo_type="dataset",
+                revision=source.revision,
+                allow_patterns=patterns,
+                local_files_only=source.from_cache,
+            )
+        )
+        if not all((folder / file).exists() for file in files):
+            raise ConnectionError("some files are not in the cache")
+        return folder
 
 
-def _cached(name: str) -> tuple[str, list[str]]:
+def _cached(name: str) -> _Source:
     """As `_listed`, of what was downloaded before."""
     from huggingface_hub import get_cached_repo_tree
     from huggingface_hub.errors import CachedRepoTreeNotFoundError
@@ -135,9 +159,8 @@ def _cached(name: str) -> tuple[str, list[str]]:
     missing: Exception | None = None
     for revision in (_CONVERTED, _MAIN):
         try:
-            return revision, sorted(
-                file.path for file in get_cached_repo_tree(name, repo_type="dataset", revision=revision)
-            )
+            tree = get_cached_repo_tree(name, repo_type="dataset", revision=revision)
+            return _Source(revision, sorted(file.path for file in tree), from_cache=True)
         except CachedRepoTreeNotFoundError as error:
             missing = error
     raise UserError(

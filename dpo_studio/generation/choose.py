@@ -75,15 +75,20 @@ def choose_tokens(
     else:
         tokens = _draw(shaped / sampling.temperature, sampling, uniforms)
         tokens = torch.where(sampling.cold[:, 0], shaped.argmax(-1), tokens)
-    logps = logits.gather(-1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
+    logps = logits.gather(-1, tokens[:, None])[:, 0] - _logsumexp(logits)
     return tokens, logps
+
+
+def _logsumexp(rows: torch.Tensor) -> torch.Tensor:
+    """Of each row, shape (rows,). Never of one alone: several threads would share its sum, and so round differently."""
+    return (rows.repeat(2, 1) if len(rows) == 1 else rows).logsumexp(-1)[: len(rows)]
 
 
 def _draw(scaled: torch.Tensor, sampling: RowSettings, uniforms: Sequence[float]) -> torch.Tensor:
     vocabulary = scaled.shape[-1]
     width = min(vocabulary, max(WINDOW, sampling.widest))
     targets = torch.tensor(list(uniforms), dtype=torch.float64).to(_wide(scaled.device)).to(scaled.device)
-    total = scaled.logsumexp(-1, keepdim=True)
+    total = _logsumexp(scaled)[:, None]
     values, tokens = scaled.topk(width, dim=-1)
     places, decided = _places(_probabilities(values, total), targets, sampling, whole=width == vocabulary)
     chosen = tokens.gather(-1, places[:, None])[:, 0]

@@ -3,7 +3,8 @@
 Each prompt is read alone and once, whatever is decoded beside it. Not here: which token comes next.
 
 Measured on a CPU on 2026-11-25: a row of a matrix product has the same bits whatever the other rows are and however
-many, in bfloat16 always, in float32 from four rows on. So there are never fewer than FEWEST, some of which are empty.
+many, on one thread in bfloat16 always and in float32 from four rows on, and on two threads from sixteen on. So there
+are never fewer than FEWEST, some of which are empty.
 """
 
 from __future__ import annotations

@@ -21,8 +21,9 @@ from transformers.masking_utils import sdpa_mask
 NAME = "dpo_studio_rows"
 #: Keys are counted in steps of this many, so that sums over them fall into the same lanes whatever follows.
 STEP = 32
-#: Rows of a matrix product at least: with fewer, libraries take another path, which rounds differently.
-FEWEST = 4
+#: Rows of a matrix product at least: with fewer, libraries take other paths by the number of rows and of threads, which
+#: round differently. As many as are decoded at once on a CPU, so the number there is always the same.
+FEWEST = 16
 #: Rotary embeddings whose angles depend on the longest position of the batch.
 #: A reach without a window.
 UNLIMITED = 1 << 40
