@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from PySide6.QtCore import QAbstractTableModel, QItemSelectionModel, QModelIndex, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QResizeEvent
+from PySide6.QtGui import QColor, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from dpo_studio.core.types import Prompt, PromptId
 from dpo_studio.store.prompt_states import PromptState
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.dots import Dots
 
 PROMPT, TAGS, ANSWERS = range(3)
 _HEADERS = ("Prompt", "Tags", "Answers")
 _NONE = PromptState()
-_DOT_PX = 16
-_SHARPNESS = 4
 _TITLE_CHARACTERS = 30
 
 
@@ -40,7 +39,7 @@ class PromptModel(QAbstractTableModel):
         self._writing: frozenset[PromptId] = frozenset()
         self._paused = False
         self._rows: dict[PromptId, int] = {}
-        self._dots: dict[str, QIcon] = {}
+        self._dots = Dots()
 
     def fill(self, prompts: Sequence[Prompt], states: Mapping[PromptId, PromptState]) -> None:
         """Show these prompts; the selection is kept when they are the ones shown already."""
@@ -106,7 +105,7 @@ class PromptModel(QAbstractTableModel):
                 return prompt.title
             return ", ".join(tags_of(prompt)) if column == TAGS else self.words(prompt)
         if role == Qt.ItemDataRole.DecorationRole and column == PROMPT:
-            return self._dot(self._colour(self.words(prompt)), filled=self.words(prompt) != "no answers")
+            return self._dots.get(self._colour(self.words(prompt)), filled=self.words(prompt) != "no answers")
         if role == Qt.ItemDataRole.ForegroundRole and column != PROMPT:
             return QColor(theme.current().muted)
         if role == Qt.ItemDataRole.ToolTipRole:
@@ -125,24 +124,6 @@ class PromptModel(QAbstractTableModel):
         look = theme.current()
         known = {"no answers": look.outline, "ready": look.accent, "labelled": look.good, "refused": look.bad}
         return known.get(words, look.warn)
-
-    def _dot(self, colour: str, *, filled: bool) -> QIcon:
-        key = f"{colour} {filled}"
-        if key not in self._dots:
-            pixmap = QPixmap(_DOT_PX * _SHARPNESS, _DOT_PX * _SHARPNESS)
-            pixmap.setDevicePixelRatio(_SHARPNESS)
-            pixmap.fill(Qt.GlobalColor.transparent)
-            painter = QPainter(pixmap)
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(QPen(QColor(colour), 1.5))
-            painter.setBrush(QColor(colour) if filled else Qt.BrushStyle.NoBrush)
-            painter.drawEllipse(4, 4, 8, 8)
-            painter.end()
-            icon = QIcon()
-            for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):
-                icon.addPixmap(pixmap, mode)
-            self._dots[key] = icon
-        return self._dots[key]
 
 
 class PromptTable(QTableView):

@@ -14,8 +14,7 @@ from dpo_studio.core.types import PromptId
 from dpo_studio.store import Project, prompt_search
 from dpo_studio.store.prompt_search import PromptRow
 from dpo_studio.ui import theme
-
-from .dots import Dots
+from dpo_studio.ui.widgets.dots import Dots
 
 PROMPT, TAGS, ANSWERS = range(3)
 HEADERS = ("Prompt", "Tags", "Answers")
