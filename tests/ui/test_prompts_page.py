@@ -274,7 +274,7 @@ def test_filters_by_tag_source_answers_side_and_order(filled, context, qtbot):
     rankings.add(project, completions.get_group(project, group.id), ranks=[1, 2])
     prompts.set_held_out(project, prompts.all_prompts(project)[1].id, True)
     context.rankings_changed.emit()
-    page.listing._ask_names()
+    page._ask_names()
     qtbot.waitUntil(lambda: page.bar._names[0] == ["sky"], timeout=WAIT_MS)
     for button, words, found in (
         (page.bar.tags, "sky", ["Why is the sky blue?"]),

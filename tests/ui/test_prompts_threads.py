@@ -12,11 +12,11 @@ from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Message
 from dpo_studio.store import Project, prompt_edits, prompt_search, prompts
 from dpo_studio.ui.context import Context
+from dpo_studio.ui.prompt_list.rows import PromptRows
+from dpo_studio.ui.prompt_list.store_thread import StoreThread
+from dpo_studio.ui.prompt_list.table import PromptTable
 from dpo_studio.ui.prompts import changes as changes_module
 from dpo_studio.ui.prompts.changes import Changes
-from dpo_studio.ui.prompts.rows import PromptRows
-from dpo_studio.ui.prompts.store_thread import StoreThread
-from dpo_studio.ui.prompts.table import PromptTable
 
 WAIT_MS = 60_000
 

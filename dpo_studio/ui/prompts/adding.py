@@ -12,11 +12,11 @@ from dpo_studio.core.prompt_files import Conversation
 from dpo_studio.core.types import Prompt
 from dpo_studio.store import Project, prompt_edits, prompt_search, prompts
 from dpo_studio.ui.context import Context
+from dpo_studio.ui.prompt_list.listing import Listing
 
 from .changes import Changes
 from .import_panel import ImportPanel
 from .importing import Importing
-from .listing import Listing
 from .panel import Panel
 from .paste_panel import PastePanel
 from .starter_panel import StarterPanel

@@ -16,9 +16,9 @@ from dpo_studio.core.types import Message, PromptId
 from dpo_studio.store import Project, prompt_edits, prompt_import, prompts
 from dpo_studio.store.database import in_chunks
 from dpo_studio.ui.context import Context
+from dpo_studio.ui.prompt_list.store_thread import Answer, StoreThread
 
 from .panel import counted
-from .store_thread import Answer, StoreThread
 
 #: So many prompts are written in one transaction; between two, others may write.
 _CHUNK = 2_000

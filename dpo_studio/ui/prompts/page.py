@@ -12,11 +12,11 @@ from dpo_studio.store import prompt_edits, prompt_search, prompt_states, prompts
 from dpo_studio.ui import theme
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.page import KeyHelp, Page
+from dpo_studio.ui.prompt_list.listing import Listing
 
 from .actions import KEY_HELP, Actions
 from .adding import Adding
 from .changes import Changes, Done
-from .listing import Listing
 from .panel import counted
 from .reading import plain_text
 from .work_view import EmptyView, WorkView
@@ -73,7 +73,13 @@ class PromptsPage(Page):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*[theme.SPACE_XL] * 4)
         layout.addWidget(self.stack, 1)
-        self.listing = Listing(self.context, self.bar, self.table, self)
+        self.listing = Listing(
+            self.context,
+            self.table,
+            lambda: (self.bar.wanted(), self.bar.newest_first),
+            selects_first=True,
+            parent=self,
+        )
         self.changes = Changes(self.context, self)
         self.adding = Adding(self.context, self.stack, self.listing, self.changes, self)
         self.actions_of_page = Actions(self)
@@ -83,6 +89,8 @@ class PromptsPage(Page):
 
     def _connect(self) -> None:
         self.listing.changed.connect(self._on_list_changed)
+        self.bar.changed.connect(self.listing.start)
+        self.bar.names_wanted.connect(self._ask_names)
         self.changes.done.connect(self._on_done)
         self.changes.refused.connect(self._on_refused)
         self.changes.busy_changed.connect(self._show_count)
@@ -286,6 +294,13 @@ class PromptsPage(Page):
         self._on_picked()
 
     # What is shown
+
+    def _ask_names(self) -> None:
+        self.listing.ask(
+            "names",
+            lambda project: (prompt_search.all_tags(project), prompt_search.all_sources(project)),
+            lambda names: self.bar.show_names(*names),
+        )
 
     def _show_list(self) -> None:
         project = self.context.project

@@ -14,10 +14,10 @@ from PySide6.QtWidgets import (
 )
 
 from dpo_studio.ui import theme
+from dpo_studio.ui.prompt_list.table import PromptTable
 
 from .filter_bar import FilterBar
 from .reading import ReadingPane
-from .table import PromptTable
 from .tag_strip import TagStrip
 
 _LEAST_CHARACTERS = 24

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent
@@ -81,15 +81,21 @@ class PromptTable(QTableView):
             return self.rows.id_at(index.row())
         return self.rows.id_at(min(ranges)[0]) if ranges else None
 
-    def select(self, prompt_ids: Iterable[int]) -> None:
+    def select(self, prompt_ids: Sequence[int]) -> None:
         """Select these prompts and go to the first; those that are not in the list are left out."""
-        rows = [row for row in map(self.rows.row_of, prompt_ids) if row is not None]
         selection = QItemSelection()
-        for row in rows:
-            selection.select(self.rows.index(row, PROMPT), self.rows.index(row, ANSWERS))
+        ranges = self._ranges_of(prompt_ids)
+        for top, bottom in ranges:
+            selection.select(self.rows.index(top, PROMPT), self.rows.index(bottom, ANSWERS))
         self.selectionModel().select(selection, QItemSelectionModel.SelectionFlag.ClearAndSelect)
-        if rows:
-            self.go_to(rows[0])
+        if ranges:
+            self.go_to(ranges[0][0])
+
+    def show_row(self, prompt_id: int) -> None:
+        """Scroll so that a prompt can be seen, without selecting it."""
+        row = self.rows.row_of(prompt_id)
+        if row is not None:
+            self.scrollTo(self.rows.index(row, PROMPT))
 
     def go_to(self, row: int) -> None:
         """Make a row the current one, without selecting it or anything else."""
@@ -110,8 +116,9 @@ class PromptTable(QTableView):
 
     def replace(self, ids: array[int]) -> None:
         """Show another list; the selection, the current prompt and the place stay where they are in it too."""
-        if self.rows.same_as(ids):
+        if self.rows.begins(ids):
             self.rows.forget()
+            self.rows.extend(ids[self.rows.rowCount() :])
             return
         kept = self.selected_ids() if self.selected_count() <= _CARRIED else array("q")
         current, top = self.current_id(), self.rowAt(0)
@@ -163,6 +170,20 @@ class PromptTable(QTableView):
 
     def _ranges(self) -> list[tuple[int, int]]:
         return [(part.top(), part.bottom()) for part in self.selectionModel().selection() if part.left() == PROMPT]
+
+    def _ranges_of(self, prompt_ids: Sequence[int]) -> list[tuple[int, int]]:
+        """First and last rows of the stretches in which these prompts stand, in the list's order."""
+        if len(prompt_ids) > 1:  # all of a stretch, as after an import, however many they are
+            first, last = self.rows.row_of(prompt_ids[0]), self.rows.row_of(prompt_ids[-1])
+            if first is not None and last is not None and self.rows.ids(first, last) == array("q", prompt_ids):
+                return [(first, last)]
+        found: list[tuple[int, int]] = []
+        for row in sorted({row for row in map(self.rows.row_of, prompt_ids) if row is not None}):
+            if found and found[-1][1] == row - 1:
+                found[-1] = (found[-1][0], row)
+            else:
+                found.append((row, row))
+        return found
 
     def _on_look_changed(self) -> None:
         self.rows.repaint()

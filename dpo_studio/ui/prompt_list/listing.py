@@ -1,4 +1,4 @@
-"""Keeps the table showing what the filter bar asks for, without the window ever waiting for the store."""
+"""Keeps a table showing the prompts that a filter finds, without the window ever waiting for the store."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from dpo_studio.store import Project, prompt_search
 from dpo_studio.store.prompt_search import PromptFilter
 from dpo_studio.ui.context import Context
 
-from .filter_bar import FilterBar
 from .store_thread import Answer, StoreThread
 from .table import PromptTable
 
-_LIST, _REFRESH, _NAMES = "list", "refresh", "names"
+_LIST, _REFRESH = "list", "refresh"
 
 
 class Listing(QObject):
@@ -27,6 +26,10 @@ class Listing(QObject):
 
     A new filter shows its first page as soon as it is there. After a change in the project the list is read
     whole and put in place of the old one at once, so that nothing jumps.
+
+    Args:
+        wanted: which prompts are to be listed, and whether the newest come first.
+        selects_first: a list that begins anew has its first prompt, or the one that was current, selected.
 
     Signals:
         changed: other prompts are listed, or more of them, or all of them now.
@@ -38,14 +41,20 @@ class Listing(QObject):
 
     changed = Signal()
 
-    def __init__(self, context: Context, bar: FilterBar, table: PromptTable, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        context: Context,
+        table: PromptTable,
+        wanted: Callable[[], tuple[PromptFilter, bool]] = lambda: (PromptFilter(), False),
+        *,
+        selects_first: bool = False,
+        parent: QObject | None = None,
+    ) -> None:
         super().__init__(parent)
-        self._context, self._bar, self._table = context, bar, table
+        self._context, self._table, self._wanted, self._selects_first = context, table, wanted, selects_first
         self.store: StoreThread | None = None
         self.complete = True
         self._others: dict[str, Callable[[Any], None]] = {}
-        bar.changed.connect(self.start)
-        bar.names_wanted.connect(self._ask_names)
 
     def open(self, project: Project | None) -> None:
         """List another project's prompts."""
@@ -72,7 +81,7 @@ class Listing(QObject):
         if self.store is None:
             return
         self.complete = False
-        wanted, newest_first = self._bar.wanted(), self._bar.newest_first
+        wanted, newest_first = self._wanted()
         self.store.drop(_REFRESH)
         self.store.ask(_LIST, lambda project, send: _in_pages(project, wanted, newest_first, send))
         self.changed.emit()
@@ -85,7 +94,7 @@ class Listing(QObject):
         if not self.complete:
             self.start()
             return
-        wanted, newest_first = self._bar.wanted(), self._bar.newest_first
+        wanted, newest_first = self._wanted()
         self.store.ask(_REFRESH, lambda project, _send: _whole(project, wanted, newest_first))
 
     def ask(self, kind: str, work: Callable[[Project], Any], then: Callable[[Any], None]) -> None:
@@ -93,13 +102,6 @@ class Listing(QObject):
         if self.store is not None:
             self._others[kind] = then
             self.store.ask(kind, lambda project, _send: work(project))
-
-    def _ask_names(self) -> None:
-        self.ask(
-            _NAMES,
-            lambda project: (prompt_search.all_tags(project), prompt_search.all_sources(project)),
-            lambda names: self._bar.show_names(*names),
-        )
 
     def _on_answered(self, answer: Answer) -> None:
         if self.sender() is not self.store or self.store is None or not self.store.is_latest(answer):
@@ -122,7 +124,7 @@ class Listing(QObject):
                 self._table.rows.begin(self._context.project)
                 self._table.rows.extend(ids)
                 row = None if current is None else self._table.rows.row_of(current)
-                if ids:
+                if ids and self._selects_first:
                     self._table.selectRow(row or 0)
             else:
                 self._table.rows.extend(ids)

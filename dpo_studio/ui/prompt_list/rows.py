@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor, QIcon
@@ -22,6 +22,8 @@ HEADERS = ("Prompt", "Tags", "Answers")
 _BLOCK, _KEPT = 64, 4_096
 
 Index = QModelIndex | QPersistentModelIndex
+#: What is said of a prompt in place of how far it has come, and more of it as a tip.
+Remark = tuple[str, str]
 
 
 def words_for(row: PromptRow) -> str:
@@ -50,6 +52,7 @@ class PromptRows(QAbstractTableModel):
         self._project: Project | None = None
         self._ids = array("q")
         self._known: dict[int, PromptRow] = {}
+        self._remarks: Mapping[PromptId, Remark] = {}
         self._dots = Dots()
 
     # What is shown
@@ -70,9 +73,9 @@ class PromptRows(QAbstractTableModel):
             self._ids.extend(more)
             self.endInsertRows()
 
-    def same_as(self, ids: array[int]) -> bool:
-        """Whether exactly these are shown, in this order."""
-        return len(ids) == len(self._ids) and self._ids.tobytes() == ids.tobytes()
+    def begins(self, ids: array[int]) -> bool:
+        """Whether these begin with exactly those that are shown, in this order."""
+        return memoryview(ids)[: len(self._ids)] == memoryview(self._ids)
 
     def replace(self, ids: array[int]) -> None:
         """Show these in place of the ones that are shown."""
@@ -98,6 +101,18 @@ class PromptRows(QAbstractTableModel):
         """What is shown of the prompts is otherwise now: read it again when it is painted."""
         self._known.clear()
         self.repaint()
+
+    def forget_one(self, prompt_id: PromptId) -> None:
+        """One prompt has come further."""
+        self._known.pop(prompt_id, None)
+        self._repaint_one(prompt_id)
+
+    def remark(self, remarks: Mapping[PromptId, Remark]) -> None:
+        """Say something else of these prompts than how far they have come; of all others, that again."""
+        before, self._remarks = self._remarks, dict(remarks)
+        for prompt_id in before.keys() | self._remarks.keys():
+            if before.get(prompt_id) != self._remarks.get(prompt_id):
+                self._repaint_one(prompt_id)
 
     def repaint(self) -> None:
         """Colours are others now."""
@@ -128,9 +143,14 @@ class PromptRows(QAbstractTableModel):
             if len(self._known) > _KEPT:
                 self._known.clear()
             start = number - number % _BLOCK
-            block = [PromptId(one) for one in self._ids[start : start + _BLOCK]]
+            block = [PromptId(one) for one in self._ids[start : start + _BLOCK] if one not in self._known]
             self._known.update(prompt_search.rows(self._project, block))
         return self._known.get(wanted)
+
+    def words(self, number: int) -> str:
+        """How far the prompt of a row has come, or what is said in place of that."""
+        row, remark = self.row(number), self._remarks.get(self.id_at(number))
+        return remark[0] if remark is not None else words_for(row) if row is not None else ""
 
     # What Qt asks
 
@@ -156,18 +176,25 @@ class PromptRows(QAbstractTableModel):
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             if column == PROMPT:
                 return row.title + (f"  ·  {row.turns} turns" if row.turns > 1 else "")
-            return tags_for(row) if column == TAGS else words_for(row)
+            return tags_for(row) if column == TAGS else self.words(index.row())
         if role == Qt.ItemDataRole.DecorationRole and column == PROMPT:
-            return self._dot(words_for(row))
+            return self._dot(self.words(index.row()))
         if role == Qt.ItemDataRole.ForegroundRole and column != PROMPT:
             return QColor(theme.current().muted)
         if role == Qt.ItemDataRole.ToolTipRole and column == TAGS:
             return tags_for(row)
+        if role == Qt.ItemDataRole.ToolTipRole and column == ANSWERS:
+            return self._remarks.get(row.id, ("", ""))[1] or None
         return None
+
+    def _repaint_one(self, prompt_id: PromptId) -> None:
+        row = self.row_of(prompt_id)
+        if row is not None:
+            self.dataChanged.emit(self.index(row, 0), self.index(row, ANSWERS))
 
     def _dot(self, words: str) -> QIcon:
         look = theme.current()
-        known = {"no answers": look.outline, "ready": look.accent, "labelled": look.good}
+        known = {"no answers": look.outline, "ready": look.accent, "labelled": look.good, "refused": look.bad}
         return self._dots.get(known.get(words, look.warn), filled=words != "no answers")
 
 
