@@ -6,52 +6,21 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, prompts, rankings
-from dpo_studio.ui.context import Context
-from dpo_studio.ui.label.page import LabelPage
+from dpo_studio.store import Project, rankings
 from dpo_studio.ui.label.reader import Reader
+from tests.ui.label.by_keys import press
 
 KEY, CTRL, LEFT = Qt.Key, Qt.KeyboardModifier.ControlModifier, Qt.MouseButton.LeftButton
 
 
 @pytest.fixture
-def context(qtbot, tmp_path):
-    made = Context()
-    made.open(Project.create(tmp_path / "p", guideline="Short."))
-    yield made
-    made.open(None)
-
-
-@pytest.fixture
-def open_page(qtbot, context):
-    """A page over the project, with so many more groups of three."""
-
-    def open_page(groups=0):
-        for number in range(groups):
-            prompt = prompts.add(context.project, [Message("user", f"prompt {number}")])
-            group = completions.add_group(context.project, prompt.id, size=3)
-            for answer in range(3):
-                completions.add(context.project, group.id, f"answer {answer}")
-        page = LabelPage(context)
-        qtbot.addWidget(page)
-        page.ensure_built()
-        page.resize(1280, 760)
-        page.show()
-        page.activateWindow()
-        qtbot.waitUntil(page.hasFocus)
-        return page
-
-    return open_page
-
-
-def press(page, *keys):
-    for key in keys:
-        QTest.keyClick(QApplication.focusWidget() or page, key)
+def context(context):
+    context.project.set_fact("guideline", "Short.")
+    return context
 
 
 def test_guideline_beside_the_first_three(open_page, qtbot):
-    page = open_page(4)
+    page = open_page(3, 3, 3, 3)
     for _ in range(3):
         assert page.bench.guideline.isVisible()
         press(page, KEY.Key_1, KEY.Key_2)
@@ -64,7 +33,7 @@ def test_guideline_beside_the_first_three(open_page, qtbot):
 
 
 def test_the_guideline_is_changed_in_place(open_page, context):
-    page = open_page(1)
+    page = open_page(3)
     panel = page.bench.guideline
     QTest.mouseClick(panel.edit_button, LEFT)
     assert panel.editor.hasFocus() and panel.editor.toPlainText() == "Short."
@@ -78,7 +47,7 @@ def test_the_guideline_is_changed_in_place(open_page, context):
 
 
 def test_escape_leaves_the_guideline(open_page, context):
-    page = open_page(1)
+    page = open_page(3)
     page.bench.guideline.begin()
     QTest.keyClicks(page.bench.guideline.editor, "something else")
     QTest.keyClick(page.bench.guideline.editor, KEY.Key_Escape)
@@ -88,7 +57,7 @@ def test_escape_leaves_the_guideline(open_page, context):
 
 def test_an_empty_guideline_says_so_and_can_be_written(open_page, context):
     context.project.set_fact("guideline", "")
-    page = open_page(1)
+    page = open_page(3)
     assert not page.bench.guideline.isVisible(), "nothing to show by itself"
     press(page, KEY.Key_G)
     button = page.bench.guideline.write_button
@@ -100,7 +69,7 @@ def test_an_empty_guideline_says_so_and_can_be_written(open_page, context):
 
 
 def test_labelling_goes_on_while_the_guideline_is_edited(open_page, context, qtbot):
-    page = open_page(2)
+    page = open_page(3, 3)
     page.bench.guideline.begin()
     QTest.keyClicks(page.bench.guideline.editor, "More. ")
     page.run("skip")
@@ -111,7 +80,7 @@ def test_labelling_goes_on_while_the_guideline_is_edited(open_page, context, qtb
 
 
 def test_a_guideline_half_written_is_kept_when_the_page_is_left(open_page, context):
-    page = open_page(1)
+    page = open_page(3)
     page.bench.guideline.begin()
     QTest.keyClicks(page.bench.guideline.editor, "Kind. ")
     page.leave()
@@ -119,7 +88,7 @@ def test_a_guideline_half_written_is_kept_when_the_page_is_left(open_page, conte
 
 
 def test_a_guideline_that_cannot_be_saved_stays_in_the_editor(open_page, context, monkeypatch, qtbot):
-    page = open_page(1)
+    page = open_page(3)
     page.bench.guideline.begin()
     QTest.keyClicks(page.bench.guideline.editor, "New. ")
 
@@ -134,7 +103,7 @@ def test_a_guideline_that_cannot_be_saved_stays_in_the_editor(open_page, context
 
 
 def test_an_answer_being_written_waits_while_an_older_label_is_seen(open_page, context, qtbot):
-    page = open_page(2)
+    page = open_page(3, 3)
     press(page, KEY.Key_1, KEY.Key_2)
     waiting = page.item
     qtbot.waitUntil(lambda: len(page.bench.history.rankings) == 1)
@@ -151,7 +120,7 @@ def test_an_answer_being_written_waits_while_an_older_label_is_seen(open_page, c
 
 
 def test_drafts_survive_closing_with_an_older_label_on_screen(open_page, context, qtbot, tmp_path):
-    page = open_page(2)
+    page = open_page(3, 3)
     press(page, KEY.Key_1, KEY.Key_2)
     press(page, KEY.Key_N)
     QTest.keyClicks(page.bench.note.field, "of the next")
@@ -173,7 +142,7 @@ def test_drafts_survive_closing_with_an_older_label_on_screen(open_page, context
 
 
 def test_an_older_label_with_another_note_can_be_saved_with_the_mouse(open_page, context, qtbot):
-    page = open_page(1)
+    page = open_page(3)
     press(page, KEY.Key_Space)
     qtbot.waitUntil(lambda: len(page.bench.history.rankings) == 1)
     page.bench.history.buttons[0].click()
@@ -201,7 +170,7 @@ def test_the_buttons_of_an_empty_project(open_page, context, qtbot):
 
 
 def test_the_buttons_when_all_is_labelled(open_page, context, qtbot):
-    page = open_page(2)
+    page = open_page(3, 3)
     press(page, KEY.Key_1, KEY.Key_2, KEY.Key_Space)
     assert "All 2 are labelled (1 skipped)" in page.bench.stack.empty.sentence.text()
     assert clicked(page, context, qtbot, 0) == "train"
@@ -211,7 +180,7 @@ def test_the_buttons_when_all_is_labelled(open_page, context, qtbot):
 
 
 def test_what_was_only_skipped_is_not_for_training(open_page, context, qtbot):
-    page = open_page(2)
+    page = open_page(3, 3)
     press(page, KEY.Key_Space, KEY.Key_Space)
     assert "skipped" in page.bench.stack.empty.sentence.text()
     assert "learn" not in page.bench.stack.empty.sentence.text()

@@ -3,50 +3,29 @@
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
-from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, prompts
 from dpo_studio.ui import theme
-from dpo_studio.ui.context import Context
 from dpo_studio.ui.label.card_grid import columns_for
-from dpo_studio.ui.label.page import LabelPage
+from tests.groups import add_group
+from tests.ui.label.by_keys import press
 
-pytestmark = pytest.mark.usefixtures("closed_windows_are_gone")
 KEY = Qt.Key
 LONG = "\n\n".join(f"line {number}" for number in range(120))
 SHORT = "\n\n".join(f"line {number}" for number in range(40))
 
 
 @pytest.fixture
-def context(qtbot, tmp_path):
-    made = Context()
-    made.open(Project.create(tmp_path / "p"))
-    yield made
-    made.open(None)
-
-
-@pytest.fixture
-def open_page(qtbot, context, light):
-    def open_page(*answers, size=(1100, 700)):
-        prompt = prompts.add(context.project, [Message("user", "How long?")])
-        group = completions.add_group(context.project, prompt.id, size=len(answers))
-        for text in answers:
-            completions.add(context.project, group.id, text)
-        return show(size)
-
+def open_page(context, show_page, light):
     def show(size=(1100, 700)):
-        page = LabelPage(context)
-        qtbot.addWidget(page)
-        page.ensure_built()
-        page.resize(*size)
-        page.show()
-        page.activateWindow()
-        qtbot.waitUntil(page.hasFocus)
+        page = show_page(size=size)
         page.bench.stack.view.grid.slices.finish()
         QApplication.processEvents()
         return page
+
+    def open_page(*answers, size=(1100, 700)):
+        add_group(context.project, "How long?", answers)
+        return show(size)
 
     open_page.again = show
     return open_page
@@ -73,10 +52,6 @@ def turn_wheel(card, steps):
         False,
     )
     QApplication.sendEvent(card.reader.viewport(), event)
-
-
-def press(page, key, modifiers=Qt.KeyboardModifier.NoModifier):
-    QTest.keyClick(QApplication.focusWidget() or page, key, modifiers)
 
 
 def test_the_wheel_scrolls_one_answer_until_they_scroll_together(open_page):

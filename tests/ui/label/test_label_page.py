@@ -9,54 +9,19 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, prompts, rankings
-from dpo_studio.ui.context import Context
+from dpo_studio.store import Project, completions, rankings
 from dpo_studio.ui.label.head import ACTIONS
-from dpo_studio.ui.label.page import LabelPage
 from dpo_studio.ui.label.viewing import VIEW_ACTIONS
+from tests.groups import add_group
+from tests.ui.label.by_keys import press
 
 KEY = Qt.Key
 
 
-def add_group(project, size, name):
-    prompt = prompts.add(project, [Message("user", name)])
-    group = completions.add_group(project, prompt.id, size=size)
-    for number in range(size):
-        completions.add(project, group.id, f"{name}: answer {number}")
-    return group.id
-
-
 @pytest.fixture
-def context(qtbot, tmp_path):
-    made = Context()
-    made.open(Project.create(tmp_path / "p", guideline="Shorter is **better**."))
-    yield made
-    made.open(None)
-
-
-@pytest.fixture
-def open_page(qtbot, context):
-    """A page over groups of these sizes."""
-
-    def open_page(*sizes):
-        for number, size in enumerate(sizes):
-            add_group(context.project, size, f"prompt {number}")
-        page = LabelPage(context)
-        qtbot.addWidget(page)
-        page.ensure_built()
-        page.resize(1280, 760)
-        page.show()
-        page.activateWindow()
-        qtbot.waitUntil(page.hasFocus)
-        return page
-
-    return open_page
-
-
-def press(page, *keys, modifiers=Qt.KeyboardModifier.NoModifier):
-    for key in keys:
-        QTest.keyClick(QApplication.focusWidget() or page, key, modifiers)
+def context(context):
+    context.project.set_fact("guideline", "Shorter is **better**.")
+    return context
 
 
 def stored(context):
@@ -275,8 +240,7 @@ def test_the_next_item_is_laid_out_before_it_is_asked_for(open_page, qtbot):
 def test_nothing_tells_who_wrote_what_before_the_label(open_page, context, qtbot):
     page = open_page()
     project = context.project
-    prompt = prompts.add(project, [Message("user", "q")])
-    group = completions.add_group(project, prompt.id, size=2)
+    group = add_group(project, "q", (), size=2)
     for text in ("a", "b"):
         completions.add(project, group.id, text, sampling={"temperature": 0.77}, seed=4242)
     context.groups_changed.emit()
@@ -314,7 +278,7 @@ def test_empty_page_says_what_to_do(open_page, context, qtbot):
     assert page.badge() == ""
     press(page, KEY.Key_1, KEY.Key_Space, KEY.Key_Z)
     assert stored(context) == []
-    add_group(context.project, 3, "late")
+    add_group(context.project, "late", 3)
     context.groups_changed.emit()
     assert page.item is not None and page.badge() == "1 left"
 

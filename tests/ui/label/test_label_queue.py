@@ -5,58 +5,25 @@ import sqlite3
 import pytest
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, policies, prompts, rankings, repeats, scores
-from dpo_studio.ui.context import Context
+from dpo_studio.store import Project, completions, policies, rankings, repeats, scores
 from dpo_studio.ui.job_board import Job
 from dpo_studio.ui.label import keys, queueing, scoring
-from dpo_studio.ui.label.page import LabelPage
 from dpo_studio.ui.label.queue_notice import NO_DISPUTE
 from dpo_studio.ui.settings_store import SettingsStore
+from tests.groups import add_group
+from tests.ui.label.by_keys import press
 
 KEY = Qt.Key
 
 
-def add_group(project, name, *, size=2):
-    prompt = prompts.add(project, [Message("user", name)])
-    group = completions.add_group(project, prompt.id, size=size)
-    for number in range(size):
-        completions.add(project, group.id, f"{name}: answer {number}")
-    return completions.get_group(project, group.id)
-
-
 @pytest.fixture
-def context(qtbot, tmp_path):
-    made = Context()
-    made.open(Project.create(tmp_path / "p"))
+def context(context):
     for number in range(8):
-        add_group(made.project, f"prompt {number}")
-    yield made
-    made.open(None)
-
-
-@pytest.fixture
-def open_page(qtbot, context):
-    def open_page():
-        page = LabelPage(context)
-        qtbot.addWidget(page)
-        page.ensure_built()
-        page.resize(1280, 760)
-        page.show()
-        page.activateWindow()
-        qtbot.waitUntil(page.hasFocus)
-        return page
-
-    return open_page
-
-
-def press(page, *keys):
-    for key in keys:
-        QTest.keyClick(QApplication.activePopupWidget() or QApplication.focusWidget() or page, key)
+        add_group(context.project, f"prompt {number}", 2)
+    return context
 
 
 def trained(project):
@@ -322,7 +289,7 @@ def test_a_known_name_goes_with_a_new_project_and_old_labels_go_on_as_they_were(
     press(page, KEY.Key_1)
     assert annotators_stored(context) == [("me", 2)]
     new = Project.create(tmp_path / "new")
-    add_group(new, "a")
+    add_group(new, "a", 2)
     context.open(new)
     assert page.bench.head.buttons["annotator"].text() == "Labelling as Ada"
     press(page, KEY.Key_1)

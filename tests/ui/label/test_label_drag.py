@@ -4,44 +4,11 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
-from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, prompts, rankings
-from dpo_studio.ui.context import Context
+from dpo_studio.store import rankings
 from dpo_studio.ui.label.drops import Beside, Insert, Out
 from dpo_studio.ui.label.order_entry import OrderEntry
-from dpo_studio.ui.label.page import LabelPage
 
 KEY, LEFT, NONE = Qt.Key, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-
-
-@pytest.fixture
-def context(qtbot, tmp_path):
-    made = Context()
-    made.open(Project.create(tmp_path / "p"))
-    yield made
-    made.open(None)
-
-
-@pytest.fixture
-def open_page(qtbot, context):
-    """A page over groups of these sizes."""
-
-    def open_page(*sizes):
-        for number, size in enumerate(sizes):
-            prompt = prompts.add(context.project, [Message("user", f"prompt {number}")])
-            group = completions.add_group(context.project, prompt.id, size=size)
-            for answer in range(size):
-                completions.add(context.project, group.id, f"answer {answer}")
-        page = LabelPage(context)
-        qtbot.addWidget(page)
-        page.ensure_built()
-        page.resize(1280, 760)
-        page.show()
-        page.activateWindow()
-        qtbot.waitUntil(page.hasFocus)
-        return page
-
-    return open_page
 
 
 def tray_of(page):

@@ -5,24 +5,16 @@ import random
 
 import pytest
 
-from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, prompts, rankings
+from dpo_studio.store import Project, completions, rankings
 from dpo_studio.ui.label.session import Session, described
-
-
-def add_group(project, answers, name):
-    prompt = prompts.add(project, [Message("user", name)])
-    group = completions.add_group(project, prompt.id, size=len(answers))
-    for answer in answers:
-        completions.add(project, group.id, answer)
-    return group.id
+from tests.groups import add_group
 
 
 @pytest.fixture
 def project(tmp_path):
     made = Project.create(tmp_path / "p")
     for number in range(4):
-        add_group(made, [f"{number}{letter}" for letter in "abcd"], f"prompt {number}")
+        add_group(made, f"prompt {number}", [f"{number}{letter}" for letter in "abcd"])
     yield made
     made.close()
 
@@ -311,7 +303,7 @@ def test_groups_that_come_later_are_found(project):
         session.save("skip")
     session.refresh()
     assert session.item is None
-    new = add_group(project, ["x", "y"], "late")
+    new = add_group(project, "late", ["x", "y"]).id
     session.refresh()
     assert session.item.group.id == new
 

@@ -2,19 +2,16 @@
 
 import pytest
 
-from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, prompts, rankings, repeats
+from dpo_studio.store import Project, completions, rankings, repeats
 from dpo_studio.ui.label import statistics
+from tests.groups import add_group
 
 
 @pytest.fixture
 def project(tmp_path):
     with Project.create(tmp_path / "p") as made:
         for number in range(30):
-            prompt = prompts.add(made, [Message("user", f"prompt {number}")])
-            group = completions.add_group(made, prompt.id, size=3)
-            for text in ("short", "of middling length", "the longest of all these three"):
-                completions.add(made, group.id, text)
+            add_group(made, f"prompt {number}", ("short", "of middling length", "the longest of all these three"))
         yield made
 
 

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, prompts, rankings, runs
+from dpo_studio.store import Project, rankings, runs
 from dpo_studio.ui.label.session import Session
+from tests.groups import add_group
 
 GROUPS, SIZE = 4, 3
 
@@ -32,11 +32,8 @@ class Labelling(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp()) / "p"
         self.project = Project.create(self.folder)
         for number in range(GROUPS):
-            prompt = prompts.add(self.project, [Message("user", f"prompt {number}")])
-            prompts.set_held_out(self.project, prompt.id, False)
-            group = completions.add_group(self.project, prompt.id, size=SIZE)
-            for candidate in range(SIZE):
-                completions.add(self.project, group.id, f"answer {candidate} of {number}")
+            answers = [f"answer {candidate} of {number}" for candidate in range(SIZE)]
+            add_group(self.project, f"prompt {number}", answers, held_out=False)
         self.chance = random.Random(seed)
         self.standing = {group_id: None for group_id in range(1, GROUPS + 1)}
         self.done = []

@@ -5,33 +5,22 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, prompts
-from dpo_studio.ui.context import Context
-from dpo_studio.ui.label.page import LabelPage
+from dpo_studio.store import completions
+from tests.groups import add_group
 
 THOUGHT = "First I add.\n\n# Then I check.\nIt *is* four."
 ANSWERS = (f"<think>\n{THOUGHT}\n</think>\n\n# Four\n\nIt is **four**.", "Five.", "<think>\nThe person wants")
 
 
 @pytest.fixture
-def page(qtbot, tmp_path):
-    context = Context()
-    context.open(Project.create(tmp_path / "p"))
+def page(context, show_page):
     earlier = [
         Message("user", "Hi"),
         Message("assistant", "<think>a greeting</think>Hello."),
         Message("user", "2 + 2?"),
     ]
-    group = completions.add_group(context.project, prompts.add(context.project, earlier).id, size=len(ANSWERS))
-    for text in ANSWERS:
-        completions.add(context.project, group.id, text)
-    made = LabelPage(context)
-    qtbot.addWidget(made)
-    made.ensure_built()
-    made.resize(1100, 700)
-    made.show()
-    yield made
-    context.open(None)
+    add_group(context.project, earlier, ANSWERS)
+    return show_page(size=(1100, 700))
 
 
 def card_of(page, text):
