@@ -45,6 +45,7 @@ class PromptFilter:
         source: where it came from; None is anywhere.
         held_out: whether it is held out of training; None is either.
         archived: the archived prompts instead of the others.
+        ids: these prompts and no others; None is any.
     """
 
     text: str = ""
@@ -53,6 +54,7 @@ class PromptFilter:
     held_out: bool | None = None
     progress: Progress = ""
     archived: bool = False
+    ids: tuple[PromptId, ...] | None = None
 
     @property
     def narrows(self) -> bool:
@@ -247,6 +249,9 @@ class _Query:
             self.values.extend(progress.values)
         conditions.append("p.archived = ?")
         self.values.append(int(wanted.archived))
+        if wanted.ids is not None:
+            conditions.append("p.id IN (SELECT value FROM json_each(?))")
+            self.values.append(json.dumps(wanted.ids))
         if wanted.source is not None:
             conditions.append("p.source = ?")
             self.values.append(wanted.source)

@@ -23,6 +23,7 @@ class Context(QObject):
             level is "info" or "error".
         page_wanted: the name of the page to go to.
         groups_wanted: (ids, sentence) Label is to go through these groups, for the reason the sentence gives.
+        prompts_wanted: (ids, sentence) Prompts is to list these prompts, for the reason the sentence gives.
         prompts_chosen: the ids of prompts to be answered, for the page that asks models.
         device_changed: `device` is another one.
 
@@ -41,6 +42,7 @@ class Context(QObject):
     message = Signal(str, str)
     page_wanted = Signal(str)
     groups_wanted = Signal(object, str)
+    prompts_wanted = Signal(object, str)
     prompts_chosen = Signal(object)
     device_changed = Signal()
 

@@ -146,6 +146,16 @@ def test_every_combination_of_filters_finds_what_a_plain_loop_finds(mixed, few, 
     assert found_any > 100, "the comparison is of more than empty lists"
 
 
+def test_certain_prompts_are_narrowed_like_all_of_them(mixed):
+    ids = tuple(prompt.id for prompt in prompts.all_prompts(mixed) if prompt.id % 3)
+    for more in ({}, {"text": "number 1"}, {"tags": ("even",)}, {"progress": "labelled"}, {"archived": True}):
+        everything = prompt_search.page(mixed, PromptFilter(**more), limit=ALL)
+        expect = [one for one in everything if one in ids]
+        assert prompt_search.page(mixed, PromptFilter(ids=ids, **more), limit=ALL) == expect
+        assert prompt_search.page(mixed, PromptFilter(ids=ids, **more), newest_first=True, limit=ALL) == expect[::-1]
+    assert prompt_search.page(mixed, PromptFilter(ids=())) == []
+
+
 @pytest.mark.parametrize("newest_first", [False, True])
 @pytest.mark.parametrize("wanted", [PromptFilter(), PromptFilter(text="list"), PromptFilter(tags=("even",))])
 def test_pages_follow_one_another_without_gaps_also_while_prompts_come_and_go(mixed, wanted, newest_first):

@@ -8,8 +8,9 @@ from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QActionGroup, QKeyEvent
-from PySide6.QtWidgets import QLineEdit, QMenu, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QMenu, QPushButton, QVBoxLayout, QWidget
 
+from dpo_studio.core.types import PromptId
 from dpo_studio.store.prompt_search import PromptFilter
 from dpo_studio.ui import theme
 
@@ -82,6 +83,7 @@ class FilterBar(QWidget):
         layout.setSpacing(theme.SPACE_S)
         layout.addWidget(self.field)
         layout.addLayout(row)
+        layout.addWidget(self._only_these())
         self._show()
 
     def wanted(self) -> PromptFilter:
@@ -97,6 +99,11 @@ class FilterBar(QWidget):
 
     def clear(self) -> None:
         """Ask for every prompt that is not archived."""
+        self._forget_all()
+        self._show()
+        self.changed.emit()
+
+    def _forget_all(self) -> None:
         self.field.blockSignals(True)
         self.field.clear()
         self.field.blockSignals(False)
@@ -105,6 +112,16 @@ class FilterBar(QWidget):
         self.archived.blockSignals(False)
         self._wanted = PromptFilter()
         self._pause.stop()
+
+    def show_only(self, prompt_ids: Sequence[int], why: str) -> None:
+        """Ask for these prompts and no others, whatever was asked for before.
+
+        Args:
+            why: a sentence on what they have in common.
+        """
+        self._forget_all()
+        self.why.setText(why)
+        self._wanted = PromptFilter(ids=tuple(sorted({PromptId(one) for one in prompt_ids})))
         self._show()
         self.changed.emit()
 
@@ -163,7 +180,24 @@ class FilterBar(QWidget):
             button.style().polish(button)
         self.order.setText(next(words for words, value in _ORDER if value is self.newest_first))
         self.order.setAccessibleName(f"Order: {self.order.text()}")
-        self.clear_button.setVisible(self.wanted() != PromptFilter())
+        self.clear_button.setVisible(self.wanted() != PromptFilter(ids=wanted.ids))
+        self.only.setVisible(wanted.ids is not None)
+
+    def _only_these(self) -> QWidget:
+        """Says that only certain prompts are listed, and lists the others again."""
+        self.only, self.why = QFrame(), QLabel()
+        self.only.setProperty("role", "banner")
+        self.why.setTextFormat(Qt.TextFormat.PlainText)
+        self.why.setWordWrap(True)
+        self.all_button = QPushButton("Show all prompts")
+        self.all_button.clicked.connect(self.clear)
+        row = QHBoxLayout(self.only)
+        row.setContentsMargins(12, 8, 8, 8)
+        row.setSpacing(theme.SPACE_S)
+        row.addWidget(self.why, 1)
+        row.addWidget(self.all_button)
+        self.only.hide()
+        return self.only
 
     def _menu_button(self, name: str, fill: Callable[[QMenu], None]) -> QPushButton:
         button = QPushButton(name)

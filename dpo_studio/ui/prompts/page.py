@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QGuiApplication, QShowEvent
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
@@ -42,6 +44,7 @@ class PromptsPage(Page):
         self._read_later.timeout.connect(self._show_current)
         context.project_changed.connect(self._on_project_changed)
         context.prompts_changed.connect(self._on_prompts_changed)
+        context.prompts_wanted.connect(self.show_prompts)
         for signal in (context.groups_changed, context.rankings_changed):
             signal.connect(self._on_states_changed)
 
@@ -198,6 +201,14 @@ class PromptsPage(Page):
     def show_archived(self) -> None:
         self._show_list()
         self.bar.show_archived(not self.bar.wanted().archived)
+
+    def show_prompts(self, prompt_ids: Sequence[int], why: str) -> None:
+        """List these prompts and no others until the person asks for all again; `why` is a sentence about them."""
+        if self.context.project is not None:
+            self.ensure_built()
+            self._show_list()
+            self.bar.show_only(prompt_ids, why)
+            self.table.setFocus()
 
     def step_back(self) -> None:
         """Esc: the panel closes; else the filters are cleared."""

@@ -3,42 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QApplication
 
-from dpo_studio.store import Project, prompts, rankings
-from dpo_studio.ui.context import Context
+from dpo_studio.store import prompts, rankings
 from dpo_studio.ui.prompts.import_panel import ImportPanel
-from dpo_studio.ui.prompts.page import PromptsPage
-
-WAIT_MS = 60_000
-CTRL = Qt.KeyboardModifier.ControlModifier
-
-
-@pytest.fixture
-def context(qapp: QApplication, tmp_path: Path):
-    made = Context()
-    made.open(Project.create(tmp_path / "project"))
-    made.said = []
-    made.message.connect(lambda text, level: made.said.append(text))
-    yield made
-    made.open(None)
-
-
-@pytest.fixture
-def page(context: Context, qtbot):
-    made = PromptsPage(context)
-    qtbot.addWidget(made)
-    made.resize(1200, 800)
-    made.ensure_built()
-    made.show()
-    qtbot.waitExposed(made)
-    made.activateWindow()
-    return made
+from tests.ui.prompts.driving import CTRL, WAIT_MS
 
 
 def looked_at(panel: ImportPanel, qtbot, *, total: int) -> None:
