@@ -1,11 +1,11 @@
-"""Fixtures that every room shares: tiny models, the starter model, a screen for Qt."""
+"""Fixtures that every room shares: the command line, tiny models, the starter model, a Hub, a screen for Qt."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +75,13 @@ def starter() -> Path:
     from dpo_studio.models.starter import ensure
 
     return ensure()
+
+
+@pytest.fixture
+def hub() -> Iterator[Any]:
+    """A tests.local_hub.LocalHub, empty at first."""
+    from tests.local_hub import LocalHub
+
+    made = LocalHub()
+    yield made
+    made.close()
