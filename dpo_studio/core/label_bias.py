@@ -49,8 +49,17 @@ def binomial_p(wins: int, total: int) -> float:
     if not 0 <= wins <= total:
         raise ValueError(f"{wins} of {total} is not a share")
     few = min(wins, total - wins)
-    tail = sum(math.comb(total, number) for number in range(few + 1))
-    return min(1.0, 2 * tail / 2**total)
+    if 2 * few == total:
+        return 1.0
+    # The chance of exactly `few`, times 1 + the ratios of those before it, which shrink fast.
+    logs = math.lgamma(total + 1) - math.lgamma(few + 1) - math.lgamma(total - few + 1) - total * math.log(2)
+    term = tail = math.exp(logs)
+    for number in range(few, 0, -1):
+        term *= number / (total - number + 1)
+        tail += term
+        if term < tail * 1e-17:
+            break
+    return min(1.0, 2 * tail)
 
 
 def earlier_shown(labels: Sequence[tuple[Mapping[Key, int | None], Sequence[Key]]]) -> Lean:

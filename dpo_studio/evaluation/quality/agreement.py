@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, TypeVar
 
-import krippendorff
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+
+from . import bootstrap
+from .bootstrap import Floats
 
 #: A completion's id.
 Key = TypeVar("Key", bound=int)
@@ -23,9 +25,13 @@ Ranks = Mapping[Key, int | None]
 #: What two rankings say of one pair: -1 the first is better, 0 tied, 1 the second is.
 Verdict = tuple[int, int]
 
-_RESAMPLES = 1000
-_CELLS_AT_ONCE = 2_000_000
-_LEAST_DEFINED = 0.9
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure with its 95 % interval; see `bootstrap`. The interval is None where it cannot be told."""
+
+    value: float
+    interval: tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,28 +84,19 @@ def cohen_kappa(table: NDArray[Any]) -> float | None:
 
 
 def kappa_of(groups: Iterable[Sequence[Verdict]]) -> Kappa | None:
-    """Kappa on pairs, with an interval from drawing whole groups again and again (cluster bootstrap, Efron 1979).
+    """Kappa on pairs, with an interval from drawing whole groups; see `bootstrap`.
 
-    The pairs of one group hang together, so groups are drawn, not pairs. The draws are the same for the same groups.
     None where kappa is not defined, or hardly ever in such draws.
     """
-    tables = np.array([_both_ways(pairs) for pairs in groups if pairs], dtype=float).reshape(-1, 9)
+    times = Counter(tuple(pairs) for pairs in groups if pairs)
+    tables = np.array([_both_ways(pairs) for pairs in times], dtype=float).reshape(-1, 9)
+    tables = np.repeat(tables, list(times.values()), axis=0)
     value = cohen_kappa(tables.sum(axis=0).reshape(3, 3))
     if value is None:
         return None
-    draws = np.random.default_rng(0)
-    n = len(tables)
-    drawn: list[NDArray[Any]] = []
-    at_once = max(1, _CELLS_AT_ONCE // n)
-    for start in range(0, _RESAMPLES, at_once):
-        times = draws.multinomial(n, np.full(n, 1 / n), size=min(at_once, _RESAMPLES - start))
-        drawn.append(_kappas((times @ tables).reshape(-1, 3, 3)))
-    kappas = np.concatenate(drawn)
-    kappas = kappas[~np.isnan(kappas)]
-    if len(kappas) < _LEAST_DEFINED * _RESAMPLES:
-        return None
-    low, high = np.quantile(kappas, [0.025, 0.975])
-    return Kappa(value, float(low), float(high), float(kappas.std(ddof=1)))
+    kappas = _kappas(bootstrap.totals(tables).reshape(-1, 3, 3))
+    ends = bootstrap.interval(kappas)
+    return None if ends is None else Kappa(value, *ends, float(np.nanstd(kappas, ddof=1)))
 
 
 def _both_ways(pairs: Sequence[Verdict]) -> NDArray[Any]:
@@ -110,7 +107,7 @@ def _both_ways(pairs: Sequence[Verdict]) -> NDArray[Any]:
     return table
 
 
-def _kappas(tables: NDArray[Any]) -> NDArray[Any]:
+def _kappas(tables: NDArray[Any]) -> Floats:
     """Kappa of each of the tables (n, categories, categories); nan where it is not defined."""
     total = tables.sum(axis=(1, 2))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -128,26 +125,99 @@ def kendall_w(rankings: Sequence[Ranks[Key]]) -> float | None:
     if len(rankings) < 2 or len(rankings[0]) < 2:
         return None
     keys = sorted(rankings[0])
-    table = [[places(ranks)[key] for key in keys] for ranks in rankings]
-    mean_ranks = np.array([stats.rankdata(row) for row in table])
-    m, n = mean_ranks.shape
-    ties = sum(t**3 - t for row in table for t in Counter(row).values())
-    most = m**2 * (n**3 - n) - m * ties
-    sums = mean_ranks.sum(axis=0)
-    return None if most == 0 else float(12 * ((sums - sums.mean()) ** 2).sum() / most)
+    value = float(concordances(np.array([[[places(ranks)[key] for key in keys] for ranks in rankings]]))[0])
+    return None if np.isnan(value) else value
 
 
-def krippendorff_alpha(rows: Sequence[Mapping[Any, int]]) -> float | None:
-    """Ordinal alpha (Krippendorff 2011) of places by what was placed, one mapping for each annotator.
+def concordances(placed: NDArray[np.int64]) -> Floats:
+    """Kendall's W of each of n sets of m rankings of k items, given as places (n, m, k); nan where all is tied."""
+    _, m, k = placed.shape
+    before = (placed[..., None] > placed[..., None, :]).sum(axis=-1)
+    tied = (placed[..., None] == placed[..., None, :]).sum(axis=-1)
+    ranks = before + (tied + 1) / 2
+    ties = (tied**2 - 1).sum(axis=(1, 2))  # of t tied ones each counts t² - 1: together t³ - t
+    most = m**2 * (k**3 - k) - m * ties
+    sums = ranks.sum(axis=1)
+    spread = ((sums - sums.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(most == 0, np.nan, 12 * spread / most)
 
-    None where no two annotators placed the same, or where there is only one value.
+
+def mean_concordance(groups: Iterable[Sequence[Ranks[Any]]]) -> Figure | None:
+    """The mean of Kendall's W over groups, each given as its rankings; those whose W is not defined are left out.
+
+    Of two annotators who rank by chance W is a half on average, of m annotators 1 / m: chance is not taken off.
     """
-    seen = Counter(unit for row in rows for unit in row)
-    units = sorted(unit for unit, times in seen.items() if times > 1)
-    table = np.array([[row.get(unit, np.nan) for unit in units] for row in rows], dtype=float)
-    if not units or np.unique(table[~np.isnan(table)]).size < 2:
+    by_shape: dict[tuple[int, int], list[list[list[int]]]] = {}
+    for rankings in groups:
+        keys = sorted(rankings[0])
+        if len(rankings) > 1 and len(keys) > 1:
+            placed = [places(ranks) for ranks in rankings]
+            by_shape.setdefault((len(rankings), len(keys)), []).append([[one[key] for key in keys] for one in placed])
+    each = [concordances(np.array(found)) for found in by_shape.values()]
+    known = np.concatenate(each) if each else np.zeros(0)
+    known = known[~np.isnan(known)]
+    if not len(known):
         return None
-    return float(krippendorff.alpha(reliability_data=table, level_of_measurement="ordinal"))
+    return Figure(float(known.mean()), bootstrap.interval(bootstrap.totals(known[:, None])[:, 0] / len(known)))
+
+
+def alpha_of(groups: Iterable[Sequence[Ranks[Any]]]) -> Figure | None:
+    """Krippendorff's alpha of places, ordinal, over the answers of groups, each given as its rankings.
+
+    None where no two rankings place the same answer, or there is one place only.
+    """
+    units: list[int] = []
+    values: list[int] = []
+    group: list[int] = []
+    for number, rankings in enumerate(groups):
+        placed = [places(ranks) for ranks in rankings]
+        for key in sorted({key for one in placed for key in one}):
+            rated = [one[key] for one in placed if key in one]
+            if len(rated) > 1:
+                units += [len(group)] * len(rated)
+                values += rated
+                group.append(number)
+    if not group:
+        return None
+    _, codes = np.unique(values, return_inverse=True)
+    added = _coincidences(np.array(units), codes, np.array(group))
+    value = float(_alphas(added.sum(axis=0, keepdims=True))[0])
+    if np.isnan(value):
+        return None
+    return Figure(value, bootstrap.interval(_alphas(bootstrap.totals(added))))
+
+
+def _coincidences(units: NDArray[np.int64], codes: NDArray[np.int64], group: NDArray[np.int64]) -> Floats:
+    """What each group adds to the matrix of coincidences (groups, values * values).
+
+    Args:
+        units, codes: of each rating what was rated, and its value.
+        group: of each unit its group, in order.
+    """
+    size = int(codes.max()) + 1
+    counts = np.bincount(units * size + codes, minlength=len(group) * size).reshape(-1, size).astype(float)
+    pairs = counts[:, :, None] * (counts[:, None, :] - np.eye(size))
+    pairs /= (counts.sum(axis=1) - 1)[:, None, None]
+    begins = np.flatnonzero(np.diff(group, prepend=-1))
+    return np.add.reduceat(pairs.reshape(-1, size * size), begins)
+
+
+def _alphas(added: Floats) -> Floats:
+    """Ordinal alpha (Krippendorff 2011, "Computing Krippendorff's alpha-reliability") of matrices (n, values * values).
+
+    Two values are as far apart as there are ratings between them, half of their own included. nan where all are alike.
+    """
+    size = round(added.shape[1] ** 0.5)
+    observed = added.reshape(-1, size, size)
+    each = observed.sum(axis=2)
+    total = each.sum(axis=1)
+    middle = np.cumsum(each, axis=1) - each / 2
+    apart = (middle[:, :, None] - middle[:, None, :]) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        expected = (each[:, :, None] * each[:, None, :] * apart).sum(axis=(1, 2))
+        found = 1 - (total - 1) * (observed * apart).sum(axis=(1, 2)) / expected
+    return np.where(expected > 0, found, np.nan)
 
 
 def _sign(number: int) -> int:

@@ -17,7 +17,7 @@ from dpo_studio.core.types import GroupId, Ranking
 from dpo_studio.evaluation.intervals import wilson
 
 from . import agreement, cycles
-from .agreement import Kappa, Ranks, Verdict
+from .agreement import Figure, Kappa, Ranks, Verdict
 from .labels import Comparison, Labels
 
 #: Fewer than this, and a share or an agreement is not given.
@@ -44,12 +44,9 @@ def position(ranked: Labels) -> dict[str, Any]:
     Under fair shuffling each label is an even bet, so `p` is the exact binomial test. `groups` and `rankings` are those
     that lean the way most do. `places` counts where the one best answer stood, by the number of answers shown.
     """
-    leans = [
-        (group.id, label.id, label_bias.earlier_shown([(label.ranks, label.presented)])) for group, label in ranked
-    ]
-    values = _leaning([(key, lean.wins) for key, _, lean in leans if lean.total])
-    told = [(label, lean.wins) for _, label, lean in leans if lean.total]
-    values["rankings"] = [label for label, win in told if win == _side(values["count"], values["of"])]
+    told = [(group.id, label.id, int(later < 0)) for group, label in ranked if (later := _later(label))]
+    values = _leaning([(key, win) for key, _, win in told])
+    values["rankings"] = [label for _, label, win in told if win == _side(values["count"], values["of"])]
     counts: dict[int, list[int]] = {}
     for _, label in ranked:
         best = [key for key, rank in label.ranks.items() if rank == 1]
@@ -57,6 +54,12 @@ def position(ranked: Labels) -> dict[str, Any]:
             row = counts.setdefault(len(label.presented), [0] * len(label.presented))
             row[label.presented.index(best[0])] += 1
     return {**values, "places": [{"size": size, "counts": row} for size, row in sorted(counts.items())]}
+
+
+def _later(label: Ranking) -> float | None:
+    """How many places after the worst the best was shown; None where that was not recorded or nothing is ordered."""
+    place = {key: float(number) for number, key in enumerate(label.presented)}
+    return label_bias.best_minus_worst(label.ranks, place) if label.ranks.keys() <= place.keys() else None
 
 
 def length(ranked: Labels) -> dict[str, Any]:
@@ -131,30 +134,29 @@ def between(ranked: Labels) -> dict[str, Any]:
     """How annotators agree on the groups that several of them ranked.
 
     `groups` is how many those are, `disagreeing` which of them are not ranked alike, the most different first; of each
-    two annotators the kappa on pairs, and of all the ordinal alpha and the mean of Kendall's W.
+    two annotators the kappa on pairs, and of all the ordinal alpha and the mean of Kendall's W with their intervals;
+    `chance_w` is the mean that annotators have who rank by chance.
     """
     by_group: dict[GroupId, dict[str, Ranks[Any]]] = defaultdict(dict)
     for group, label in ranked:
         by_group[group.id][label.annotator] = label.ranks
     shared = {key: by for key, by in by_group.items() if len(by) > 1}
     said: dict[tuple[str, str], dict[GroupId, list[Verdict]]] = defaultdict(dict)
-    rows: dict[str, dict[tuple[GroupId, Any], int]] = defaultdict(dict)
-    concordances = []
     for key, by in shared.items():
         for a, b in combinations(sorted(by), 2):
             said[a, b][key] = agreement.verdicts(by[a], by[b])
-        for name, ranks in by.items():
-            rows[name] |= {(key, completion): place for completion, place in agreement.places(ranks).items()}
-        if len({frozenset(ranks) for ranks in by.values()}) == 1:
-            concordances.append(agreement.kendall_w(list(by.values())))
-    known = [w for w in concordances if w is not None]
     enough = len(shared) >= ENOUGH
+    rankings = [list(by.values()) for by in shared.values()] if enough else []
+    alpha = agreement.alpha_of(rankings)
+    mean_w = agreement.mean_concordance(one for one in rankings if len({frozenset(ranks) for ranks in one}) == 1)
     pairs = [pair for of_two in said.values() for pair in of_two.items()]
     return {
         "groups": len(shared),
+        "annotators": len({name for by in shared.values() for name in by}),
         "kappas": [_of_two(names, found) for names, found in sorted(said.items())],
-        "alpha": agreement.krippendorff_alpha(list(rows.values())) if enough else None,
-        "mean_w": float(np.mean(known)) if enough and known else None,
+        **_figure_fields("alpha", alpha),
+        **_figure_fields("mean_w", mean_w),
+        "chance_w": _mean([1 / len(one) for one in rankings]),
         "disagreeing": _most_different(pairs),
     }
 
@@ -182,6 +184,15 @@ def _of_two(names: Sequence[str], by_group: Mapping[GroupId, Sequence[Verdict]])
         **_kappa_fields(agreement.kappa_of(by_group.values()) if pairs >= ENOUGH else None),
         "groups": _most_different(by_group.items()),
     }
+
+
+def _figure_fields(name: str, figure: Figure | None) -> dict[str, Any]:
+    told = None if figure is None or figure.interval is None else list(figure.interval)
+    return {name: None if figure is None else figure.value, f"{name}_interval": told}
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def _kappa_fields(kappa: Kappa | None) -> dict[str, Any]:
