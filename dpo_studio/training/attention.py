@@ -18,7 +18,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from .group_attention import GroupPlaces, attend_in_groups, places_of
+from .group_attention import Groups, attend_in_groups
+from .group_places import group_of
 
 NAME = "dpo_studio_segments"
 #: Devices on which groups are computed one by one; a GPU wants few large operations.
@@ -40,7 +41,7 @@ class Segments:
     give: Tensor
     count: int
     longest: int
-    groups: tuple[GroupPlaces, ...]
+    groups: Groups
 
 
 @dataclass(slots=True)
@@ -90,7 +91,7 @@ def segments_of(parts: Sequence[tuple[range, Sequence[range]]], *, device: torch
         torch.tensor(back, device=device),
         count=len(places),
         longest=longest,
-        groups=tuple(places_of(prompt, completions, device=device) for prompt, completions in parts),
+        groups=Groups([group_of(prompt, completions) for prompt, completions in parts]),
     )
 
 

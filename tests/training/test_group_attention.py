@@ -7,7 +7,7 @@ import random
 import pytest
 import torch
 
-from dpo_studio.training import group_attention
+from dpo_studio.training import group_attention, group_places
 from dpo_studio.training.forward import lay_row
 from dpo_studio.training.group_attention import attend_in_groups
 
@@ -30,7 +30,7 @@ def states(length, *, heads, shared_heads, dtype=torch.float64):
 @pytest.mark.parametrize("kept", [4_000_000, 0], ids=["kept", "computed again"])
 @pytest.mark.parametrize(("heads", "shared_heads"), [(4, 2), (3, 3), (6, 1)])
 def test_values_and_gradients_are_those_of_a_masked_row(heads, shared_heads, kept, block, make_example, monkeypatch):
-    monkeypatch.setattr(group_attention, "_BLOCK_SCORES", block)
+    monkeypatch.setattr(group_places, "BLOCK_SCORES", block)
     monkeypatch.setattr(group_attention, "_KEPT_SCORES", kept)
     rng = random.Random(5)
     examples = [make_example(rng, "a", k=3, prompt=70, longest=9), make_example(rng, "b", k=2, prompt=3)]
