@@ -25,11 +25,13 @@ def worker_environment() -> dict[str, str]:
 
     glibc is told to keep big blocks: by default it gives them back and faults them in afresh at each step. (32 MiB is
     the largest threshold it takes; a larger one is passed over in silence, and its own adapting is then off.)
-    Idle OpenMP threads spin for some microseconds, then sleep: ones that go on spinning steal the core that the other
+    Idle OpenMP threads spin for up to a millisecond, then sleep: ones that go on spinning steal the core that the other
     threads, the window and other programs wait for (two decoding threads on two busy cores: 73 s spinning, 5.5 s
     asleep), and ones that sleep at once wake too late for the next of many small products (training on two quiet
-    cores: 2.5 pairs a second asleep, 3.6 with a short spin, 3.8 spinning).
-    oneDNN keeps few of its compiled products: every length of a row wants others, and a thousand took 290 MB.
+    cores: 2.5 pairs a second asleep, 3.6 with a short spin, 3.8 spinning). How long a count of spins takes differs from
+    processor to processor: 1,000 were enough on one, and made two threads slower than one on another, where 10,000
+    trained 1.4 times as fast.
+    oneDNN keeps some of its compiled products (a thousand took 290 MB): rows and groups of other lengths want others.
     """
     return {
         **os.environ,
@@ -37,7 +39,7 @@ def worker_environment() -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
         "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "10000"),
-        "ONEDNN_PRIMITIVE_CACHE_CAPACITY": os.environ.get("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128"),
+        "ONEDNN_PRIMITIVE_CACHE_CAPACITY": os.environ.get("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256"),
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "MALLOC_TRIM_THRESHOLD_": os.environ.get("MALLOC_TRIM_THRESHOLD_", "8589934592"),
         "MALLOC_MMAP_THRESHOLD_": os.environ.get("MALLOC_MMAP_THRESHOLD_", "33554432"),

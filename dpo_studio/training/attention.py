@@ -68,11 +68,12 @@ def takes_segments(model: Any) -> bool:
     return False
 
 
-def segments_of(parts: Sequence[tuple[range, Sequence[range]]], *, device: torch.device) -> Segments:
+def segments_of(parts: Sequence[tuple[range, Sequence[range]]], length: int, *, device: torch.device) -> Segments:
     """The segments of a row.
 
     Args:
         parts: for each group the places of its prompt and of each of its completions.
+        length: of the row, in which tokens that fill it up may follow the groups where attention is in groups.
     """
     places: list[list[int]] = []
     give: dict[int, tuple[int, int]] = {}
@@ -91,7 +92,7 @@ def segments_of(parts: Sequence[tuple[range, Sequence[range]]], *, device: torch
         torch.tensor(back, device=device),
         count=len(places),
         longest=longest,
-        groups=Groups([group_of(prompt, completions) for prompt, completions in parts]),
+        groups=Groups([group_of(prompt, completions) for prompt, completions in parts], length),
     )
 
 

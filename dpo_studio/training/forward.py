@@ -25,6 +25,9 @@ from .families import head_of, why_not_shared
 from .head import target_logps
 from .recompute import recomputed, worth_it
 
+#: With attention in groups, a row is filled up to a multiple of this many tokens. Products of a new size are compiled
+#: when they are first met, which takes longer than one product, so there should be few sizes.
+_STEP = 32
 #: Tokens of a row above which its layers are computed again in the backward pass, by device. On the starter model in
 #: bf16 a token's activations take 0.6 MB.
 RECOMPUTE_ABOVE = {"cpu": 1536, "cuda": 16384, "mps": 4096}
@@ -57,7 +60,8 @@ def lay_row(examples: Sequence[Example], *, device: torch.device, dtype: torch.d
 
     Args:
         dtype: of the mask: that of the model's weights.
-        segmented: with segments, and a mask of shape (1, 1, 1, 1) that nothing reads.
+        segmented: with segments, and a mask of shape (1, 1, 1, 1) that nothing reads; on devices whose attention is
+            in groups, tokens that nobody sees fill the row up to a whole number of steps.
     """
     tokens: list[int] = []
     positions: list[int] = []
@@ -81,7 +85,11 @@ def lay_row(examples: Sequence[Example], *, device: torch.device, dtype: torch.d
             positions += range(len(prompt), len(prompt) + len(place))
             completions.append(place)
         parts.append((prompt, completions))
-    segments = segments_of(parts, device=device) if segmented else None
+    if segmented and device.type in attention.IN_GROUPS_ON:
+        filling = -len(tokens) % _STEP
+        tokens += [0] * filling
+        positions += [0] * filling
+    segments = segments_of(parts, len(tokens), device=device) if segmented else None
     mask = torch.zeros(1, 1) if segmented else _mask(parts, len(tokens), dtype)
     return Row(
         tokens=torch.tensor([tokens], device=device),

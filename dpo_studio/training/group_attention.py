@@ -20,15 +20,15 @@ _KEPT_SCORES = 4_000_000
 
 
 class Groups:
-    """The groups of a row; the plan is made once for all layers with as many heads."""
+    """The groups of a row of `length` places; the plan is made once for all layers with as many heads."""
 
-    def __init__(self, groups: Sequence[Group]) -> None:
-        self._groups = tuple(groups)
+    def __init__(self, groups: Sequence[Group], length: int) -> None:
+        self._groups, self._length = tuple(groups), length
         self._plans: dict[tuple[int, int], Plan] = {}
 
     def plan(self, heads: int, shared_heads: int) -> Plan:
         if (heads, shared_heads) not in self._plans:
-            self._plans[heads, shared_heads] = plan(self._groups, heads, shared_heads)
+            self._plans[heads, shared_heads] = plan(self._groups, self._length, heads, shared_heads)
         return self._plans[heads, shared_heads]
 
 
@@ -51,7 +51,7 @@ class _InGroups(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, plan: Plan, scaling: float) -> Tensor:
         queries, keys, values = _fetch(query, plan.queries), _fetch(key, plan.keys), _fetch(value, plan.keys)
-        results = queries.new_empty(len(queries), value.shape[-1])
+        results = _with_none(queries, value.shape[-1])
         kept: list[Tensor | None] = []
         keeps = any(ctx.needs_input_grad[:3])
         for part in plan.parts:
@@ -70,17 +70,17 @@ class _InGroups(torch.autograd.Function):
         by_out = grads[0].reshape(-1, grads[0].shape[-1])
         # A query that only pads has no gradient, so it gives none to the keys.
         by_results = torch.cat([by_out, by_out.new_zeros(1, by_out.shape[-1])]).index_select(0, plan.real_queries)
-        by_queries = torch.empty_like(queries)
-        by_keys, by_values = _with_none(keys), _with_none(values)
+        by_queries, by_keys, by_values = (_with_none(fetched, fetched.shape[-1]) for fetched in (queries, keys, values))
         for part, probabilities in zip(plan.parts, kept, strict=True):
             if probabilities is None:
                 probabilities = _probabilities(part, queries, keys, ctx.scaling)
             by_result = _queries_of(part, by_results)
-            by_probabilities = torch.bmm(by_result, _keys_of(part, values).transpose(1, 2))
+            by_probabilities = torch.bmm(by_result, _keys_of(part, values).mT)
             by_scores = torch.ops.aten._softmax_backward_data(by_probabilities, probabilities, -1, queries.dtype)
             torch.bmm(by_scores, _keys_of(part, keys), out=_queries_of(part, by_queries))
-            torch.bmm(by_scores.transpose(1, 2), _queries_of(part, queries), out=_keys_of(part, by_keys))
-            torch.bmm(probabilities.transpose(1, 2), by_result, out=_keys_of(part, by_values))
+            # Copies, since products with a transposed left side take several times as long to compile.
+            torch.bmm(by_scores.mT.contiguous(), _queries_of(part, queries), out=_keys_of(part, by_keys))
+            torch.bmm(probabilities.mT.contiguous(), by_result, out=_keys_of(part, by_values))
         by_query = by_queries.index_select(0, plan.answers).mul_(ctx.scaling)
         by_key = _summed(by_keys, plan).mul_(ctx.scaling)
         of_query, of_key, of_value = ctx.shapes
@@ -106,15 +106,15 @@ def _keys_of(part: Part, fetched: Tensor) -> Tensor:
 def _probabilities(part: Part, queries: Tensor, keys: Tensor, scaling: float) -> Tensor:
     """(batch, repeats · places, keys)"""
     q, k = _queries_of(part, queries), _keys_of(part, keys)
-    scores = torch.baddbmm(q.new_empty(()), q, k.transpose(1, 2), beta=0, alpha=scaling)
+    scores = torch.baddbmm(q.new_empty(()), q, k.mT, beta=0, alpha=scaling)
     last = scores.view(part.batch, part.repeats, part.places, part.keys)[..., part.keys - part.places :]
     last.add_(_later(part.places, scores.dtype, scores.device))
     return torch.softmax(scores, dim=-1)
 
 
-def _with_none(fetched: Tensor) -> Tensor:
-    """An empty tensor like `fetched` with a row of zeros behind it."""
-    more = fetched.new_empty(len(fetched) + 1, fetched.shape[-1])
+def _with_none(fetched: Tensor, width: int) -> Tensor:
+    """As many rows as `fetched`, to be written, and a row of zeros behind them."""
+    more = fetched.new_empty(len(fetched) + 1, width)
     more[-1] = 0
     return more
 

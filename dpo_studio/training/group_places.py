@@ -25,10 +25,6 @@ class Group:
     prompt_end: int
     answers: tuple[int, ...]
 
-    @property
-    def end(self) -> int:
-        return self.prompt_end + sum(self.answers)
-
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -59,7 +55,8 @@ class Plan:
     Attributes:
         queries, keys: rows to fetch, part by part. Answers are padded to the longest with the first place of all.
         real_queries: the same as `queries`, but one past the last row for what only pads.
-        answers: (length · heads,) the fetched query that stands for each row.
+        answers: (length · heads,) the fetched query that stands for each row; one past the last of them for a row
+            of no group.
         sums: each (length · shared heads,): fetched keys whose gradients are to be added up, in order; one past the
             last of them stands for none.
     """
@@ -77,9 +74,8 @@ def group_of(prompt: range, answers: Sequence[range]) -> Group:
     return Group(prompt.start, prompt.stop, tuple(len(answer) for answer in answers if answer))
 
 
-def plan(groups: Sequence[Group], heads: int, shared_heads: int) -> Plan:
-    """The parts of a row with so many heads of queries, and of keys."""
-    length = max((group.end for group in groups), default=0)
+def plan(groups: Sequence[Group], length: int, heads: int, shared_heads: int) -> Plan:
+    """The parts of a row of `length` places, with so many heads of queries, and of keys."""
     parts: list[Part] = []
     queries: list[Tensor] = []
     keys: list[Tensor] = []
@@ -89,25 +85,26 @@ def plan(groups: Sequence[Group], heads: int, shared_heads: int) -> Plan:
     for group in groups:
         for query_places, key_places, real in _places(group, heads):
             batch, places = query_places.shape
-            of_keys = key_places.shape[1]
+            seen_keys = key_places.shape[1]
             repeats = heads // shared_heads
-            parts.append(Part(at_query, at_key, shared_heads * batch, repeats, places, of_keys))
+            parts.append(Part(at_query, at_key, shared_heads * batch, repeats, places, seen_keys))
             head = torch.arange(heads).view(shared_heads, 1, repeats, 1)
             queries.append((query_places.view(1, batch, 1, places) * heads + head).flatten())
             real_queries.append(real.view(1, batch, 1, places).expand(shared_heads, -1, repeats, -1).flatten())
             head = torch.arange(shared_heads).view(shared_heads, 1, 1)
             keys.append((key_places * shared_heads + head).flatten())
-            seen = torch.ones(batch, of_keys, dtype=torch.bool)
-            seen[:, of_keys - places :] &= real
+            seen = torch.ones(batch, seen_keys, dtype=torch.bool)
+            seen[:, seen_keys - places :] &= real
             real_keys.append(seen.expand(shared_heads, -1, -1).flatten())
-            at_query, at_key = at_query + parts[-1].queries, at_key + shared_heads * batch * of_keys
+            at_query, at_key = at_query + parts[-1].queries, at_key + shared_heads * batch * seen_keys
     fetched, of_keys = _cat(queries), _cat(keys)
-    answers = torch.zeros(length * heads, dtype=torch.long)
+    answers = torch.full((length * heads,), len(fetched))
     pads = ~_cat(real_queries).bool()
     mine = (~pads).nonzero()[:, 0]
     answers[fetched[mine]] = mine
     real = fetched.masked_fill(pads, length * heads)
-    return Plan(tuple(parts), fetched, real, of_keys, answers, _sums(of_keys, _cat(real_keys).bool(), length * shared_heads))
+    sums = _sums(of_keys, _cat(real_keys).bool(), length * shared_heads)
+    return Plan(tuple(parts), fetched, real, of_keys, answers, sums)
 
 
 def _places(group: Group, heads: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 #: Elements of one chunk's logits: few enough that their memory is had again, rather than asked of the system, for
 #: the next chunk, and enough rows for products at full speed.
-_CHUNK_ELEMENTS = 4_000_000
+_CHUNK_ELEMENTS = 6_500_000
 
 
 @dataclass(frozen=True, slots=True)
