@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from dpo_studio.core.events import GroupJudged, GroupNotJudged
 from dpo_studio.core.judges import Judge, JudgeGroups, JudgeItem
@@ -84,7 +84,7 @@ def command_for(project: Project, judge: Judge, groups: Sequence[GroupId], *, de
 def record(project: Project, judge: Judge, event: GroupJudged | GroupNotJudged) -> Ranking | None:
     """Keep what a judge said of one group; None where it could say nothing. Durable on return.
 
-    A group that got another answer meanwhile has it unranked. No time is kept: it is no reading time.
+    An answer that the group got meanwhile has no place in it. No time is kept: it is no reading time.
     """
     with project.transaction():
         if judge.kind == "model":
@@ -92,11 +92,11 @@ def record(project: Project, judge: Judge, event: GroupJudged | GroupNotJudged) 
         if isinstance(event, GroupNotJudged):
             return None
         group = completions.get_group(project, GroupId(event.group))
-        ranks: list[int | None] = [*event.ranks, *[None] * (len(group.completions) - len(event.ranks))]
+        asked = replace(group, completions=group.completions[: len(event.ranks)])
         return rankings.add(
             project,
-            group,
-            ranks=ranks,
+            asked,
+            ranks=event.ranks,
             annotator=judge.name,
             annotator_kind="judge",
             note=event.note,

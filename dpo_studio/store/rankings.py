@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dpo_studio.core import ranking as weak_orders
 from dpo_studio.core.errors import UserError
@@ -238,7 +238,8 @@ def counts(project: Project, annotator: str | None = None) -> Counts:
 def labelled(project: Project, *, judges: str = "") -> list[tuple[Group, Ranking]]:
     """Every standing ranking with its group, people's only unless judges are asked: for training and exports.
 
-    Comparisons that were asked once more are left out: they would count twice.
+    Comparisons that were asked once more are left out: they would count twice. A group has the completions that were
+    there when it was ranked, and no later one: see `as_ranked`.
 
     Args:
         judges: "" for none; the name of a judge, or ALL_JUDGES, to add its rankings of groups that no person has judged
@@ -251,7 +252,7 @@ def labelled(project: Project, *, judges: str = "") -> list[tuple[Group, Ranking
     if judges:
         found = sorted([*found, *_in_peoples_stead(project, judges)], key=lambda ranking: ranking.group_id)
     groups = {g.id: g for g in completions.get_groups(project, {r.group_id: None for r in found})}
-    return [(groups[r.group_id], r) for r in found if groups[r.group_id].repeat_of is None]
+    return [(as_ranked(groups[r.group_id], r), r) for r in found if groups[r.group_id].repeat_of is None]
 
 
 def judge_names(project: Project) -> dict[str, int]:
@@ -274,6 +275,15 @@ def _in_peoples_stead(project: Project, judges: str) -> list[Ranking]:
         for ranking in all_current(project, kind="ranking", annotator_kind="judge")
         if ranking.group_id not in by_people and judges in (ALL_JUDGES, ranking.annotator)
     ]
+
+
+def as_ranked(group: Group, ranking: Ranking) -> Group:
+    """The group without completions that came after the ranking, such as an answer that a person wrote.
+
+    Nobody compared those, so they are not "shown and left unranked", which would make them worse than the rest.
+    """
+    known = tuple(completion for completion in group.completions if completion.id in ranking.ranks)
+    return group if len(known) == len(group.completions) else replace(group, completions=known, size=len(known))
 
 
 def ranks_of(group: Group, ranks: Mapping[CompletionId, int | None]) -> tuple[int | None, ...]:

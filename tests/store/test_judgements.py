@@ -51,11 +51,13 @@ def test_what_it_says_is_kept_as_a_judges(project, make_group):
     assert rankings.judge_names(project) == {MODEL.name: 1}
 
 
-def test_an_answer_that_came_meanwhile_is_unranked(project, make_group):
+def test_an_answer_that_came_meanwhile_is_not_the_worst(project, make_group):
     group = make_group(project, answers=("a", "b"))
     completions.add(project, group.id, "mine", finish_reason="written")
     said = judgements.record(project, SHORTER, judged(group, (2, 1)))
-    assert list(said.ranks.values()) == [2, 1, None]
+    assert list(said.ranks.values()) == [2, 1]
+    ((ranked, _),) = rankings.labelled(project, judges=SHORTER.name)
+    assert [c.text for c in ranked.completions] == ["a", "b"]
 
 
 def test_how_a_model_answered_adds_up(project, make_group):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dpo_studio.core import ranking as weak_orders
 from dpo_studio.core.types import Completion, CompletionId, Group, GroupId, Ranking
@@ -19,6 +19,7 @@ from .order_entry import BETTER, WRITTEN, OrderEntry, order_text
 from .upcoming import Upcoming
 
 _LOOK_BACK = 200
+_OWN = "written"  # why a person's own answer came to its end
 #: What an annotator can say of a label before giving it, with the confidence that is recorded; None: not asked.
 SURENESS: tuple[tuple[str, float | None], ...] = (
     ("How sure", None),
@@ -154,8 +155,8 @@ class Session:
             group = item.group
             buckets = [[item.shown[position].id for position in bucket] for bucket in item.entry.buckets]
             if kind == "ranking" and item.written:
-                own = completions.add(self.project, group.id, item.written, finish_reason="written")
-                group = completions.get_group(self.project, group.id)
+                own = self._own_answer(group, item.written)
+                group = replace(group, completions=(*group.completions, own))
                 buckets.insert(0, [own.id])
             saved = rankings.add(
                 self.project,
@@ -174,7 +175,10 @@ class Session:
         return saved
 
     def undo(self) -> Ranking | None:
-        """Take back the last judgement, of whatever day, and show its item again in the same order."""
+        """Take back the last judgement, of whatever day, and show its item again in the same order.
+
+        An answer of the person's own that came with it is theirs to rank first again, or to change.
+        """
         undone = rankings.undo(self.project)
         if undone is None:
             return None
@@ -184,6 +188,9 @@ class Session:
         if standing is not None:
             self.item = self._again(group, standing)
         else:
+            own = _written_with(group, undone)
+            if own is not None:
+                group = replace(group, completions=tuple(c for c in group.completions if c.id != own.id))
             self.item = Item(
                 group,
                 _in_order(group, undone.presented),
@@ -192,6 +199,7 @@ class Session:
                 flags=undone.flags,
                 confidence=undone.confidence,
             )
+            self.item.write("" if own is None else own.text)
         return undone
 
     def revisit(self, ranking: Ranking) -> Item:
@@ -277,11 +285,21 @@ class Session:
         self._ahead = [item for item in self._ahead if item.group.id != coming]
 
     def _fresh(self, group: Group) -> Item:
+        draft = self._drafts.of(group, None)
+        if draft is not None and draft.written:  # it may have come with a label that was undone
+            group = replace(group, completions=tuple(c for c in group.completions if not _is_own(c, draft.written)))
         shown = list(group.completions)
         self._shuffler.shuffle(shown)
         item = Item(group, tuple(shown), OrderEntry(len(shown)))
-        item.take_up(self._drafts.of(group, None))
+        item.take_up(draft)
         return item
+
+    def _own_answer(self, group: Group, text: str) -> Completion:
+        """The person's own answer as a completion; one that came with a label that was undone is used again."""
+        there = completions.get_group(self.project, group.id).completions
+        on_screen = {completion.id for completion in group.completions}
+        again = (c for c in there if c.id not in on_screen and _is_own(c, text))
+        return next(again, None) or completions.add(self.project, group.id, text, finish_reason=_OWN)
 
     def _keep_draft(self, item: Item) -> None:
         draft = item.draft
@@ -323,6 +341,18 @@ def described(ranking: Ranking) -> str:
     own = bool(ranked) and all(position >= len(shown) for position in ranked[0])
     words = order_text(ranked[1:] if own else ranked, written=own)
     return words + (BETTER + "…" if None in places else "")
+
+
+def _is_own(completion: Completion, text: str) -> bool:
+    return completion.finish_reason == _OWN and completion.text == text
+
+
+def _written_with(group: Group, ranking: Ranking) -> Completion | None:
+    """The answer that a person wrote with this label and ranked first; it was not among those on screen."""
+    if not ranking.presented:
+        return None
+    own = (c for c in group.completions if c.finish_reason == _OWN and c.id not in ranking.presented)
+    return next((c for c in own if ranking.ranks.get(c.id) == 1), None)
 
 
 def _ranks(group: Group, buckets: Iterable[Sequence[CompletionId]]) -> tuple[int | None, ...]:

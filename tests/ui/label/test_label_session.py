@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from dpo_studio.exchange import preference
 from dpo_studio.store import Project, completions, rankings
 from dpo_studio.ui.label.session import Session, described
 from tests.groups import add_group
@@ -37,7 +38,7 @@ def rank(session, *texts):
 def texts_by_rank(project, group_id):
     ranking = rankings.current(project, group_id)
     group = completions.get_group(project, group_id)
-    return sorted((rank, c.text) for c in group.completions if (rank := ranking.ranks[c.id]) is not None)
+    return sorted((rank, c.text) for c in group.completions if (rank := ranking.ranks.get(c.id)) is not None)
 
 
 def test_shown_numbers_become_the_groups_own_order(project):
@@ -317,3 +318,41 @@ def test_labels_in_words(project):
     assert described(session.save()) == "1 = 2 ≻ …"
     assert described(session.save("skip")) == "skipped"
     assert described(session.save("all_bad")) == "all bad"
+
+
+def test_an_answer_written_later_is_nobodys_worst(project):
+    session = session_of(project)
+    first = rank(session, "0a", "0b", "0c")
+    session.revisit(first)
+    session.item.write("mine")
+    session.save()
+    session.undo()
+    ((group, standing),) = rankings.labelled(project)
+    assert [c.text for c in group.completions] == ["0a", "0b", "0c", "0d"], "nobody compared it when this was said"
+    assert rankings.ranks_of(group, standing.ranks) == (1, 2, 3, 4)
+    (pairs,) = [preference.rows(*one) for one in rankings.labelled(project)]
+    assert not any(row["rejected"][0]["content"] == "mine" for row in pairs)
+
+
+def test_undo_gives_an_own_answer_back_to_be_ranked_or_changed(project):
+    session = session_of(project)
+    session.item.write("mine")
+    position = [c.text for c in session.item.shown].index("0b")
+    session.item.entry.press(position)
+    shown = [c.text for c in session.item.shown]
+    session.save()
+    session.undo()
+    assert ([c.text for c in session.item.shown], session.item.written) == (shown, "mine")
+    session.stash()
+    session = session_of(project, seed=4)
+    assert (sorted(c.text for c in session.item.shown), session.item.written) == (sorted(shown), "mine")
+    session.item.entry.press(0)
+    session.save()
+    assert texts_by_rank(project, 1)[0] == (1, "mine")
+    assert [c.text for c in completions.get_group(project, 1).completions] == ["0a", "0b", "0c", "0d", "mine"]
+    session.undo()
+    session.item.write("better")
+    session.item.entry.press(0)
+    session.save()
+    assert texts_by_rank(project, 1)[0] == (1, "better")
+    assert "mine" not in [c.text for c in rankings.labelled(project)[0][0].completions]
