@@ -31,6 +31,10 @@ _MAGIC, _HEADER_BYTES = b"SQLite format 3\0", 100
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
+class BusyError(UserError):
+    """Another program was writing to the project; what was to be written can be tried again."""
+
+
 class Project:
     """An open project. Use it from the thread that opened it.
 
@@ -154,7 +158,7 @@ class Project:
         """All or nothing, and durable on return. Nested uses join the outer one.
 
         Raises:
-            UserError: the database is locked by another process, full, or damaged.
+            UserError: the database is full or damaged; BusyError, one of them, where another process is writing.
         """
         conn = self.db.conn
         if conn.in_transaction:
@@ -169,6 +173,17 @@ class Project:
                 if conn.in_transaction:
                     conn.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def patience(self, seconds: float) -> Iterator[None]:
+        """Context: a transaction waits this long for another program's to end, instead of ten seconds."""
+        conn = self.db.conn
+        (before,) = conn.execute("PRAGMA busy_timeout").fetchone()
+        conn.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
+        try:
+            yield
+        finally:
+            conn.execute(f"PRAGMA busy_timeout = {before}")
 
     def fact(self, name: str, default: str = "") -> str:
         """A named text that belongs to the project, such as its guideline."""
@@ -312,7 +327,7 @@ def _in_words(folder: Path, error: sqlite3.DatabaseError) -> UserError | None:
     """The sentence for an error that the file or its surroundings caused, by SQLite's primary code."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return UserError(
+        return BusyError(
             "Another program is writing to this project and did not finish in time.",
             "Close it, or wait a moment and do this again; nothing was lost.",
         )

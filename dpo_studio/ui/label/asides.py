@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.ui.context import Context
 
 from .bench import Bench
-from .session import Item
+from .item import Item
 
 
 class Asides(QObject):
@@ -19,7 +19,12 @@ class Asides(QObject):
     Args:
         item: gives the item on screen, or None.
         give_back: called when the keys belong to labelling again.
+
+    Signals:
+        changed: something was written or flagged that is in no label yet.
     """
+
+    changed = Signal()
 
     def __init__(
         self, context: Context, bench: Bench, item: Callable[[], Item | None], give_back: Callable[[], None]
@@ -66,18 +71,21 @@ class Asides(QObject):
         if item is not None:
             item.flags = flags
             self._bench.order_bar.show_item(item)
+            self.changed.emit()
 
     def _on_note(self, text: str) -> None:
         item = self._item()
         if item is not None:
             item.note = text
             self._bench.order_bar.show_item(item)
+            self.changed.emit()
 
     def _on_written(self, text: str) -> None:
         item = self._item()
         if item is not None:
             item.write(text)
             self._bench.show_order(item)
+            self.changed.emit()
         self._close_writing()
         if item is not None and item.written:
             self._bench.order_bar.say("Yours is first. Place the others too, or press Enter to save.")
@@ -86,6 +94,7 @@ class Asides(QObject):
         item = self._item()
         if item is not None:
             item.unfinished = text
+            self.changed.emit()
 
     def _on_cancelled(self) -> None:
         self._on_writing("")

@@ -15,13 +15,13 @@ from .flags import FlagMenu
 from .guideline import GuidelinePanel
 from .head import Head
 from .history_strip import HistoryStrip
+from .item import Item
 from .item_stack import ItemStack
 from .name_row import NameRow
 from .order_bar import OrderBar
 from .panels import LinkBanner
 from .queue_menus import OrderMenu, PeopleMenu
 from .queue_notice import QueueNotice
-from .session import Item
 from .viewing import Viewing
 from .writing import NoteRow, WritingPanel
 

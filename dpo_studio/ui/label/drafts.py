@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 
 from dpo_studio.core.types import Group, Ranking
 from dpo_studio.store import Project
-from dpo_studio.store.database import NOBODY
+from dpo_studio.store.database import NOBODY, storable
 
 _FACT = "label_draft"
 
@@ -32,13 +32,13 @@ class Draft:
 
 
 class Drafts:
-    """One person's drafts in one project, by group."""
+    """One person's drafts in one project, by group. Another window's drafts on the same project are left alone."""
 
     def __init__(self, project: Project, annotator: str) -> None:
         self._project = project
         self._fact = _FACT if annotator == NOBODY else f"{_FACT}:{annotator}"
-        self._on_disk = project.fact(self._fact)
-        self._kept = _read(self._on_disk)
+        self._kept = _read(project.fact(self._fact))
+        self._touched: set[str] = set()  # groups whose draft is, or was, this window's business
 
     def of(self, group: Group, earlier: Ranking | None) -> Draft | None:
         """The draft for a group as it stands; one over another judgement than `earlier` is not for now."""
@@ -47,9 +47,15 @@ class Drafts:
 
     def keep(self, group: Group, draft: Draft) -> None:
         self._kept[group.uuid] = draft
+        self._touched.add(group.uuid)
 
     def drop(self, group: Group) -> None:
-        self._kept.pop(group.uuid, None)
+        if self._kept.pop(group.uuid, None) is not None:
+            self._touched.add(group.uuid)
+
+    def is_kept(self, group: Group) -> bool:
+        """Whether there is a draft for a group, of whatever kind."""
+        return group.uuid in self._kept
 
     def over_on_screen(self) -> str:
         """The uuid of the earlier judgement that was looked at when the page was left; "" for none."""
@@ -61,13 +67,19 @@ class Drafts:
         Raises:
             UserError: the project could not be written.
         """
-        bodies = {}
-        for group, draft in self._kept.items():
-            bodies[group] = {**asdict(draft), "on_screen": on_screen is not None and group == on_screen.uuid}
-        text = json.dumps(bodies, ensure_ascii=False) if bodies else ""
-        if text != self._on_disk:
-            self._project.set_fact(self._fact, text)
-            self._on_disk = text
+        before = self._project.fact(self._fact)
+        text = self._text(before, on_screen)
+        if text != before:
+            with self._project.transaction():
+                self._project.set_fact(self._fact, self._text(self._project.fact(self._fact), on_screen))
+
+    def _text(self, there: str, on_screen: Group | None) -> str:
+        """What is to be kept, given what is."""
+        drafts = {group: draft for group, draft in _read(there).items() if group not in self._touched}
+        drafts |= {group: draft for group, draft in self._kept.items() if group in self._touched}
+        shown = "" if on_screen is None else on_screen.uuid
+        bodies = {group: {**asdict(draft), "on_screen": group == shown} for group, draft in drafts.items()}
+        return storable(json.dumps(bodies, ensure_ascii=False)) if bodies else ""
 
 
 def _read(text: str) -> dict[str, Draft]:

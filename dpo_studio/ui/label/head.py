@@ -10,8 +10,8 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout
 
 from dpo_studio.ui.page import KeyHelp
 
+from .item import SURENESS
 from .panels import button, label
-from .session import SURENESS
 from .viewing import VIEW_ACTIONS
 
 #: Name, words on the button ("" for none), words in the palette, key.

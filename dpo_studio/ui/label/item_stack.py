@@ -5,9 +5,9 @@ from __future__ import annotations
 from PySide6.QtCore import QRect, QUrl, Signal
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
+from .item import Item
 from .item_view import ItemView
 from .panels import EmptyPanel
-from .session import Item
 
 
 class ItemStack(QStackedWidget):
@@ -36,6 +36,11 @@ class ItemStack(QStackedWidget):
     def view(self) -> ItemView:
         """The view on screen; the first one while the page is empty."""
         return self.views[1] if self.currentWidget() is self.views[1] else self.views[0]
+
+    @property
+    def item(self) -> Item | None:
+        """The item on screen; None while the page is empty."""
+        return None if self.currentWidget() is self.empty else self.view.item
 
     @property
     def prepared(self) -> Item | None:

@@ -12,8 +12,8 @@ from dpo_studio.ui import theme
 
 from . import answer_text, markdown, tables
 from .card_grid import CardGrid
+from .item import Item
 from .reader import Reader
-from .session import Item
 
 _PROMPT_SHARE = 0.34
 _PADDING = 12

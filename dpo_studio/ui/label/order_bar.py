@@ -7,9 +7,9 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QWidget
 
 from dpo_studio.ui import theme
 
+from .item import Item
 from .order_tray import OrderTray
 from .panels import button, label
-from .session import Item
 
 
 class OrderBar(QFrame):

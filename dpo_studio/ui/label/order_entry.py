@@ -54,12 +54,14 @@ class OrderEntry:
         size: answers on screen.
         written: whether an answer of the person's own stands above all of them.
         waits_for_tie: "=" was pressed and the next number ties.
+        touched: something was pressed or dropped, if only to be taken back.
     """
 
     def __init__(self, size: int, *, written: bool = False) -> None:
         self.size = size
         self.written = written
-        self.waits_for_tie = False
+        self.waits_for_tie = self.touched = False
+        self._finishing = 0  # answers that the step which finished the order placed
         self._buckets: list[list[int]] = []
         self._strong: set[int] = set()
         self._ties_meant = False
@@ -113,6 +115,7 @@ class OrderEntry:
         if not 0 <= position < self.size:
             return Response(hint=f"There are {self.size} answers: press 1 to {self.size}.")
         self._begin_anew()
+        self.touched = True
         if not self.unplaced:
             return Response(hint=_ALL_PLACED)
         if self.rank_of(position) is not None:
@@ -127,7 +130,9 @@ class OrderEntry:
         left = self.unplaced
         if len(left) == 1 and not self._ties_meant:
             self._buckets.append(list(left))
+            self._finishing = 2
             return Response(done=True)
+        self._finishing = int(not left)
         return Response(done=not left)
 
     def tie(self) -> Response:
@@ -136,8 +141,9 @@ class OrderEntry:
         Pressed before any number, or twice, it only says that nothing is to be implied.
         """
         self._begin_anew()
+        self.touched = True
         if self.is_pair:
-            self._buckets, self._strong = [[0, 1]], set()
+            self._buckets, self._strong, self._finishing = [[0, 1]], set(), 2
             return Response(done=True)
         if not self.unplaced:
             return Response(hint=_ALL_PLACED)
@@ -147,7 +153,8 @@ class OrderEntry:
 
     def finish(self) -> Response:
         """Enter: what is unplaced is worse, its order unknown."""
-        self.waits_for_tie = False
+        self.touched = True
+        self.waits_for_tie, self._finishing = False, 0
         if not self._buckets and not self.written:
             return Response(hint="Press the number of the best answer first, or Space to skip.")
         return Response(done=True)
@@ -159,6 +166,7 @@ class OrderEntry:
         """
         if position == getattr(target, "other", None):
             return Response()
+        self.touched, self._finishing = True, 0
         before = self._state()
         buckets = [list(bucket) for bucket in self._buckets]
         if isinstance(target, Beside) and self.rank_of(target.other) is None:
@@ -184,19 +192,25 @@ class OrderEntry:
         if self._drops and not self.waits_for_tie and self.buckets == self._drops[-1][1]:
             self._restore(self._drops.pop()[0])
             return Response()
-        self._earlier = False
+        self._earlier, self.touched = False, True
         if self.waits_for_tie:
             self.waits_for_tie = False
         elif self._buckets:
-            self._strong.discard(self._buckets[-1].pop())
-            if not self._buckets[-1]:
-                self._buckets.pop()
+            self._take_last()
         else:
             self._ties_meant = False
             return Response(hint="Nothing is placed yet.")
         if not self._buckets:
             self._ties_meant = False
         return Response()
+
+    def reopen(self) -> None:
+        """Go back to before the step that finished the order: the last number and what it implied, or Enter."""
+        for _ in range(self._finishing):
+            self._take_last()
+        self._finishing, self._drops = 0, []
+        if not self._buckets:
+            self._ties_meant = False
 
     def text(self) -> str:
         """The order as a line: "2 ≻ 1 = 4 ≻ …"; empty while nothing was pressed."""
@@ -206,6 +220,11 @@ class OrderEntry:
         if words and self.unplaced:
             return words + BETTER + "…"
         return words
+
+    def _take_last(self) -> None:
+        self._strong.discard(self._buckets[-1].pop())
+        if not self._buckets[-1]:
+            self._buckets.pop()
 
     def _state(self) -> _State:
         strong = frozenset(self._strong)

@@ -7,14 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, Qt, QTimer
-from PySide6.QtGui import QAction, QHideEvent, QKeyEvent, QKeySequence, QShowEvent
-from PySide6.QtWidgets import (
-    QAbstractButton,
-    QApplication,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import QAbstractButton, QApplication, QVBoxLayout, QWidget
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Ranking
@@ -27,11 +22,16 @@ from . import drops, keys
 from .asides import Asides
 from .bench import Bench
 from .head import ACTIONS, ALWAYS, KEY_HELP, palette_actions
+from .item import Item
+from .item_actions import ItemActions
 from .order_entry import Response
+from .presence import Presence
 from .queueing import Queueing
 from .reviewing import Reviewing
-from .session import Item, Session, described
+from .saving import NOT_SAVED, WAITS, Saving
+from .session import Session, described
 from .stopwatch import Stopwatch
+from .taking_back import TakingBack
 from .viewing import VIEW_ACTIONS, VIEW_HELP, VIEWS
 from .what_now import what_now
 
@@ -52,6 +52,10 @@ class LabelPage(Page):
         self._unannounced = False
         self._given: Ranking | None = None
         self.stopwatch = Stopwatch()
+        presence = Presence(self)
+        presence.shown.connect(self._on_shown)
+        presence.back.connect(self._on_back)
+        presence.away.connect(self.stopwatch.pause)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._after = QTimer(self, singleShot=True, interval=0)
         self._after.timeout.connect(self._catch_up)
@@ -62,6 +66,7 @@ class LabelPage(Page):
     def build(self) -> None:
         bench = self.bench = Bench(self.run)
         self.asides = Asides(self.context, bench, lambda: self.item, self.setFocus)
+        self.item_actions = ItemActions(bench, self.asides)
         self.queueing = Queueing(
             self.context,
             bench,
@@ -74,6 +79,13 @@ class LabelPage(Page):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(bench)
+        self.saving = Saving(lambda: self.session, self)
+        self.saving.saved.connect(self._on_saved)
+        self.saving.waits.connect(self._say_waiting)
+        self.saving.refused.connect(self._on_refused)
+        self.saving.drafts_refused.connect(self.context.complain)
+        self.asides.changed.connect(self.saving.keep_drafts_soon)
+        self.taking_back = TakingBack(self.context, lambda: self.session, self._show_undone)
         self.reviewing = Reviewing(
             self.context, bench, lambda: self.session, show=self._show_again, leave=self._back_to_queue
         )
@@ -105,50 +117,38 @@ class LabelPage(Page):
         self.stopwatch.pause()
         if self.built:
             self.asides.leave()
-        if self.session is not None and self.context.project is not None:
-            try:
-                self.session.stash()
-            except UserError as error:
-                self.context.complain(error)
+            self.saving.settle()
 
     def undo(self) -> None:
         """Take back the last label and show its item again."""
-        if self.session is None:
-            return
-        aside = self.item
-        try:
-            undone = self.session.undo()
-        except UserError as error:
-            self.context.complain(error)
-            return
-        if undone is None:
-            self.context.say("There is no label to undo.")
-            return
+        if self.built and self.saving.pending:
+            self._say_waiting()
+        elif self.built:
+            self.taking_back.label()
+
+    def _show_undone(self, sentence: str) -> None:
+        """The item of a label that was taken back comes on screen; what was there keeps its time."""
+        assert self.session is not None
+        aside = self.bench.stack.item
         if aside is not None:
             aside.seconds += self.stopwatch.seconds
         self._unannounced, self._given = True, None
         self._show(self.session.item)
-        self.bench.order_bar.say(f"Undid: {described(undone)}. Label it again.")
+        self.bench.order_bar.say(sentence)
         self._after.start()
 
     def run(self, action: str) -> None:
         """Do one of the actions of `head.ACTIONS`."""
-        if action in ALWAYS:
+        if self.saving.pending and action not in VIEWS:
+            self._say_waiting()
+        elif action in ALWAYS:
             {"undo": self.undo, "order": self.queueing.ask_order, "annotator": self.queueing.ask_people}[action]()
         elif action in VIEWS:
             self.bench.order_bar.say(self.bench.view_as(action) or self._what_now())
+        elif self.item is not None and action in ("skip", "all_bad"):
+            self._save(action)
         elif self.item is not None:
-            {
-                "skip": lambda: self._save("skip"),
-                "all_bad": lambda: self._save("all_bad"),
-                "differences": self._show_difference,
-                "lengths": self._toggle_lengths,
-                "write": self.asides.begin_writing,
-                "note": self.bench.note.begin,
-                "flags": self.asides.ask_flags,
-                "sure": self._next_sureness,
-                "guideline": self.asides.toggle_guideline,
-            }[action]()
+            self.item_actions.run(action, self.item)
 
     @property
     def item(self) -> Item | None:
@@ -182,6 +182,11 @@ class LabelPage(Page):
             return True
         if pressed.name == "escape":
             return self._on_escape()
+        if self.saving.pending and pressed.name not in _SCROLL_PAGES:
+            self._say_waiting()
+            return True
+        if pressed.name == "backspace" and self.taking_back.last_step():
+            return True
         if self.item is None:
             return False
         entry = self.item.entry
@@ -215,7 +220,9 @@ class LabelPage(Page):
             self._back_to_queue()
 
     def _on_escape(self) -> bool:
-        if self.bench.dragging.cancel():
+        if self.saving.give_up():
+            self.bench.order_bar.say("Not saved. Give the label again.", warning=True)
+        elif self.bench.dragging.cancel():
             self.bench.order_bar.say(self._what_now())
         elif self.bench.link.isVisible():
             self.bench.link.close_banner()
@@ -223,24 +230,36 @@ class LabelPage(Page):
             self.reviewing.bar.end()
         elif self.item is not None and self.item.earlier is not None:
             self._back_to_queue()
+        elif not self.hasFocus():
+            self.setFocus()
         else:
             return False
         return True
 
     def _on_chosen(self, position: int) -> None:
-        if self.item is not None:
-            self.setFocus()
-            self._on_response(self.item.entry.press(position))
+        self.setFocus()
+        if (item := self._changeable()) is not None:
+            self._on_response(item.entry.press(position))
 
     def _on_dropped(self, position: int, target: drops.Target, strong: bool) -> None:
-        if self.item is not None:
-            self.setFocus()
-            self._on_response(self.item.entry.drop(position, target, strong=strong))
+        self.setFocus()
+        if (item := self._changeable()) is not None:
+            self._on_response(item.entry.drop(position, target, strong=strong))
 
     def _on_save_wanted(self) -> None:
         self.setFocus()
-        if self.item is not None:
+        if self._changeable():
             self._on_enter()
+
+    def _changeable(self) -> Item | None:
+        """The item on screen, unless its label is being saved."""
+        if self.saving.pending:
+            self._say_waiting()
+            return None
+        return self.item
+
+    def _say_waiting(self) -> None:
+        self.bench.order_bar.say(WAITS, warning=True)
 
     def _on_response(self, response: Response) -> None:
         self.bench.show_order(self.item)
@@ -256,17 +275,20 @@ class LabelPage(Page):
         if self.queueing.must_ask(lambda: self._save(kind)):
             self.stopwatch.pause()
             return
-        try:
-            saved = self.session.save(kind, seconds=self.stopwatch.seconds)
-        except UserError as error:
-            self.bench.order_bar.say(
-                "Not saved. Enter tries again, Backspace takes the last number back.", warning=True
-            )
-            self.context.complain(error)
-            return
+        self.saving.save(kind, self.stopwatch.seconds)
+
+    def _on_refused(self, error: UserError) -> None:
+        self.bench.order_bar.say(NOT_SAVED, warning=True)
+        self.context.complain(error)
+
+    def _on_saved(self, saved: Ranking) -> None:
+        assert self.session is not None
         self._unannounced, self._given = True, saved
         self._show(self.session.item)
-        self.bench.order_bar.say("   ·   ".join(filter(None, (f"Saved {described(saved)}", self._what_now()))))
+        words = f"Saved {described(saved)}"
+        if self.session.overtaken is not None:
+            words += f", in place of {described(self.session.overtaken)} from another window (Z brings that back)"
+        self.bench.order_bar.say("   ·   ".join(filter(None, (words, self._what_now()))))
         self._after.start()
         self.reviewing.bar.note_saved(saved.group_id)
 
@@ -307,20 +329,6 @@ class LabelPage(Page):
     def _what_now(self) -> str:
         return what_now(self.item, reviewing=self.reviewing.active)
 
-    # The rest of the actions.
-
-    def _show_difference(self) -> None:
-        self.bench.stack.view.next_difference()
-        self.bench.head.buttons["differences"].setChecked(self.bench.stack.view.compares)
-
-    def _toggle_lengths(self) -> None:
-        self.bench.head.buttons["lengths"].setChecked(self.bench.stack.toggle_tokens())
-
-    def _next_sureness(self) -> None:
-        assert self.item is not None
-        self.item.next_sureness()
-        self.bench.head.show_sureness(self.item.confidence)
-
     def _on_history(self, ranking: Ranking) -> None:
         assert self.session is not None
         session = self.session
@@ -328,6 +336,9 @@ class LabelPage(Page):
 
     def _show_again(self, visit: Callable[[], Item]) -> None:
         """Show an item out of its turn; what is on screen keeps its time."""
+        if self.saving.pending:
+            self._say_waiting()
+            return
         if self.item is not None:
             self.item.seconds += self.stopwatch.seconds
         self._show(visit())
@@ -356,6 +367,7 @@ class LabelPage(Page):
 
     def _on_project_changed(self) -> None:
         if self.built:
+            self.saving.give_up()
             self._start()
         self.badge_changed.emit()
 
@@ -373,19 +385,14 @@ class LabelPage(Page):
 
     # Focus and time.
 
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
+    def _on_shown(self) -> None:
         self.setFocus()
         self.stopwatch.resume()
 
-    def hideEvent(self, event: QHideEvent) -> None:
-        super().hideEvent(event)
-        self.stopwatch.pause()
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.ActivationChange:
-            if self.isActiveWindow() and self.isVisible():
-                self.stopwatch.resume()
-            else:
-                self.stopwatch.pause()
+    def _on_back(self) -> None:
+        """The window is looked at again: another one may have labelled what is on screen meanwhile."""
+        self.stopwatch.resume()
+        if self.built and self.session is not None and not self.saving.pending and self.session.look_elsewhere():
+            self._show(self.session.item)
+            self.bench.order_bar.say(f"The one before was labelled in another window.   ·   {self._what_now()}")
+            self._after.start()

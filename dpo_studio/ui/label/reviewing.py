@@ -11,8 +11,9 @@ from dpo_studio.core.types import GroupId
 from dpo_studio.ui.context import Context
 
 from .bench import Bench
+from .item import Item
 from .review import ReviewBar
-from .session import Item, Session
+from .session import Session
 
 
 class Reviewing(QObject):

@@ -8,95 +8,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from dpo_studio.core import ranking as weak_orders
 from dpo_studio.core.types import Completion, CompletionId, Group, GroupId, Ranking
 from dpo_studio.store import Project, completions, rankings
 
-from .drafts import Draft, Drafts
-from .order_entry import BETTER, WRITTEN, OrderEntry, order_text
+from .drafts import Drafts
+from .item import Item
+from .order_entry import BETTER, OrderEntry, order_text
 from .upcoming import Upcoming
 
 _LOOK_BACK = 200
 _OWN = "written"  # why a person's own answer came to its end
-#: What an annotator can say of a label before giving it, with the confidence that is recorded; None: not asked.
-SURENESS: tuple[tuple[str, float | None], ...] = (
-    ("How sure", None),
-    ("Fairly sure", 0.8),
-    ("A guess", 0.6),
-    ("Sure", 1.0),
-)
-
-
-@dataclass(eq=False)
-class Item:
-    """A group on screen.
-
-    Attributes:
-        shown: its completions in the order in which they are shown.
-        entry: the order so far, over positions in `shown`.
-        written: the person's own answer, ranked above all, or "".
-        unfinished: that answer while it is still being written, or "".
-        earlier: the standing judgement that is looked at again; None for one that waits in the queue.
-        seconds: time it was on screen before it was put aside.
-        confidence: how sure the person is, from a half to 1; None unless they said.
-    """
-
-    group: Group
-    shown: tuple[Completion, ...]
-    entry: OrderEntry
-    note: str = ""
-    flags: tuple[str, ...] = ()
-    written: str = ""
-    unfinished: str = ""
-    earlier: Ranking | None = None
-    seconds: float = field(default=0.0)
-    confidence: float | None = None
-
-    @property
-    def changed(self) -> bool:
-        """Whether there is anything to save over the earlier judgement."""
-        if self.earlier is None:
-            return True
-        same = (self.note, self.flags, self.confidence) == (
-            self.earlier.note,
-            self.earlier.flags,
-            self.earlier.confidence,
-        )
-        return not (same and self.entry.is_earlier and not self.written)
-
-    @property
-    def begun(self) -> bool:
-        """Whether anything was said about it that would be lost."""
-        return bool(self.entry.buckets) or self.draft is not None or self.confidence is not None
-
-    def next_sureness(self) -> None:
-        """Go round what can be said about how sure the label is."""
-        said = [confidence for _, confidence in SURENESS]
-        place = said.index(self.confidence) if self.confidence in said else 0
-        self.confidence = said[(place + 1) % len(said)]
-
-    def write(self, text: str) -> None:
-        """Set the person's own answer; an empty text takes it away. The order so far stays."""
-        self.written, self.unfinished = text.strip(), ""
-        self.entry.written = bool(self.written)
-
-    @property
-    def draft(self) -> Draft | None:
-        """What was written about it and is in no label yet; None when that is nothing."""
-        before = ("", ()) if self.earlier is None else (self.earlier.note, self.earlier.flags)
-        if (self.note, self.flags) == before and not self.written and not self.unfinished.strip():
-            return None
-        over = "" if self.earlier is None else self.earlier.uuid
-        return Draft(over, self.note, self.flags, self.written, self.unfinished)
-
-    def take_up(self, draft: Draft | None) -> None:
-        """Go on from a draft."""
-        if draft is not None:
-            self.note, self.flags = draft.note, draft.flags
-            self.write(draft.written)
-            self.unfinished = draft.unfinished
 
 
 class Session:
@@ -106,6 +30,8 @@ class Session:
         item: what is on screen; None when nothing waits.
         annotator: who labels.
         upcoming_groups: what comes next, and the order of it.
+        overtaken: the label that the last save took the place of without its having been on screen: it was
+            given in another window meanwhile. None otherwise.
     """
 
     def __init__(self, project: Project, *, shuffler: random.Random | None = None) -> None:
@@ -114,7 +40,9 @@ class Session:
         self.annotator = project.annotator
         self._shuffler = shuffler or random.SystemRandom()
         self.upcoming_groups = Upcoming(project, self.annotator, self._shuffler)
+        self.overtaken: Ranking | None = None
         self._ahead: list[Item] = []
+        self._just_saved: tuple[Item, Ranking] | None = None
         self._drafts = Drafts(project, self.annotator)
 
     def begin(self) -> Item | None:
@@ -153,6 +81,7 @@ class Session:
         assert item is not None, "there is nothing on screen to save"
         with self.project.transaction():
             group = item.group
+            standing = rankings.current(self.project, group.id, self.annotator)
             buckets = [[item.shown[position].id for position in bucket] for bucket in item.entry.buckets]
             if kind == "ranking" and item.written:
                 own = self._own_answer(group, item.written)
@@ -170,8 +99,14 @@ class Session:
                 seconds=None if seconds is None else round(item.seconds + seconds, 2),
                 confidence=item.confidence if kind == "ranking" else None,
             )
-        self._drafts.drop(item.group)
+            drafted = self._drafts.is_kept(item.group)
+            self._drafts.drop(item.group)
+            if drafted:
+                self._drafts.write(None)
+        expected = None if item.earlier is None else item.earlier.id
+        self.overtaken = standing if standing is not None and standing.id != expected else None
         self._move_on()
+        self._just_saved = item, saved
         return saved
 
     def undo(self) -> Ranking | None:
@@ -185,12 +120,12 @@ class Session:
         group = completions.get_group(self.project, undone.group_id)
         standing = rankings.current(self.project, group.id)
         self._put_aside(group.id)
+        own = _written_with(group, undone)
+        if own is not None:
+            group = replace(group, completions=tuple(c for c in group.completions if c.id != own.id))
         if standing is not None:
             self.item = self._again(group, standing)
         else:
-            own = _written_with(group, undone)
-            if own is not None:
-                group = replace(group, completions=tuple(c for c in group.completions if c.id != own.id))
             self.item = Item(
                 group,
                 _in_order(group, undone.presented),
@@ -201,6 +136,30 @@ class Session:
             )
             self.item.write("" if own is None else own.text)
         return undone
+
+    @property
+    def can_take_step_back(self) -> bool:
+        """Whether a label was just given, and nothing was placed in the next item."""
+        return self._just_saved is not None and (self.item is None or not self.item.entry.touched)
+
+    def take_last_step_back(self) -> Ranking | None:
+        """Undo the label that was just given and show its order as it was before the step that finished it."""
+        assert self._just_saved is not None
+        item, saved = self._just_saved
+        undone = self.undo()
+        if undone is not None and undone.id == saved.id and self.item is not None:
+            self.item.entry = item.entry
+            self.item.entry.reopen()
+            self.item.seconds = undone.seconds or 0.0
+        return undone
+
+    def look_elsewhere(self) -> bool:
+        """Move on where what is on screen was labelled in another window; whether it was."""
+        item = self.item
+        if item is None or item.earlier is not None or item.begun or not self._is_labelled(item):
+            return False
+        self._move_on()
+        return True
 
     def revisit(self, ranking: Ranking) -> Item:
         """Show a standing judgement's item again; saving it writes a row that takes its place."""
@@ -273,11 +232,19 @@ class Session:
         self._drafts.write(self.item.group if self.item is not None else None)
 
     def _move_on(self) -> None:
+        self._just_saved = None
         self.item = self.upcoming()
         self._ahead = self._ahead[1:]
+        while self.item is not None and self._is_labelled(self.item):  # in another window
+            self.item = self.upcoming()
+            self._ahead = self._ahead[1:]
+
+    def _is_labelled(self, item: Item) -> bool:
+        return rankings.current(self.project, item.group.id, self.annotator) is not None
 
     def _put_aside(self, coming: GroupId) -> None:
         """Make room for the group that comes on screen; what waits there comes back after it."""
+        self._just_saved = None
         if self.item is not None:
             self._keep_draft(self.item)
             if self.item.earlier is None:
@@ -364,6 +331,3 @@ def _in_order(group: Group, presented: Sequence[CompletionId]) -> tuple[Completi
     """The group's completions as they were shown; those that came later stand at the end."""
     place = {completion: number for number, completion in enumerate(presented)}
     return tuple(sorted(group.completions, key=lambda c: (place.get(c.id, len(place)), c.candidate)))
-
-
-__all__ = ["SURENESS", "WRITTEN", "Item", "Session", "described"]

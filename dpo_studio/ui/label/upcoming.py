@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Group, GroupId
 from dpo_studio.store import Project, completions, queue, repeats, scores, waits
 
@@ -21,6 +22,7 @@ ORDERS = (
 #: Shares of items that can be asked again.
 SHARES = (0, 5, 10)
 _SEEDS = 2**31
+_REPEAT_S = 0.05  # for another program's writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,4 +149,10 @@ class Upcoming:
         due = self._until_repeat == 0
         self._left_of_block -= 1
         self._until_repeat -= 1
-        return repeats.make(self._project, self._annotator, self._chance) if due else None
+        if not due:
+            return None
+        try:
+            with self._project.patience(_REPEAT_S):
+                return repeats.make(self._project, self._annotator, self._chance)
+        except UserError:
+            return None  # it can wait; whoever labels cannot

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .session import Item
+from .item import Item
 
 
 def what_now(item: Item | None, *, reviewing: bool) -> str:
