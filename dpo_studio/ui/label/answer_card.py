@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QLabel, QVBoxLa
 from dpo_studio.core import thinking, word_count
 from dpo_studio.core.types import Completion
 from dpo_studio.ui import theme
+from dpo_studio.ui.status_bar import ElidedLabel
 from dpo_studio.ui.widgets.thinking_fold import ThinkingFold
 
 from . import answer_text, fonts, markdown, tables
@@ -52,6 +53,10 @@ class AnswerCard(QFrame):
         self._place = _label("badge")
         self._compared = _label("muted")
         self._tokens = _label("muted")
+        self._writer = ElidedLabel()
+        self._writer.setProperty("role", "muted")
+        self._writer.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self._writer.setAccessibleName("Written by")
         self._cut = _label("warning", "cut off")
         self._cut.setToolTip("The model was stopped by the token limit before it came to an end.")
         self._unseen = _label("warning", "no font")
@@ -65,7 +70,8 @@ class AnswerCard(QFrame):
         self._head.setSpacing(_GAP)
         for widget in (self._key, self._place, self._compared):
             self._head.addWidget(widget)
-        self._head.addStretch(1)
+        self._head.addWidget(self._writer, 1)
+        self._head.addStretch(0)
         for widget in (self._unseen, self._cut, self._tokens):
             self._head.addWidget(widget)
         layout = QVBoxLayout(self)
@@ -77,6 +83,7 @@ class AnswerCard(QFrame):
         self.show_rank(None)
         self.show_tokens(False)
         self._compared.hide()
+        self.show_writer("")
 
     def set_answer(self, completion: Completion) -> None:
         """Show another answer."""
@@ -117,6 +124,12 @@ class AnswerCard(QFrame):
         self._place.setVisible(rank is not None)
         theme.set_role(self, "card" if rank is None else "card-selected")
         self.setAccessibleName(f"Answer {self.number}{', ' + words if words else ''}")
+
+    def show_writer(self, writer: str) -> None:
+        """Tell who wrote the answer; "" tells nothing, as long as the label is to be given blind."""
+        self._writer.setText(writer)
+        self._writer.setToolTip(writer)
+        self._writer.setAccessibleDescription(writer)
 
     def show_tokens(self, shown: bool) -> None:
         """Show how long the answer is; nothing is counted before."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
@@ -58,6 +58,8 @@ class Bench(QWidget):
         self.dragging = Dragging(self.stack, self.order_bar.tray, self)
         self.guideline_wanted: bool | None = None
         self._warned_at = -1
+        self._warnings: list[str] = []
+        self._given_here = 0
         body = QHBoxLayout()
         body.setSpacing(_GAP)
         body.addWidget(self.stack, 1)
@@ -87,12 +89,15 @@ class Bench(QWidget):
         """Let go of what belongs to a project, for another one."""
         self.stack.forget()
         self.guideline.end()
-        self.guideline_wanted, self._warned_at = None, -1
+        self.guideline_wanted, self._warned_at, self._warnings = None, -1, []
 
-    def show_item(self, item: Item) -> None:
-        """Put an item on screen, at once when it was prepared."""
+    def show_item(self, item: Item, writers: Sequence[str] = ()) -> None:
+        """Put an item on screen, at once when it was prepared. What changes around it changes now, not while it is read."""
         self.dragging.cancel()
+        self.head.show_warnings(self._warnings)
+        self._show_guideline(item)
         self.stack.show_item(item)
+        self.stack.view.show_writers(writers)
         self.head.buttons["differences"].setChecked(self.stack.view.compares)
         self._show_around(item)
         self.writing.show_unfinished(item.unfinished)
@@ -121,17 +126,31 @@ class Bench(QWidget):
         self.history.mark(item.earlier if item is not None else None)
         if project is None:
             self.head.show_numbers("")
+            self.head.show_progress(0, 0)
             self.head.show_warnings([])
             return
         numbers = statistics.summary(project)
         self.head.show_numbers(numbers.text() if numbers.ready else "")
-        if self._warned_at < 0 or abs(numbers.done - self._warned_at) >= _WARNINGS_EVERY:
+        self.head.show_progress(numbers.done, numbers.ready)
+        first = self._warned_at < 0
+        if first or abs(numbers.done - self._warned_at) >= _WARNINGS_EVERY:
             self._warned_at = numbers.done
-            self.head.show_warnings(statistics.warnings(project))
+            self._warnings = statistics.warnings(project)
+        if first or item is None:
+            self.head.show_warnings(self._warnings)
+        self._given_here = numbers.given_here
+        self.guideline.show_text(project.guideline)
+        if first or self.guideline_wanted is not None or item is None:
+            self._show_guideline(item)
+
+    def note_given(self) -> None:
+        """A label was given: the guideline stands beside the first ones only."""
+        self._given_here += 1
+
+    def _show_guideline(self, item: Item | None) -> None:
         shown = self.guideline_wanted
         if shown is None:
-            shown = numbers.given_here < GUIDED_LABELS and bool(project.guideline)
-        self.guideline.show_text(project.guideline)
+            shown = self._given_here < GUIDED_LABELS and self.guideline.has_text
         shown = (shown and item is not None) or self.guideline.is_edited
         self.guideline.setVisible(shown)
         self.head.buttons["guideline"].setChecked(shown)

@@ -58,6 +58,11 @@ class GuidelinePanel(QFrame):
         return self._pages.currentIndex() == 2
 
     @property
+    def has_text(self) -> bool:
+        """Whether anything is written."""
+        return bool(self._text)
+
+    @property
     def is_changed(self) -> bool:
         """Whether it is being changed and says something else now."""
         return self.is_edited and self.editor.toPlainText().strip() != (self._text or "")

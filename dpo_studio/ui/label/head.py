@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QAction, QColor, QKeySequence, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from dpo_studio.ui import theme
 from dpo_studio.ui.page import KeyHelp
 
 from .item import SURENESS
@@ -32,6 +33,7 @@ ACTIONS = (
 #: Those that make sense without an item, too.
 ALWAYS = ("undo", "order", "annotator")
 _BELOW = ("order", "annotator")
+_LINE = 3
 
 KEY_HELP = (
     KeyHelp("1 … 9", "Place answers from best to worst; the last is implied"),
@@ -39,7 +41,7 @@ KEY_HELP = (
     KeyHelp("Shift + number", "The same, and much better"),
     KeyHelp("=", "Of two: equal. Of more: the next number ties with the one before; first of all: nothing is implied"),
     KeyHelp("Enter", "Done: those unplaced are worse, order unknown"),
-    KeyHelp("Backspace", "Take the last number or drop back"),
+    KeyHelp("Backspace", "Take the last number or drop back; right after a label, the step that finished it"),
     KeyHelp("Drag", "An answer by its number into the order below or beside another; onto it, they tie; Enter saves"),
     KeyHelp("X", "All of them are bad"),
     KeyHelp("Space", "Skip"),
@@ -73,6 +75,7 @@ class Head(QWidget):
         self.numbers = label("muted")
         self.numbers.setAccessibleName("Numbers")
         self.numbers.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.progress = ProgressLine()
         self.warning = label("warning")
         self.warning.setWordWrap(True)
         self.warning.hide()
@@ -98,6 +101,7 @@ class Head(QWidget):
         layout.setSpacing(4)
         layout.addLayout(row)
         layout.addLayout(below)
+        layout.addWidget(self.progress)
         layout.addWidget(self.warning)
 
     def minimumSizeHint(self) -> QSize:
@@ -107,6 +111,11 @@ class Head(QWidget):
         """Show the numbers on one line."""
         self.numbers.setText(text)
         self.numbers.setToolTip(text)
+
+    def show_progress(self, done: int, ready: int) -> None:
+        """Show how much of what there is to label is done."""
+        self.progress.show_share(done / ready if ready else 0.0)
+        self.progress.setAccessibleDescription(f"{done:,} of {ready:,}")
 
     def show_queue(self, order: str, annotator: str) -> None:
         """Say on their buttons what comes next and who labels; nothing without a project."""
@@ -135,6 +144,31 @@ class Head(QWidget):
         for name, one in self.buttons.items():
             if name not in ALWAYS:
                 one.setVisible(there)
+
+
+class ProgressLine(QWidget):
+    """A thin line that fills as labels are given; it takes the same room whether there is anything to tell or not."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.share = 0.0
+        self.setFixedHeight(_LINE)
+        self.setAccessibleName("Labelled so far")
+
+    def show_share(self, share: float) -> None:
+        """Fill this share, from 0 to 1; a share that is not nothing is seen."""
+        if share != self.share:
+            self.share = share
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter, colours = QPainter(self), theme.current()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        filled = max(self.width() * min(self.share, 1.0), _LINE if self.share else 0.0)
+        for width, colour in ((float(self.width()), colours.border), (filled, colours.accent)):
+            painter.setBrush(QColor(colour))
+            painter.drawRoundedRect(QRectF(0, 0, width, _LINE), _LINE / 2, _LINE / 2)
 
 
 def palette_actions(run: Callable[[str], None], parent: QWidget) -> list[QAction]:

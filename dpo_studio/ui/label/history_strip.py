@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePol
 from dpo_studio.core.types import Group, GroupId, Policy, Ranking
 from dpo_studio.store import Project, completions, policies, rankings
 
+from . import writers
 from .session import described
 
 _MOST, _LEAST_WIDTH, _CHARACTERS, _GAP, _PADDING = 14, 160, 18, 4, 4
@@ -121,8 +122,5 @@ def _facts(ranking: Ranking, group: Group | None, names: dict[int, Policy]) -> s
     for number, completion_id in enumerate(ranking.presented, 1):
         completion = by_id.get(completion_id)
         if completion is not None:
-            policy = names.get(completion.policy_id or 0)
-            writer = policy.name if policy else completion.finish_reason
-            heat = (completion.sampling or {}).get("temperature")
-            lines.append(f"{number}: {writer}" + ("" if heat is None else f", temperature {heat:g}"))
+            lines.append(f"{number}: {writers.described(completion, names)}")
     return "\n".join(lines)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QUrl, Signal
 from PySide6.QtGui import QColor, QFont, QResizeEvent, QTextBlockFormat, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
@@ -81,6 +83,11 @@ class ItemView(QWidget):
         tied = {position for bucket in entry.buckets if len(bucket) > 1 for position in bucket}
         for position, card in enumerate(self.grid.shown_cards):
             card.show_rank(entry.rank_of(position), tied=position in tied)
+
+    def show_writers(self, writers: Sequence[str]) -> None:
+        """Tell who wrote each answer; an empty list tells nothing."""
+        for position, card in enumerate(self.grid.shown_cards):
+            card.show_writer(writers[position] if writers else "")
 
     def show_tokens(self, shown: bool) -> None:
         for card in self.grid.shown_cards:

@@ -199,7 +199,7 @@ class OrderEntry:
             self._take_last()
         else:
             self._ties_meant = False
-            return Response(hint="Nothing is placed yet.")
+            return Response(hint="Nothing is placed yet; Z undoes the label before.")
         if not self._buckets:
             self._ties_meant = False
         return Response()

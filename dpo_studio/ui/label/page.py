@@ -18,7 +18,7 @@ from dpo_studio.ui.context import Context
 from dpo_studio.ui.judge.desk import JudgeDesk
 from dpo_studio.ui.page import KeyHelp, Page
 
-from . import drops, keys
+from . import drops, keys, writers
 from .asides import Asides
 from .bench import Bench
 from .head import ACTIONS, ALWAYS, KEY_HELP, palette_actions
@@ -284,6 +284,7 @@ class LabelPage(Page):
     def _on_saved(self, saved: Ranking) -> None:
         assert self.session is not None
         self._unannounced, self._given = True, saved
+        self.bench.note_given()
         self._show(self.session.item)
         words = f"Saved {described(saved)}"
         if self.session.overtaken is not None:
@@ -300,7 +301,7 @@ class LabelPage(Page):
         if item is None:
             self.bench.show_empty(self.context.project)
         else:
-            self.bench.show_item(item)
+            self.bench.show_item(item, writers.told(self.context.project, item))
             self.bench.head.show_sureness(item.confidence)
         self.bench.order_bar.say(self._what_now())
         self.stopwatch.restart()

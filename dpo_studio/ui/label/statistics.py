@@ -11,6 +11,7 @@ from dpo_studio.store import Project, rankings, recent_labels, repeats
 _PACE_LABELS = 100
 _BIAS_LABELS = 200
 _ENOUGH_PAIRS = 10
+_ENOUGH_PACES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Summary:
         parts = [f"{self.left:,} left", f"{self.done:,} done"]
         if self.median_s is not None:
             parts.append(f"{self.median_s:.1f} s a label")
+        if self.median_s is not None and self.left and self.given_here >= _ENOUGH_PACES:
+            parts[0] += f", about {_duration(self.left * self.median_s)} at your pace"
         if self.tie_share is not None:
             parts.append(f"{self.tie_share:.0%} with ties")
         if self.again.pairs >= _ENOUGH_PAIRS:
@@ -45,6 +48,15 @@ class Summary:
         elif self.again.pairs:
             parts.append(f"{self.again.same} of {self.again.pairs} as before when asked again")
         return "  ·  ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    """Roughly how long: "1 min", "40 min", "1 h 20 min", "12 h"."""
+    minutes = max(1, round(seconds / 60))
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(5 * round(minutes / 5), 60)
+    return f"{hours:,} h" + (f" {rest} min" if rest and hours < 10 else "")
 
 
 def summary(project: Project) -> Summary:
