@@ -92,7 +92,7 @@ class Bench(QWidget):
         self.guideline_wanted, self._warned_at, self._warnings = None, -1, []
 
     def show_item(self, item: Item, writers: Sequence[str] = ()) -> None:
-        """Put an item on screen, at once when it was prepared. What changes around it changes now, not while it is read."""
+        """Put an item on screen, at once when it was prepared; what is around it changes now, not while it is read."""
         self.dragging.cancel()
         self.head.show_warnings(self._warnings)
         self._show_guideline(item)

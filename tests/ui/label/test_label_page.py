@@ -50,7 +50,7 @@ def test_a_pair_takes_one_key_and_is_durable_before_the_next_shows(open_page, co
     first = page.item
     at_swap = []
     show_item = page.bench.show_item
-    monkeypatch.setattr(page.bench, "show_item", lambda item: (at_swap.append(stored(context)), show_item(item)))
+    monkeypatch.setattr(page.bench, "show_item", lambda *shown: (at_swap.append(stored(context)), show_item(*shown)))
     press(page, KEY.Key_2)
     better, worse = shown[1], shown[0]
     assert at_swap == [[("ranking", {better: 1, worse: 2}, 1, "")]]

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from dpo_studio.store import Project, rankings, runs
+from dpo_studio.store import Project, completions, rankings, runs
+from dpo_studio.ui.label.order_entry import OrderEntry
 from dpo_studio.ui.label.session import Session
 from tests.groups import add_group
 
@@ -55,58 +56,101 @@ class Labelling(RuleBasedStateMachine):
     def _places(self):
         return [completion.id for completion in self.session.item.shown]
 
+    def _anew(self, data):
+        """The item with nothing placed, its answers' ids, and an order of their positions to press."""
+        item = self.session.item
+        item.entry = OrderEntry(len(item.shown), written=bool(item.written))
+        return item, self._places(), data.draw(st.permutations(range(len(item.shown))))
+
+    def _with_own(self, item, saved, ranks):
+        """The ranks with the person's own answer first, where there is one."""
+        own = set(saved.ranks) - {completion.id for completion in item.shown}
+        assert len(own) == bool(item.written)
+        if not own:
+            return ranks
+        return {own.pop(): 1} | {one: rank and rank + 1 for one, rank in ranks.items()}
+
+    def _taken_back(self, undone):
+        row, group_id, before = self.done.pop()
+        assert (undone.id, undone.group_id) == (row, group_id)
+        self.standing[group_id] = before
+        assert self.session.item.group.id == group_id, "its item is on screen again"
+        assert tuple(self._places())[:SIZE] == self.shown_places[group_id][:SIZE], "in the same places"
+
     # What a person does.
 
     @precondition(lambda self: self.session.item is not None)
-    @rule(order=st.permutations(range(SIZE)), strong=st.booleans())
-    def rank_all(self, order, strong):
-        item, shown = self.session.item, self._places()
+    @rule(data=st.data(), strong=st.booleans())
+    def rank_all(self, data, strong):
+        item, shown, order = self._anew(data)
         for position in order[:-1]:
             response = item.entry.press(position, strong=strong)
         assert response.done, "the last is implied"
-        ranks = {shown[position]: place for place, position in enumerate(order, 1)}
         saved = self.session.save(seconds=1.0)
         assert saved.strength == (2 if strong else 1)
-        self._saved(saved, "ranking", ranks)
+        ranks = {shown[position]: place for place, position in enumerate(order, 1)}
+        self._saved(saved, "ranking", self._with_own(item, saved, ranks))
 
     @precondition(lambda self: self.session.item is not None)
-    @rule(order=st.permutations(range(SIZE)))
-    def tie_the_first_two_and_press_enter(self, order):
-        item, shown = self.session.item, self._places()
+    @rule(data=st.data())
+    def tie_the_first_two_and_press_enter(self, data):
+        item, shown, order = self._anew(data)
         item.entry.press(order[0])
         item.entry.tie()
         item.entry.press(order[1])
         assert item.entry.finish().done
-        ranks = {shown[order[0]]: 1, shown[order[1]]: 1, shown[order[2]]: None}
-        self._saved(self.session.save(seconds=1.0), "ranking", ranks)
+        saved = self.session.save(seconds=1.0)
+        ranks = {one: 1 if one in (shown[order[0]], shown[order[1]]) else None for one in shown}
+        self._saved(saved, "ranking", self._with_own(item, saved, ranks))
 
     @precondition(lambda self: self.session.item is not None)
-    @rule(order=st.permutations(range(SIZE)))
-    def change_ones_mind_with_backspace(self, order):
-        item, shown = self.session.item, self._places()
+    @rule(data=st.data())
+    def change_ones_mind_with_backspace(self, data):
+        item, shown, order = self._anew(data)
         item.entry.press(order[1])
         item.entry.take_back()
         item.entry.press(order[0])
         assert item.entry.finish().done
+        saved = self.session.save(seconds=1.0)
         ranks = {one: 1 if one == shown[order[0]] else None for one in shown}
-        self._saved(self.session.save(seconds=1.0), "ranking", ranks)
+        self._saved(saved, "ranking", self._with_own(item, saved, ranks))
 
     @precondition(lambda self: self.session.item is not None)
     @rule(kind=st.sampled_from(["skip", "all_bad"]))
     def skip_or_all_bad(self, kind):
         self._saved(self.session.save(kind, seconds=0.5), kind, {})
 
+    @precondition(lambda self: self.session.item is not None)
+    @rule(text=st.sampled_from(["mine", "better", ""]))
+    def write_an_answer_of_ones_own(self, text):
+        self.session.item.write(text)
+
     @rule()
     def undo(self):
         undone = self.session.undo()
         if not self.done:
             assert undone is None
-            return
-        row, group_id, before = self.done.pop()
-        assert (undone.id, undone.group_id) == (row, group_id)
-        self.standing[group_id] = before
-        assert self.session.item.group.id == group_id, "its item is on screen again"
-        assert tuple(self._places()) == self.shown_places[group_id], "in the same places"
+        else:
+            self._taken_back(undone)
+
+    @precondition(lambda self: self.session.can_take_step_back)
+    @rule()
+    def take_the_last_step_back(self):
+        self._taken_back(self.session.take_last_step_back())
+        assert not self.session.can_take_step_back
+
+    @precondition(lambda self: None in self.standing.values())
+    @rule(data=st.data(), look=st.booleans())
+    def label_in_another_window(self, data, look):
+        """The same person, on another connection; this window may be looked at again, or it goes on unaware."""
+        group_id = data.draw(st.sampled_from([one for one, standing in self.standing.items() if standing is None]))
+        other = self.project.beside()
+        group = completions.get_group(other, group_id)
+        shown = [completion.id for completion in group.completions]
+        self._saved(rankings.add(other, group, kind="all_bad", presented=shown), "all_bad", {})
+        other.close()
+        if look:
+            self.session.look_elsewhere()
 
     @precondition(lambda self: any(self.standing.values()))
     @rule(data=st.data())
@@ -114,7 +158,8 @@ class Labelling(RuleBasedStateMachine):
         history = rankings.recent(self.project)
         ranking = data.draw(st.sampled_from(history))
         item = self.session.revisit(ranking)
-        assert not item.changed and tuple(self._places()) == ranking.presented
+        assert item.written or not item.changed
+        assert tuple(self._places())[: len(ranking.presented)] == ranking.presented
 
     @rule()
     def go_back_to_the_queue(self):
@@ -148,6 +193,13 @@ class Labelling(RuleBasedStateMachine):
         assert len(runs.training_data(self.project).train) == len(ranked)
 
     @invariant()
+    def only_what_was_compared_is_learnt_from(self):
+        if not hasattr(self, "session"):
+            return
+        for group, ranking in rankings.labelled(self.project):
+            assert {completion.id for completion in group.completions} == set(ranking.ranks)
+
+    @invariant()
     def what_is_on_screen_waits_or_is_looked_at_again(self):
         if not hasattr(self, "session"):
             return
@@ -156,10 +208,13 @@ class Labelling(RuleBasedStateMachine):
         if item is None:
             assert not left, "nothing is on screen only when nothing waits"
             return
-        assert (item.group.id in left) == (item.earlier is None)
+        elsewhere = (
+            item.earlier is None and item.group.id not in left
+        )  # labelled in another window, unknown to this one
+        assert elsewhere or (item.group.id in left) == (item.earlier is None)
         upcoming = self.session.upcoming()
         waiting = left - {item.group.id}
-        assert upcoming is None if not waiting else upcoming.group.id in waiting
+        assert upcoming is not None or not waiting
 
     def teardown(self):
         if hasattr(self, "project"):

@@ -10,42 +10,12 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, prompts, rankings, repeats
-from dpo_studio.ui.context import Context
+from dpo_studio.store import Project, rankings, repeats
 from dpo_studio.ui.label import saving
-from dpo_studio.ui.label.page import LabelPage
 from dpo_studio.ui.label.session import Session
+from tests.ui.label.by_keys import press
 
 KEY = Qt.Key
-
-
-@pytest.fixture
-def context(qtbot, tmp_path):
-    made = Context()
-    made.open(Project.create(tmp_path / "p"))
-    yield made
-    made.open(None)
-
-
-@pytest.fixture
-def open_page(qtbot, context):
-    def open_page(*sizes):
-        for number, size in enumerate(sizes):
-            prompt = prompts.add(context.project, [Message("user", f"prompt {number}")])
-            group = completions.add_group(context.project, prompt.id, size=size)
-            for answer in range(size):
-                completions.add(context.project, group.id, f"answer {answer}")
-        page = LabelPage(context)
-        qtbot.addWidget(page)
-        page.ensure_built()
-        page.resize(1200, 700)
-        page.show()
-        page.activateWindow()
-        qtbot.waitUntil(page.hasFocus)
-        return page
-
-    return open_page
 
 
 @pytest.fixture
@@ -54,11 +24,6 @@ def another_program(context):
     connection = sqlite3.connect(context.project.folder / "project.db", isolation_level=None)
     yield connection
     connection.close()
-
-
-def press(page, *keys, modifiers=Qt.KeyboardModifier.NoModifier):
-    for key in keys:
-        QTest.keyClick(QApplication.focusWidget() or page, key, modifiers)
 
 
 def standing(project):

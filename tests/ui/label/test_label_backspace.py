@@ -4,20 +4,17 @@ import random
 
 import pytest
 
-from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, prompts, rankings
+from dpo_studio.store import Project, rankings
 from dpo_studio.ui.label.order_entry import OrderEntry
 from dpo_studio.ui.label.session import Session
+from tests.groups import add_group
 
 
 @pytest.fixture
 def project(tmp_path):
     made = Project.create(tmp_path / "p")
     for size in (4, 2, 4):
-        prompt = prompts.add(made, [Message("user", f"{size}")])
-        group = completions.add_group(made, prompt.id, size=size)
-        for number in range(size):
-            completions.add(made, group.id, f"answer {number}")
+        add_group(made, f"prompt of {size}", size)
     yield made
     made.close()
 
