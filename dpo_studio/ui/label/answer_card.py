@@ -127,7 +127,7 @@ class AnswerCard(QFrame):
 
     def show_writer(self, writer: str) -> None:
         """Tell who wrote the answer; "" tells nothing, as long as the label is to be given blind."""
-        self._writer.setText(writer)
+        self._writer.setText(writer.replace("temperature ", "T "))  # so that it fits
         self._writer.setToolTip(writer)
         self._writer.setAccessibleDescription(writer)
 

@@ -98,7 +98,7 @@ class Head(QWidget):
             self.buttons[name].setCheckable(True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        layout.setSpacing(6)
         layout.addLayout(row)
         layout.addLayout(below)
         layout.addWidget(self.progress)

@@ -286,9 +286,9 @@ class LabelPage(Page):
         self._unannounced, self._given = True, saved
         self.bench.note_given()
         self._show(self.session.item)
-        words = f"Saved {described(saved)}"
-        if self.session.overtaken is not None:
-            words += f", in place of {described(self.session.overtaken)} from another window (Z brings that back)"
+        over = self.session.overtaken
+        place = "" if over is None else f", in place of {described(over)} from another window"
+        words = f"Saved {described(saved)}{place} (Z takes it back)"
         self.bench.order_bar.say("   ·   ".join(filter(None, (words, self._what_now()))))
         self._after.start()
         self.reviewing.bar.note_saved(saved.group_id)

@@ -38,7 +38,7 @@ class Summary:
         """On one line, for the head of the page."""
         parts = [f"{self.left:,} left", f"{self.done:,} done"]
         if self.median_s is not None:
-            parts.append(f"{self.median_s:.1f} s a label")
+            parts.append(f"{self.median_s:.{1 if self.median_s < 10 else 0}f} s a label")
         if self.median_s is not None and self.left and self.given_here >= _ENOUGH_PACES:
             parts[0] += f", about {_duration(self.left * self.median_s)} at your pace"
         if self.tie_share is not None:

@@ -373,3 +373,16 @@ def test_time_away_does_not_count(open_page, context, monkeypatch):
     page.setFocus()
     press(page, KEY.Key_1)
     assert rankings.recent(context.project)[0].seconds == pytest.approx(5.5)
+
+
+def test_backspace_after_a_label_goes_on_from_its_order(open_page, context):
+    page = open_page(4, 4)
+    shown = numbers_on_screen(page)
+    press(page, KEY.Key_3, KEY.Key_1, KEY.Key_4, KEY.Key_Backspace)
+    assert numbers_on_screen(page) == shown and page.bench.order_bar.order == "3 ≻ 1 ≻ …"
+    assert page.bench.order_bar.notice.startswith("Took back 3 ≻ 1 ≻ 4 ≻ 2")
+    press(page, KEY.Key_2)
+    ranks = stored(context)[-1][1]
+    assert ranks == {shown[2]: 1, shown[0]: 2, shown[1]: 3, shown[3]: 4}
+    press(page, KEY.Key_1, KEY.Key_Backspace, KEY.Key_Backspace)
+    assert len(stored(context)) == 3, "after a number it stays with this one"
