@@ -211,12 +211,12 @@ def test_an_unknown_run_names_those_there_are(project, policy, make_group):
         runs.find(project, "Run 1")
 
 
-def test_an_answer_written_after_the_ranking_is_unranked(project, make_group):
+def test_an_answer_written_after_the_ranking_is_not_in_it(project, make_group):
     group = make_group(project, answers=("a", "b"))
     rankings.add(project, group, ranks=[2, 1])
     completions.add(project, group.id, "c")
     ((group, ranking),) = rankings.labelled(project)
-    assert rankings.ranks_of(group, ranking.ranks) == (2, 1, None)
+    assert rankings.ranks_of(group, ranking.ranks) == (2, 1), "unranked it would be worse than what was compared"
 
 
 def test_ties_are_data_for_a_method_that_reads_ties(project, policy, make_group):
