@@ -12,8 +12,8 @@ import torch
 
 from dpo_studio.core.settings import SamplingSettings
 
-#: Most probable tokens looked at first; the whole vocabulary is sorted only where they do not decide.
-WINDOW = 256
+#: Most probable tokens looked at, in turns; the whole vocabulary is sorted only where they do not decide.
+WINDOWS = (256, 4096)
 
 
 class RowSettings:
@@ -59,7 +59,7 @@ def choose_tokens(
         logits: shape (rows, vocabulary), float32.
         sampling: of each row, or the same for all.
         uniforms: a number in [0, 1) a row.
-        seen: shape (rows, vocabulary), bool: the tokens of prompt and answer so far.
+        seen: shape (rows, n): the tokens of prompt and answer so far, each once or more often.
 
     Returns:
         tokens, shape (rows,), and log-probabilities at temperature 1 without any cut, shape (rows,), nats.
@@ -68,8 +68,9 @@ def choose_tokens(
         sampling = RowSettings([sampling] * len(logits), logits.device)
     shaped = logits
     if seen is not None and sampling.penalises:
-        penalised = torch.where(logits > 0, logits / sampling.penalty, logits * sampling.penalty)
-        shaped = torch.where(seen, penalised, logits)
+        scores = logits.gather(-1, seen)
+        penalised = torch.where(scores > 0, scores / sampling.penalty, scores * sampling.penalty)
+        shaped = logits.scatter(-1, seen, penalised)
     if sampling.all_cold:
         tokens = shaped.argmax(-1)
     else:
@@ -85,20 +86,22 @@ def _logsumexp(rows: torch.Tensor) -> torch.Tensor:
 
 
 def _draw(scaled: torch.Tensor, sampling: RowSettings, uniforms: Sequence[float]) -> torch.Tensor:
-    vocabulary = scaled.shape[-1]
-    width = min(vocabulary, max(WINDOW, sampling.widest))
     targets = torch.tensor(list(uniforms), dtype=torch.float64).to(_wide(scaled.device)).to(scaled.device)
     total = _logsumexp(scaled)[:, None]
-    values, tokens = scaled.topk(width, dim=-1)
-    places, decided = _places(_probabilities(values, total), targets, sampling, whole=width == vocabulary)
-    chosen = tokens.gather(-1, places[:, None])[:, 0]
-    if bool(decided.all()):
-        return chosen
-    for row in (~decided).nonzero()[:, 0].tolist():
-        values, tokens = scaled[row : row + 1].sort(dim=-1, descending=True, stable=True)
-        probabilities = _probabilities(values, total[row : row + 1])
-        places, _ = _places(probabilities, targets[row : row + 1], sampling.take([row]), whole=True)
-        chosen[row] = tokens[0, places[0]]
+    chosen = torch.zeros(len(scaled), dtype=torch.long, device=scaled.device)
+    rows = torch.arange(len(scaled), device=scaled.device)
+    vocabulary = scaled.shape[-1]
+    for width in sorted({min(vocabulary, max(window, sampling.widest)) for window in WINDOWS} | {vocabulary}):
+        some = scaled if len(rows) == len(scaled) else scaled.index_select(0, rows)
+        whole = width == vocabulary
+        values, tokens = some.sort(dim=-1, descending=True, stable=True) if whole else some.topk(width, dim=-1)
+        settings = sampling if len(rows) == len(scaled) else sampling.take(rows.tolist())
+        places, decided = _places(_probabilities(values, total[rows]), targets[rows], settings, whole=whole)
+        found = tokens.gather(-1, places[:, None])[:, 0]
+        chosen[rows[decided]] = found[decided]
+        rows = rows[~decided]
+        if not len(rows):
+            break
     return chosen
 
 

@@ -108,13 +108,12 @@ class _Seats:
         self._settings = RowSettings([], loaded.device)
         self._seen: torch.Tensor | None = None
 
-    def add(self, owner: _Open, rows: Sequence[Row], vocabulary: int) -> None:
+    def add(self, owner: _Open, rows: Sequence[Row]) -> None:
         """Rows come last."""
         self.rows += [(owner, row) for row in rows]
         self._settings = RowSettings([row.sampling for _, row in self.rows], self._loaded.device)
-        fresh = torch.zeros(len(rows), vocabulary, dtype=torch.bool, device=self._loaded.device)
-        fresh[:, torch.tensor(owner.prompt, device=self._loaded.device)] = True
-        self._seen = fresh if self._seen is None else torch.cat([self._seen, fresh])
+        prompt = torch.tensor(sorted(set(owner.prompt)), device=self._loaded.device)
+        self._seen = _beside(self._seen, prompt.expand(len(rows), -1))
 
     def choose(self, logits: torch.Tensor) -> tuple[list[int], list[str]]:
         """Draw a token for each row and add it; the tokens, and the text that each gives.
@@ -133,7 +132,7 @@ class _Seats:
                 )
             pieces.append(row.take(token, logp, self._loaded.chat))
         assert self._seen is not None
-        self._seen.scatter_(1, chosen[:, None], True)
+        self._seen = torch.cat([self._seen, chosen[:, None]], dim=1)
         return tokens, pieces
 
     def keep(self, kept: Sequence[int]) -> None:
@@ -235,7 +234,7 @@ class _Batch:
     def _add(self, owner: _Open, rows: Sequence[Row]) -> None:
         assert owner.prefix is not None
         self._rows.join(owner.prefix, len(rows))
-        self.seats.add(owner, rows, self._rows.logits.shape[-1])
+        self.seats.add(owner, rows)
 
 
 def _alone(
@@ -247,7 +246,7 @@ def _alone(
         room = max(row.limit for row in waiting)
         decoder = Decoder(model, owner.prompt, len(waiting), room=room, device=loaded.device)
         seats = _Seats(loaded)
-        seats.add(owner, waiting, decoder.logits.shape[-1])
+        seats.add(owner, waiting)
         waiting = []
         while True:
             tokens, pieces = seats.choose(decoder.logits)
@@ -265,6 +264,14 @@ def _alone(
                 break
             seats.keep(kept)
             decoder.step([tokens[index] for index in kept], kept)
+
+
+def _beside(seen: torch.Tensor | None, more: torch.Tensor) -> torch.Tensor:
+    """Rows of tokens under other rows of tokens, the shorter ones filled up with their own first token."""
+    if seen is None:
+        return more
+    longest = max(seen.shape[1], more.shape[1])
+    return torch.cat([torch.cat([rows, rows[:, :1].expand(-1, longest - rows.shape[1])], 1) for rows in (seen, more)])
 
 
 def _bare(model: torch.nn.Module) -> torch.nn.Module:

@@ -16,7 +16,8 @@ from transformers.generation.logits_process import (
 )
 
 from dpo_studio.core.settings import SamplingSettings
-from dpo_studio.generation.choose import WINDOW, choose_tokens
+from dpo_studio.generation import choose
+from dpo_studio.generation.choose import WINDOWS, choose_tokens
 
 
 def reference(logits: torch.Tensor, ids: torch.Tensor, sampling: SamplingSettings) -> torch.Tensor:
@@ -32,11 +33,11 @@ def reference(logits: torch.Tensor, ids: torch.Tensor, sampling: SamplingSetting
     return steps(ids, logits.clone()).softmax(-1)
 
 
-@pytest.mark.parametrize("vocabulary", [7, WINDOW, 3 * WINDOW])
+@pytest.mark.parametrize("vocabulary", [7, WINDOWS[0], 3 * WINDOWS[0]])
 @settings(max_examples=40, deadline=None)
 @given(
     temperature=st.sampled_from([0.3, 0.9, 1.7]),
-    top_k=st.sampled_from([0, 1, 5, WINDOW + 40]),
+    top_k=st.sampled_from([0, 1, 5, WINDOWS[0] + 40]),
     top_p=st.sampled_from([0.05, 0.6, 0.999, 1.0]),
     min_p=st.sampled_from([0.0, 0.001, 0.4, 1.0]),
     penalty=st.sampled_from([0.7, 1.0, 1.4]),
@@ -60,13 +61,12 @@ def test_each_token_is_chosen_for_its_share_of_the_numbers(
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(1, vocabulary, generator=generator) * scale
     ids = torch.randint(0, vocabulary, (1, 4), generator=generator)
-    seen = torch.zeros(1, vocabulary, dtype=torch.bool).scatter_(1, ids, True)
     wanted = reference(logits, ids, sampling)[0]
 
     grid = 2000
     uniforms = [(step + 0.5) / grid for step in range(grid)]
-    rows, flags = logits.expand(grid, -1).contiguous(), seen.expand(grid, -1)
-    tokens, logps = choose_tokens(rows, sampling, uniforms, seen=flags)
+    rows, seen = logits.expand(grid, -1).contiguous(), ids.expand(grid, -1)
+    tokens, logps = choose_tokens(rows, sampling, uniforms, seen=seen)
     shares = torch.bincount(tokens, minlength=vocabulary) / grid
 
     assert (shares - wanted).abs().max() <= 1.01 / grid + 1e-4
@@ -85,9 +85,21 @@ def test_a_row_does_not_feel_the_rows_beside_it() -> None:
             assert logp[0] == pytest.approx(logps[row].item(), abs=1e-5)
 
 
+@pytest.mark.parametrize("top_k", [0, 30])
+def test_how_much_is_looked_at_first_changes_no_choice(top_k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(8)
+    logits = torch.randn(60, 200, generator=generator) * torch.linspace(0.1, 5, 60)[:, None]
+    uniforms = torch.rand(60, generator=generator).tolist()
+    sampling = SamplingSettings(top_p=0.9, top_k=top_k)
+    monkeypatch.setattr(choose, "WINDOWS", (200,))
+    whole, _ = choose_tokens(logits, sampling, uniforms)
+    monkeypatch.setattr(choose, "WINDOWS", (4, 20))
+    assert choose_tokens(logits, sampling, uniforms)[0].tolist() == whole.tolist()
+
+
 def test_temperature_0_takes_the_greatest_after_the_penalty() -> None:
     logits = torch.tensor([[3.0, 2.5, -1.0]])
-    seen = torch.tensor([[True, False, False]])
+    seen = torch.tensor([[0, 0]])
     sampling = SamplingSettings(temperature=0, repetition_penalty=1.3)  # 3 / 1.3 = 2.31 < 2.5
     tokens, logps = choose_tokens(logits, sampling, [0.0], seen=seen)
     assert tokens.tolist() == [1]
