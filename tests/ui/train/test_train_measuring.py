@@ -16,7 +16,7 @@ from dpo_studio.ui.closing import wind_down
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.job_board import Job
 from dpo_studio.ui.train.page import TrainPage
-from tests.ui import train_stories as stories
+from tests.ui.train import stories
 
 FOUND = events.Estimated(seconds=180.0, memory_gb=1.62, step_seconds=6.0, steps=30)
 SAYS = f"print({events.to_line(FOUND)!r})"
