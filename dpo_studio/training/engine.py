@@ -110,8 +110,10 @@ class _Run:
         self._start = fingerprint(self._loaded.model)
         self.model, notices = adapter.attach(self._loaded.model, self._settings)
         self._notices += notices
-        if self._settings.trains == "full" and state is None:
-            whole.check_disk(self._folder, self.model, checkpoints=checkpoints.KEEP)
+        if self._settings.trains == "full":
+            whole.check_memory(self.model)
+            if state is None:
+                whole.check_disk(self._folder, self.model, checkpoints=checkpoints.KEEP)
         everything = [*self._data.train, *self._data.held_out]
         self._scorer, notices = choose_scorer(self.model, everything)
         everywhere = all(self._processes.gather(lambda: self._scorer.shared))

@@ -107,11 +107,29 @@ def check_disk(run_folder: Path, model: Any, *, checkpoints: int) -> None:
         )
 
 
+def check_memory(model: Any) -> None:
+    """Refuse a run whose gradients and optimiser will not fit in memory beside the weights, before there are any.
+
+    Raises:
+        UserError: how much memory they take and how much there is.
+    """
+    needed, free = bytes_of(model) * (1 + _OPTIMISER_COPIES), _free_bytes(model)
+    if free < needed:
+        raise UserError(
+            f"Training the whole model needs {needed / 1e9:.1f} GB of memory beside its weights, for gradients and the"
+            f" optimiser, and {free / 1e9:.1f} GB are free.",
+            "Train an adapter, which needs little; or close other programs, or choose a smaller model.",
+        )
+
+
 def has_room_for_a_copy(model: Any) -> bool:
     """Whether a frozen copy of the weights fits in memory beside gradients and optimiser, before there are any."""
+    return _free_bytes(model) > bytes_of(model) * (2 + _OPTIMISER_COPIES) + _SPARE_BYTES
+
+
+def _free_bytes(model: Any) -> int:
     device = next(model.parameters()).device
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    return free > bytes_of(model) * (2 + _OPTIMISER_COPIES) + _SPARE_BYTES
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
 
 
 def bytes_of(model: Any) -> int:

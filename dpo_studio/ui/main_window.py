@@ -373,7 +373,7 @@ class MainWindow(QMainWindow):
     def _on_job_ended(self, title: str) -> None:
         if not self.isActiveWindow():
             QApplication.alert(self)
-            if self.messages.info.isHidden():
+            if self.messages.info.isHidden() and self.messages.error.isHidden():
                 self.context.say(f"Done: {title}.")
 
     def _say_about(self) -> None:

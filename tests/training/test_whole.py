@@ -146,6 +146,14 @@ def test_a_disk_that_is_too_small_is_told_before_anything_is_trained(make_run, m
     assert not (folder / "checkpoints").exists()
 
 
+def test_too_little_memory_is_told_before_anything_is_trained(make_run, monkeypatch):
+    memory = whole.psutil.virtual_memory()._replace(available=1_000)
+    monkeypatch.setattr(whole.psutil, "virtual_memory", lambda: memory)
+    with pytest.raises(UserError, match=r"GB of memory beside its weights.* are free") as caught:
+        list(train(whole_run(make_run)))
+    assert "adapter" in caught.value.hint
+
+
 def test_without_memory_for_a_copy_there_is_no_divergence_and_a_word(make_run, monkeypatch):
     memory = namedtuple("memory", "available")
     monkeypatch.setattr(whole.psutil, "virtual_memory", lambda: memory(100_000_000))

@@ -14,6 +14,7 @@ from dpo_studio.ui import theme
 from .fields import METHOD_FIELDS, Field
 
 CHOICE_WIDTH, NUMBER_WIDTH = 200, 120
+ROW_SPACING = 6
 
 
 SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
@@ -21,11 +22,11 @@ SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
         "What is learnt",
         (
             *METHOD_FIELDS,
-            Field("max_length", "Longest text", "tokens of prompt and answer together; 0 is the model's own limit"),
+            Field("max_length", "Longest text", "tokens of prompt and answer; 0 is the model's own limit"),
             Field(
                 "too_long",
                 "Longer texts",
-                "what is done with a ranking longer than that",
+                "what is done with a prompt that is longer with its answers",
                 (("shorten", "drop the oldest turns"), ("leave_out", "leave out")),
             ),
         ),
@@ -33,22 +34,22 @@ SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
     (
         "How fast",
         (
-            Field("learning_rate", "Learning rate", "the size of a step; too low and nothing happens"),
+            Field("learning_rate", "Learning rate", "how far a step goes: too low teaches nothing, too high ruins it"),
             Field("epochs", "Passes", "how often each ranking is seen"),
             Field("batch_groups", "Rankings a step", "how many are looked at before the model changes"),
             Field("max_steps", "Most steps", "stop after this many; 0 for all passes"),
             Field("warmup_ratio", "Warm-up", "the share of the steps with a rising learning rate"),
-            Field("weight_decay", "Weight decay", "pulls the adapter towards nothing"),
-            Field("max_grad_norm", "Gradient limit", "longer gradients are shortened to this"),
-            Field("seed", "Seed", "decides the order of the rankings and the adapter's beginning"),
+            Field("weight_decay", "Weight decay", "draws what is trained towards zero; 0 is usual here"),
+            Field("max_grad_norm", "Gradient limit", "longer gradients are scaled down to this length"),
+            Field("seed", "Seed", "decides the order of the rankings and how the adapter begins"),
         ),
     ),
     (
         "The adapter",
         (
-            Field("lora_rank", "Rank", "how much the adapter can hold"),
-            Field("lora_alpha", "Alpha", "its strength, divided by the rank"),
-            Field("lora_dropout", "Dropout", "the share switched off at random in each step"),
+            Field("lora_rank", "Rank", "how much the adapter can hold; twice as much takes twice the disk"),
+            Field("lora_alpha", "Alpha", "the adapter counts alpha/rank times; twice the rank is usual"),
+            Field("lora_dropout", "Dropout", "the share of the adapter that a step leaves out at random"),
             Field("lora_targets", "Layers", "all-linear, attention, mlp, or names such as q_proj, v_proj", words=True),
         ),
     ),
@@ -56,9 +57,9 @@ SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
         "Measuring and the machine",
         (
             Field("evaluate_every", "Measure every", "steps between held-out measurements; 0 for start and end only"),
-            Field("fresh_samples", "Fresh answers", "drawn at each measurement, to see drift and length; 0 for none"),
+            Field("fresh_samples", "Fresh answers", "drawn at each measurement to see drift and length; 0 for none"),
             Field("fresh_tokens", "Tokens of each", "a fresh answer is cut there"),
-            Field("max_kl", "Stop when drift passes", "in nats (KL) a fresh answer, at a measurement; 0 never stops"),
+            Field("max_kl", "Drift limit", "training ends where fresh answers are further (nats of KL); 0 is none"),
             Field("checkpoint_every", "Checkpoint every", "steps between the points a run can resume from"),
             Field(
                 "keep",
@@ -69,13 +70,13 @@ SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
             Field(
                 "device",
                 "Device",
-                "where it runs",
+                "where it trains; the best is a GPU where PyTorch finds one",
                 (("auto", "the best there is"), ("cpu", "processor"), ("cuda", "NVIDIA GPU"), ("mps", "Apple GPU")),
             ),
             Field(
                 "dtype",
                 "Number format",
-                "of the model's own weights",
+                "of the model's own weights; bfloat16 takes half the memory",
                 (("auto", "the faster, measured"), ("float32", "float32"), ("bfloat16", "bfloat16")),
             ),
         ),
@@ -115,13 +116,14 @@ class AdvancedForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_L)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(theme.SPACE_L)
+        grid.setVerticalSpacing(ROW_SPACING)
+        grid.setColumnMinimumWidth(1, CHOICE_WIDTH)
+        grid.setColumnStretch(2, 1)
+        layout.addLayout(grid)
         for title, fields in SECTIONS:
-            head = QLabel(title)
-            head.setProperty("role", "subheading")
-            if fields[0].name in _OF_ADAPTERS:
-                self._adapter_heading = head
-            layout.addWidget(head)
-            layout.addLayout(self._section(fields))
+            self._add_section(grid, title, fields)
         self.fill(self._recommended)
 
     def fill(self, recommended: TrainingSettings, *, keep_edits: bool = False) -> None:
@@ -203,16 +205,17 @@ class AdvancedForm(QWidget):
                 hidden = self._trains == "full" and field.name in _OF_ADAPTERS
                 widget.setVisible(self._matters(field, self._method) and not hidden)
 
-    def _section(self, fields: Sequence[Field]) -> QGridLayout:
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(theme.SPACE_L)
-        grid.setVerticalSpacing(4)
-        grid.setColumnMinimumWidth(1, CHOICE_WIDTH)
-        grid.setColumnStretch(2, 1)
-        for row, field in enumerate(fields):
+    def _add_section(self, grid: QGridLayout, title: str, fields: Sequence[Field]) -> None:
+        """A heading and its fields below what is in the grid: one grid for all, so that their columns are one."""
+        head = QLabel(title)
+        head.setProperty("role", "subheading")
+        head.setContentsMargins(0, theme.SPACE_L if grid.count() else 0, 0, 0)
+        if fields[0].name in _OF_ADAPTERS:
+            self._adapter_heading = head
+        grid.addWidget(head, grid.rowCount(), 0, 1, 3)
+        for field in fields:
             widget = self._field(field)
             label = QLabel(field.label)
-            label.setMinimumWidth(120)
             label.setBuddy(widget)
             help_label = QLabel(field.help)
             help_label.setProperty("role", "muted")
@@ -221,14 +224,14 @@ class AdvancedForm(QWidget):
             problem.setProperty("role", "error")
             problem.setWordWrap(True)
             problem.hide()
-            grid.addWidget(label, 2 * row, 0)
-            grid.addWidget(widget, 2 * row, 1, Qt.AlignmentFlag.AlignLeft)
-            grid.addWidget(help_label, 2 * row, 2)
-            grid.addWidget(problem, 2 * row + 1, 1, 1, 2)
+            row = grid.rowCount()
+            grid.addWidget(label, row, 0)
+            grid.addWidget(widget, row, 1, Qt.AlignmentFlag.AlignLeft)
+            grid.addWidget(help_label, row, 2)
+            grid.addWidget(problem, row + 1, 1, 1, 2)
             self.fields[field.name] = widget
             self.problems[field.name] = problem
             self._rows[field.name] = [label, widget, help_label]
-        return grid
 
     def _field(self, field: Field) -> QLineEdit | QComboBox:
         widget: QLineEdit | QComboBox

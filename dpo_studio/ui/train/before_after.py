@@ -136,7 +136,7 @@ class _PromptRow(QFrame):
         what = QLabel("drawn, not the likeliest, and cut early")
         what.setProperty("role", "muted")
         row = QHBoxLayout()
-        row.addWidget(name)
+        row.addWidget(name, 0, Qt.AlignmentFlag.AlignVCenter)
         row.addWidget(self._steps)
         row.addWidget(what)
         row.addStretch(1)

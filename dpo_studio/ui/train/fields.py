@@ -36,27 +36,27 @@ class Field:
 
 
 METHOD_FIELDS: tuple[Field, ...] = (
-    Field("beta", "Beta", "how strongly the model is held near where it began; higher holds more"),
+    Field("beta", "Beta", "holds the model near where it began; higher holds more"),
     Field(
         "stage_reduction",
         "Long rankings",
-        "what a ranking of many counts beside a pair",
-        (("mean", "weigh as short ones"), ("sum", "weigh more")),
+        "what a ranking of many answers counts beside one of two",
+        (("mean", "count as short ones"), ("sum", "count more")),
     ),
-    Field("label_smoothing", "Label smoothing", "the share of your labels that may be wrong"),
-    Field("penalty", "Penalty", "how much a better answer that grows less likely costs"),
-    Field("ld_alpha", "Weight past the shorter", "what tokens past the shorter answer's length count; 1 is DPO"),
-    Field("gamma_beta_ratio", "Gap asked for", "between the mean log-probabilities of better and worse"),
+    Field("label_smoothing", "Label smoothing", "the share of your labels that may be wrong, below 0.5"),
+    Field("penalty", "Penalty", "what it costs when a better answer grows less likely"),
+    Field("ld_alpha", "Extra length", "what tokens past the shorter answer's end count; 1 is DPO, 0 nothing"),
+    Field("gamma_beta_ratio", "Gap asked for", "how many nats a token the better answer is to be above the worse"),
     Field("nu", "Ties", "how likely equally good answers are to be tied; higher is likelier"),
     Field("desirable_weight", "Weight of the best", "what a good answer counts"),
     Field("undesirable_weight", "Weight of the last", "what a bad answer counts"),
     Field("odds_weight", "Weight of the odds", "what the worse answer counts beside imitating the better one"),
     Field("unlikelihood_alpha", "Weight of the worse", "what making the worse answer less likely counts"),
-    Field("nll_weight", "Imitate the best", "adds likelihood of the best answer; 0 is off, 1 is usual"),
+    Field("nll_weight", "Imitate the best", "also makes the best answer likelier; 0 is off, 1 is usual"),
     Field(
         "strength_use",
         "“Much better” is",
-        "what a strong label does that another does not",
+        "what a label given as “much better” does that another does not",
         (
             ("off", "as any other"),
             ("margin", "a wider gap"),

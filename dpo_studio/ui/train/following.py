@@ -14,7 +14,7 @@ from dpo_studio.core.types import Policy, Run, RunId
 from dpo_studio.store import policies, runs
 from dpo_studio.ui.context import Context
 
-from . import standing, wording
+from . import standing
 from .estimates import Measured
 from .feed import RunFeed
 from .job import TrainingJob
@@ -27,11 +27,13 @@ class RunFollower(QObject):
     Signals:
         changed: a run came, moved on, or stands otherwise.
         feed_updated: (RunId) a run that is followed said something.
+        run_over: (RunFeed) a run's worker has ended, and its `outcome` says how.
         job_ended: (RunId) a run's turn is over.
     """
 
     changed = Signal()
     feed_updated = Signal(object)
+    run_over = Signal(object)
     job_ended = Signal(object)
 
     def __init__(self, context: Context, parent: QObject | None = None) -> None:
@@ -179,7 +181,7 @@ class RunFollower(QObject):
         del self.jobs[run_id]
         feed = self.feeds.get(run_id)
         if feed is not None and feed.outcome is not None:
-            self._announce(feed)
+            self.run_over.emit(feed)
         elif feed is not None and not feed.begun:
             # Taken out of the queue: it is read as what it is, a run that never started.
             del self.feeds[run_id]
@@ -188,14 +190,6 @@ class RunFollower(QObject):
                 self.feed(run)
         self.job_ended.emit(run_id)
         self.changed.emit()
-
-    def _announce(self, feed: RunFeed) -> None:
-        assert feed.outcome is not None
-        text = wording.ending(feed.name, feed.outcome, feed.record)
-        if feed.outcome.state in ("finished", "stopped"):
-            self.context.say(text)
-        else:
-            self.context.complain(UserError(text))
 
     def _adopt(self, run_id: RunId, done: events.RunDone) -> None:
         """Make the run's adapter a policy, the first time it is seen."""

@@ -40,7 +40,7 @@ class TrainingJob(Job):
         record = self.feed.record
         if self.feed.asked == "stop":
             detail = "stopping after this step"
-        elif record.steps:
+        elif record.step:
             detail = f"step {record.step}/{record.steps}" + (" paused" if self.feed.asked == "pause" else "")
         else:
             detail = record.stage or "starting"

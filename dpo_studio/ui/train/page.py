@@ -15,6 +15,8 @@ from dpo_studio.ui import theme
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.page import KeyHelp, Page
 
+from . import wording
+from .feed import RunFeed
 from .following import RunFollower
 from .measuring import Measuring
 from .runs_list import RunsList
@@ -37,6 +39,7 @@ class TrainPage(Page):
         self.follower = RunFollower(context, self)
         self.follower.changed.connect(self._on_follower_changed)
         self.follower.feed_updated.connect(self._on_feed_updated)
+        self.follower.run_over.connect(self._on_run_over)
         self.follower.job_ended.connect(self._on_data_changed)
         self._shown: RunId | None = None
         self._overlays: list[RunId] = []
@@ -179,6 +182,16 @@ class TrainPage(Page):
     def _on_feed_updated(self, run_id: RunId) -> None:
         if self.built and run_id in self._overlays:
             self._show_overlays()
+
+    def _on_run_over(self, feed: RunFeed) -> None:
+        """Say how the run ended, unless the person looks at it, where the same sentence stands."""
+        if feed.outcome is None or (self._shown == feed.run_id and self.isVisible() and self.isActiveWindow()):
+            return
+        text = wording.ending(feed.name, feed.outcome, feed.record)
+        if feed.outcome.state in ("finished", "stopped"):
+            self.context.say(text)
+        else:
+            self.context.complain(UserError(text))
 
     def _on_runs_changed(self) -> None:
         self.follower.look()

@@ -182,6 +182,7 @@ class PlotCard(QFrame):
             faint = self._faint.get(line)
             if faint is not None:
                 faint.setData(steps if smooth else [], values if smooth else [])
+        self._show_scale()
 
     def show_overlays(self, records: Sequence[tuple[RunRecord, str]], smoothing: float) -> None:
         """Draw other runs behind, dashed, each in its colour ("#rrggbb")."""
@@ -199,6 +200,7 @@ class PlotCard(QFrame):
                 item.setZValue(-5)
                 item.setData(steps, smoothed(values, smoothing if train else 0.0))
                 self._overlays.append(item)
+        self._show_scale()
 
     def show_note(self, text: str, step: int | None = None) -> None:
         """A reading beside the curve, and where on it."""
@@ -288,6 +290,11 @@ class PlotCard(QFrame):
                 self._faint[line] = self._new_item()
             self._lines[line] = self._new_item()
         self.widget.scene().sigMouseMoved.connect(self._on_mouse_moved)
+
+    def _show_scale(self) -> None:
+        """Numbers at the left axis only where something is drawn: those of an empty plot would mean nothing."""
+        drawn = any(item.getOriginalDataset()[0] is not None for item in (*self._lines.values(), *self._overlays))
+        self.widget.getAxis("left").setStyle(showValues=drawn or self.spec.limits is not None)
 
     def _new_item(self, **style: object) -> pg.PlotDataItem:
         item = pg.PlotDataItem(connect="finite", antialias=True, **style)

@@ -12,6 +12,9 @@ from collections.abc import Iterable, Mapping
 
 from dpo_studio.core import events
 
+#: What a run does once it was measured before training.
+FIRST_STEP = "taking the first step"
+
 
 class Series:
     """One measured quantity over optimiser steps. A value that was not finite is a gap (NaN).
@@ -112,17 +115,18 @@ class RunRecord:
             case events.Evaluated(step=step, metrics=metrics):
                 _append(self.held_out, step, metrics)
             case events.Sampled(step=step, metrics=metrics):
+                self.stage = FIRST_STEP if step == 0 else self.stage
                 _append(self.fresh, step, metrics)
             case events.RunStarted():
                 self._begin(event)
             case events.ModelLoading(stage=stage):
                 self.stage = stage
             case events.ModelLoaded():
-                self.stage = "answering the sample prompts before training"
+                self.stage = "preparing"
             case events.AnswerSampled(prompt=prompt, phase=phase):
                 self.answers.setdefault(prompt, {})[phase] = event
-                if phase == "after":
-                    self.stage = "answering the sample prompts after training"
+                if phase == "before":
+                    self.stage = "measuring it before training"
             case events.Notice():
                 if event not in self.notices:
                     self.notices.append(event)
@@ -134,6 +138,7 @@ class RunRecord:
     def _begin(self, event: events.RunStarted) -> None:
         """A start, or a resume: what was measured past the checkpoint is measured again."""
         self.started, self.done, self.failed, self.step = event, None, None, event.first_step
+        self.stage = "answering the sample prompts before training"
         for series in (*self.train.values(), *self.held_out.values(), *self.fresh.values()):
             series.cut(event.first_step + 1)
 

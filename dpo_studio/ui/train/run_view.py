@@ -17,6 +17,7 @@ from .curves import CurvesPanel
 from .feed import RunFeed
 from .notes import NotesPanel
 from .numbers import NumbersStrip
+from .record import FIRST_STEP
 from .runs_list import STATE_WORDS
 
 CURVES, ANSWERS, NOTES = 0, 1, 2
@@ -277,13 +278,16 @@ def progress_text(feed: RunFeed, *, waiting: bool) -> str:
     if waiting:
         return "waits until the other job is done"
     if feed.asked == "stop":
-        return "stopping after this step; what it learnt is kept"
+        return "stopping after this step, then answering the sample prompts"
     if not record.steps or not record.step:
-        return record.stage or "starting"
+        stage = record.stage or "starting"
+        if feed.asked != "pause":
+            return stage
+        return "paused before the first step" if stage == FIRST_STEP else f"{stage}; pauses before the first step"
     text = f"step {record.step} of {record.steps}"
     if feed.asked == "pause":
         return f"{text} · paused"
     if record.step >= record.steps:
-        return f"{text} · {record.stage or 'saving'}"
+        return f"{text} · saving it and answering the sample prompts"
     left = feed.time_left_s()
     return f"{text} · {wording.duration(left)} left" if left is not None else text

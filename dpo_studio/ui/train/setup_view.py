@@ -302,6 +302,7 @@ class SetupView(QScrollArea):
         self.reasons.setText(reasons_text(advice))
         self.data_label.setText(wording.data_sentence(self._used))
         self.choice.show_problem(self._refusal)
+        self.trains.show_size(parameters_of(self._base(), self._measured))
 
     def _base(self) -> str:
         policy = self._policies.get(self.policy_id() or 0)

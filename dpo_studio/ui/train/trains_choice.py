@@ -6,8 +6,10 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from dpo_studio.core.settings import TRAINS
+from dpo_studio.ui import machine
 
-from .choice_card import ChoiceCard
+from .choice_card import ChoiceCard, note
+from .memory_need import whole_model_warning
 
 NAMES = {"lora": "An adapter", "full": "The whole model"}
 
@@ -27,6 +29,16 @@ class TrainsChoice(ChoiceCard):
             button = self.add_choice(key, NAMES[key], sentence)
             button.clicked.connect(lambda _=False, key=key: self.chosen.emit(key))
         self.buttons["lora"].setChecked(True)
+        self.warning = note("", "warning")
+        self.warning.hide()
+        self.column.addWidget(self.warning)
+
+    def show_size(self, parameters: int) -> None:
+        """Warn where the whole of a model of this size does not fit in memory."""
+        on_cpu = machine.device_guess().startswith("CPU")  # of a GPU's memory the window knows nothing
+        sentence = whole_model_warning(parameters) if on_cpu and self.value == "full" else ""
+        self.warning.setText(sentence)
+        self.warning.setVisible(bool(sentence))
 
     @property
     def value(self) -> str:

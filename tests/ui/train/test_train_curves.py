@@ -168,3 +168,20 @@ def test_the_look_follows_the_theme(qtbot, qapp, open_page, project):
     assert card.widget.backgroundBrush().color().name() == theme.DARK.card
     line = card.spec.lines[1]
     assert card._lines[line].opts["pen"].color().name() == theme.DARK.series[line.colour]
+
+
+def test_an_empty_plot_has_no_numbers_at_its_side(qtbot, open_page, project, live):
+    run = stories.new_run(project)
+    folder = stories.write(project, run, [stories.started()])
+    live(folder)
+    page = open_page(project)
+    qtbot.waitUntil(lambda: page.badge() == "● 0/32")
+
+    def has_numbers(key: str) -> bool:
+        page.view.curves._repaint()
+        return page.view.curves.cards[key].widget.getAxis("left").style["showValues"]
+
+    assert not has_numbers("loss") and not has_numbers("kl") and has_numbers("accuracy")
+    stories.write(project, run, [stories.step_done(1)])
+    qtbot.waitUntil(lambda: page.badge() == "● 1/32")
+    assert has_numbers("loss") and not has_numbers("kl")

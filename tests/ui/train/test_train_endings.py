@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 
 from dpo_studio.core import events
 from dpo_studio.jobs import training
+from dpo_studio.ui.train.feed import RunFeed
+from dpo_studio.ui.train.run_view import progress_text
 from tests.ui.train import stories
 
 
@@ -22,7 +25,7 @@ def test_a_worker_that_dies_leaves_a_sentence_and_resume(qtbot, open_page, proje
     live.let_go(folder)
     qtbot.waitUntil(lambda: page.view.resume_button.isVisible())
     assert "interrupted" in page.view.ending_label.text()
-    assert page.said.messages[-1][0] == "error"
+    assert page.said.messages == [], "the sentence stands on the page already"
     qtbot.mouseClick(page.view.details_button, Qt.MouseButton.LeftButton)
     assert "Killed by a power cut" in QGuiApplication.clipboard().text()
 
@@ -53,3 +56,48 @@ def test_a_failed_run_says_why(qtbot, open_page, project):
     page.view.copy_details()
     assert "trace" in QGuiApplication.clipboard().text()
     assert page.view.resume_button.isVisible()
+
+
+@pytest.mark.parametrize(("done", "level"), [("finished", "info"), ("", "error")])
+def test_an_ending_is_said_to_whoever_does_not_see_it(qtbot, open_page, project, live, done, level):
+    run = stories.new_run(project)
+    folder = stories.write(project, run, stories.story(project, run, upto=12, done=""))
+    live(folder)
+    page = open_page(project)
+    qtbot.waitUntil(lambda: page.badge() == "● 12/32")
+    page.show_run(None)
+    if done:
+        stories.write(project, run, [events.RunDone(done, 12, 63.0, "adapter", {})])
+    live.let_go(folder)
+    qtbot.waitUntil(lambda: bool(page.said.messages))
+    ((said, text),) = page.said.messages
+    assert said == level
+    assert text.startswith("Run 1 is trained: 12 steps." if done else "Training was interrupted")
+
+
+def test_a_run_says_what_it_does_before_its_first_step(open_page, project, live):
+    run = stories.new_run(project)
+    feed = RunFeed(run.id, run.name, project.folder / run.folder, lives=True)
+    feed.begun = True
+    told = []
+
+    def hear(*said: events.Event) -> None:
+        feed.record.add(said)
+        told.append(progress_text(feed, waiting=False))
+
+    before = [event for event in stories.story(project, run) if isinstance(event, events.AnswerSampled)]
+    hear(events.ModelLoading("starter", "loading the weights"))
+    hear(stories.started())
+    hear(events.ModelLoading("starter", "scoring the answers with the starting model"))
+    hear(before[0], stories.evaluated(0))
+    feed.asked = "pause"
+    hear(events.Sampled(0, {"kl": 0.0}))
+    hear(stories.step_done(1))
+    assert told == [
+        "loading the weights",
+        "answering the sample prompts before training",
+        "scoring the answers with the starting model",
+        "measuring it before training",
+        "paused before the first step",
+        "step 1 of 32 · paused",
+    ]

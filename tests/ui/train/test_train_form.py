@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import psutil
 from PySide6.QtCore import Qt
 
 from dpo_studio.store import Project, prompts, runs
+from dpo_studio.ui.train import memory_need
 from tests.ui.train import stories
 
 
@@ -81,3 +83,24 @@ def test_the_whole_model_can_be_chosen_and_has_a_rate_of_its_own(qtbot, open_pag
     setup.reset()
     assert setup.settings().trains == "lora"
     assert setup.settings().learning_rate == recommend(6).settings.learning_rate
+
+
+def test_the_columns_of_all_sections_are_one(open_page, project):
+    page = open_page(project)
+    page.setup.disclosure.setChecked(True)
+    fields = [field for field in page.setup.advanced.fields.values() if field.isVisible()]
+    assert len(fields) > 20 and len({field.x() for field in fields}) == 1
+
+
+def test_too_little_memory_for_the_whole_model_is_said_before_it_is_tried(open_page, project, monkeypatch):
+    free = psutil.virtual_memory()._replace(available=2_000_000_000)
+    monkeypatch.setattr(memory_need.psutil, "virtual_memory", lambda: free)
+    page = open_page(project)
+    warning = page.setup.trains.warning
+    assert not warning.isVisible()
+    page.setup.trains.buttons["full"].click()
+    # 135 M parameters of 16 bytes each.
+    assert "takes more than 2 GB of memory, and 2 GB are free" in warning.text() and warning.isVisible()
+    page.setup.trains.buttons["lora"].click()
+    assert not warning.isVisible()
+    assert memory_need.whole_model_warning(135_000_000, free_bytes=2_160_000_000) == ""
