@@ -138,6 +138,7 @@ class TrainPage(Page):
             self.measuring.cancel()
             self.follower.follow(run, start_worker=True)
             self.show_run(run.id)
+            self._run_view().pause_button.setFocus()  # Resume, which had it, is gone
 
     def show_run(self, run_id: RunId | None) -> None:
         """Show a run, or the form of a new one."""

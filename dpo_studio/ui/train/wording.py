@@ -141,9 +141,12 @@ def _best(record: RunRecord) -> str:
     done, losses = record.done, record.held_out.get("loss")
     if done is None or not done.best_step or done.best_step == done.steps:
         return ""
-    best, last = (losses.at(done.best_step), losses.last()) if losses else (None, None)
+    drifted = done.reason == "drifted"
+    if drifted and done.kept_step == done.best_step:  # which is kept was said, and the loss went on falling past it
+        return ""
+    best, last = (losses.at(done.best_step), losses.last()) if losses and not drifted else (None, None)
     compared = f" ({number(best)}; {number(last)} at the end)" if best is not None and last is not None else ""
-    text = f" Their loss was lowest at step {done.best_step}{compared}"
+    text = f" {'Within the bound their' if drifted else 'Their'} loss was lowest at step {done.best_step}{compared}"
     if done.kept_step == done.best_step:
         return f"{text}, and what it had learnt by then is kept."
     return f"{text}: to keep that, train again with Keep set to the best step (under Advanced)."

@@ -295,10 +295,14 @@ def test_an_ending_names_the_best_step_where_it_is_not_the_last(kept, what):
 def test_an_ending_says_that_a_run_passed_its_bound_and_what_is_kept():
     record = RunRecord()
     record.add([events.RunStarted(8, 28, 40, "cpu", "float32", 100, 10)])
-    record.add([events.Evaluated(step, {"accuracy": a}) for step, a in ((0, 0.5), (4, 0.8), (6, 0.7))])
+    measured = ((0, 0.5, 0.9), (2, 0.6, 0.3), (4, 0.8, 0.4), (6, 0.7, 0.2))
+    record.add([events.Evaluated(step, {"accuracy": a, "loss": loss}) for step, a, loss in measured])
     record.add([events.RunDone("drifted", 6, 200.0, "adapter", {}, 4, 4)])
     text = wording.ending("Run 1", Outcome("stopped"), record)
     assert "past its bound by step 6" in text and "learnt by step 4 is kept" in text
+    assert "lowest" not in text, "the loss of the step past the bound was lower still"
+    record.add([events.RunDone("drifted", 6, 200.0, "adapter", {}, 4, 2)])
+    assert "Within the bound their loss was lowest at step 2:" in wording.ending("Run 1", Outcome("stopped"), record)
     assert "80%" in text and "70%" not in text
 
 
