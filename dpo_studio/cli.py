@@ -87,6 +87,7 @@ def new(out: Reporter, project: Path, sample: bool, guideline: str) -> None:
 
 
 cli.add_command(cli_import.import_command)
+cli.add_command(cli_import.settle_command)
 cli.add_command(cli_jobs.generate_command)
 cli.add_command(cli_data.label_command)
 cli.add_command(cli_merge.merge_command)

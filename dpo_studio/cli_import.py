@@ -78,6 +78,17 @@ def import_command(
                 _import_judgements(out, opened, found, kind, said, asked["annotator"], skip_bad=asked["skip_bad"])
 
 
+@click.command("settle", hidden=True)
+@click.argument("project", type=click.Path(path_type=Path))
+@reports
+def settle_command(out: Reporter, project: Path) -> None:
+    """Finish an import that was interrupted while it was written, as every other command does first."""
+    from dpo_studio.store import Project
+
+    Project.open(project).close()
+    out.result({"settled": True}, "Nothing is left to do.")
+
+
 @contextmanager
 def refusals_listed(out: Reporter) -> Iterator[None]:
     """Show the rows because of which nothing was imported; with --json they are in the answer."""

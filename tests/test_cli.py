@@ -109,7 +109,7 @@ def test_wrong_usage_is_a_mistake_too(call):
 
 
 def test_a_bug_is_status_1_with_its_traceback(call, folder, monkeypatch):
-    monkeypatch.setattr(prompt_import, "add", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr(prompt_import, "add_stored", lambda *args, **kwargs: 1 / 0)
     source = folder.parent / "p.txt"
     source.write_text("One?\n")
     status, out, err = call("import", folder, source, "--json")

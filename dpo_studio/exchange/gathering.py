@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from dpo_studio.core.settings import MAX_CANDIDATES
 from dpo_studio.core.types import Message
-
-from .judged import Judged
+from dpo_studio.store.matching import Judged
 
 
 @dataclass(slots=True)

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.store import Project, prompt_import
+from dpo_studio.store import Project, settling, staging
 from dpo_studio.store.bulk_writing import Writer
-from dpo_studio.store.database import storable
+from dpo_studio.store.database import new_uuid, storable
+from dpo_studio.store.matching import Judged, Matching
 
 from . import judged
 from .columns import Columns, checked, kind_of
 from .gathering import Gathered
-from .groups import Matching
-from .judged import Judged
 from .readers import Source, open_source
 from .refusals import ImportRefused, Refused
 
@@ -92,11 +91,22 @@ def judgements(
     """
     source = given if isinstance(given, Source) else open_source(given)
     name = annotator or ("judge" if annotator_kind == "judge" else project.annotator)
-    with prompt_import.in_bulk(project):
-        writer = Writer(project, source=source.name)
-        done, total = _taken(project, source, writer, kind, said or {}, (storable(name), annotator_kind))
-        if done.refused and (not skip_bad or len(done.refused) == total):
-            raise ImportRefused(done.refused, total=total)
+    about = {"kind": kind, "uuid": new_uuid(), "source": source.name}
+    done = Imported(columns=Columns(kind, said or {}))
+    with staging.stage(project.folder, about) as staged:
+        used = 0
+        for place, item, whose, _ in _looked_at(
+            project, source, kind, done, (storable(name), annotator_kind), only_named=True
+        ):
+            staged.add(settling.judged_row(place, item, whose))
+            used += 1
+        if done.refused and (not skip_bad or not used):
+            raise ImportRefused(done.refused, total=used + len(done.refused))
+        written = settling.write(project, staged.decide())
+    settling.write_words(project)
+    done.rankings, done.prompts, done.groups = written.rows, written.prompts, written.groups
+    done.duplicates += written.duplicates
+    done.refused += [Refused(place, reason) for place, reason in written.refused]
     return done
 
 
@@ -108,39 +118,51 @@ def preview(
     Raises:
         UserError: the source cannot be read, holds no rows, or a column that is needed is not found.
     """
-    writer = Writer(project, only_count=True)
-    done, _ = _taken(project, source, writer, kind, said or {}, (annotator or project.annotator, "person"))
+    done = Imported(columns=Columns(kind, said or {}))
+    for place, item, _, new in _looked_at(project, source, kind, done, (annotator or project.annotator, "person")):
+        done.rankings += new
+        done.duplicates += not new
+        if len(done.first) < SHOWN_FIRST:
+            done.first.append((place, item, new))
     return done
 
 
-def _taken(
-    project: Project, source: Source, writer: Writer, kind: str, said: Mapping[str, str], annotator: tuple[str, str]
-) -> tuple[Imported, int]:
-    """Have what is new written; what came of it and the number of rows."""
-    done = Imported(columns=Columns(kind, said))
-    matching, used = Matching(project, writer), 0
+def _looked_at(
+    project: Project,
+    source: Source,
+    kind: str,
+    done: Imported,
+    annotator: tuple[str, str],
+    *,
+    only_named: bool = False,
+) -> Iterator[tuple[str, Judged, tuple[str, str], bool]]:
+    """(place, what a row says, whose it is, whether it is new) of each row that can be used; `done` learns the others.
+
+    Args:
+        only_named: look into the project only for rows that name a group: no others can be refused because of what
+            the project holds. Whether a row is new is then not known.
+    """
+    matching, used = Matching(project, Writer(project, only_count=True)), 0
     rows = _parsed(source, kind, done)
     while batch := list(islice(rows, _AT_ONCE)):
-        matching.look_up([item for _, item in batch if isinstance(item, Judged)])
+        sure = [item for _, item in batch if isinstance(item, Judged)]
+        matching.look_up([item for item in sure if item.group] if only_named else sure)
         for place, item in batch:
             try:
                 if isinstance(item, UserError):
                     raise item
-                whose = "judge" if "judge" in (annotator[1], item.annotator_kind) else "person"
-                new = matching.take(item, (item.annotator or annotator[0], whose))
+                kind_of_annotator = "judge" if "judge" in (annotator[1], item.annotator_kind) else "person"
+                whose = (item.annotator or annotator[0], kind_of_annotator)
+                new = True if only_named and not item.group else matching.take(item, whose)
             except UserError as error:
                 done.refused.append(Refused(place, str(error)))
                 continue
             used += 1
-            done.rankings += new
-            done.duplicates += not new
-            if len(done.first) < SHOWN_FIRST:
-                done.first.append((place, item, new))
-        writer.flush()
+            yield place, item, whose, new
+        matching.writer.flush()
     if not used and not done.refused:
         raise UserError(f"{source.name} holds no rows.", "Check the file.")
     done.prompts, done.groups, done.notes = matching.prompts, matching.groups, source.notes
-    return done, used + len(done.refused)
 
 
 def _parsed(source: Source, kind: str, done: Imported) -> Iterator[tuple[str, Judged | UserError]]:

@@ -8,47 +8,20 @@ what they mean here, whatever their columns are called (see `meanings`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from dpo_studio.core import ranking as weak_orders
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import MAX_CANDIDATES
-from dpo_studio.core.types import Message, Ranks
+from dpo_studio.core.types import Message
 from dpo_studio.store import prompts
+from dpo_studio.store.matching import Judged
 
 from . import turns
 from .prompt_tables import with_system
 
 STRENGTHS = (1, 2, 3)
 _FINISHES = ("stop", "stop_string", "length", "written", "imported")
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """One judgement made elsewhere.
-
-    Attributes:
-        group: the uuid of a group of the project, or "" when prompt and completions are given.
-        ranks: per completion; checked against the group's size once that is known.
-        finish_reasons: one per completion; empty when the row does not say.
-        held_out: what the row says of its prompt, or None.
-        confidence: how sure the annotator was, from 0.5 to 1, or None where the row does not say.
-        annotator_kind: "person" or "judge", or "" where the row does not say.
-    """
-
-    group: str
-    messages: tuple[Message, ...]
-    completions: tuple[str, ...]
-    ranks: Ranks
-    annotator: str = ""
-    strength: int = 1
-    note: str = ""
-    flags: tuple[str, ...] = ()
-    finish_reasons: tuple[str, ...] = ()
-    held_out: bool | None = None
-    confidence: float | None = None
-    annotator_kind: str = ""
 
 
 def from_completions(values: Mapping[str, Any]) -> Judged:

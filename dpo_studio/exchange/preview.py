@@ -42,10 +42,10 @@ from typing import Any
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Message
 from dpo_studio.store import Project
+from dpo_studio.store.matching import Judged
 
 from . import importing, prompt_importing
 from .columns import kind_of
-from .judged import Judged
 from .meanings import KINDS, KNOWN
 from .prompt_tables import PromptRow
 from .readers import Source

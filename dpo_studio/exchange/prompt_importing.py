@@ -8,10 +8,12 @@ from itertools import islice
 from typing import Any
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.store import Project, prompt_import
+from dpo_studio.store import Project, prompt_import, settling, staging
+from dpo_studio.store.database import new_uuid
+from dpo_studio.store.prompts import stored_form
 
 from .columns import Columns
-from .prompt_tables import Conversation, PromptRow, stream
+from .prompt_tables import PromptRow, stream
 from .readers import Source
 from .refusals import ImportRefused, Refused
 
@@ -91,13 +93,16 @@ def run(
     """
     done = PromptImport(Columns("prompts", said))
     reading = _Reading(source, done, tags)
-    with prompt_import.in_bulk(project):
-        pairs: Iterator[tuple[Conversation, tuple[str, ...]]] = ((row.messages, row.tags) for row in reading)
-        done.added = prompt_import.add(project, pairs, source=source.name)
+    about = {"kind": "prompts", "uuid": new_uuid(), "source": source.name}
+    with staging.stage(project.folder, about) as staged:
+        for row in reading:
+            staged.add(settling.prompt_row(*stored_form(row.messages), row.tags))
         reading.finish()
         if done.refused and (not skip_bad or not reading.taken):
             raise ImportRefused(done.refused, total=reading.taken + len(done.refused))
-    done.duplicates = reading.taken - done.added
+        written = settling.write(project, staged.decide())
+    settling.write_words(project)
+    done.added, done.duplicates = written.prompts, written.duplicates
     return done
 
 

@@ -1,6 +1,6 @@
 """Writing many prompts, groups and judgements: rows are given their ids here, and whole batches are written.
 
-Inside the caller's transaction, which keeps everybody else from taking the same ids.
+Inside the caller's transactions, which keep everybody else from taking the same ids; `begin` in each of them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from .database import IN_BULK, Project, new_uuid, now, storable, to_text
+from .database import IN_BULK, Project, now, storable, to_text
+from .ordered_uuids import ordered_uuid
 from .prompts import NEVER_HELD_OUT, count, is_held_out
 
 _TABLES = {
@@ -47,7 +48,7 @@ class HeldGroup:
 class Writer:
     """Takes what is new, gives it ids, and writes it in batches.
 
-    With `only_count` nothing is written: the ids are as they would be.
+    With `only_count` nothing is written: the ids are as they would be, and `begin` is called once.
     """
 
     project: Project
@@ -60,13 +61,17 @@ class Writer:
     _in_bulk: bool = False
 
     def __post_init__(self) -> None:
+        self._created = now()
+        self.source = storable(self.source)
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a transaction: others may have written since the one before."""
         conn = self.project.db.conn
         for table in _TABLES:
             self._next[table] = conn.execute(f"SELECT coalesce(max(id), 0) + 1 FROM {table}").fetchone()[0]
-        self._created = now()
         self._prompts = count(self.project)
         self._in_bulk = bool(self.project.fact(IN_BULK))
-        self.source = storable(self.source)
 
     def add_prompt(self, text: str, one: str, *, tags: tuple[str, ...] = (), held_out: bool | None = None) -> int:
         """A prompt that the project does not hold yet.
@@ -80,7 +85,7 @@ class Writer:
             held_out = self._prompts >= NEVER_HELD_OUT and is_held_out(one)
         self._prompts += 1
         kept = _tags_text(tags)
-        prompt = self._add("prompts", new_uuid(), text, one, self.source, kept, int(held_out), self._created)
+        prompt = self._add("prompts", ordered_uuid(), text, one, self.source, kept, int(held_out), self._created)
         if tags and self._in_bulk:
             rows = self._waiting.setdefault("prompt_tags", [])
             rows += [(tag, prompt) for tag in dict.fromkeys(storable(tag) for tag in tags)]
@@ -88,10 +93,10 @@ class Writer:
 
     def add_group(self, prompt_id: int, texts: Sequence[str], finishes: Sequence[str]) -> HeldGroup:
         """A group with all its completions."""
-        uuid = new_uuid()
+        uuid = ordered_uuid()
         group = self._add("groups", uuid, prompt_id, len(texts), 1, self._created)
         ids = tuple(
-            self._add("completions", new_uuid(), prompt_id, text, finish, self._created)
+            self._add("completions", ordered_uuid(), prompt_id, text, finish, self._created)
             for text, finish in zip(texts, finishes, strict=True)
         )
         items = self._waiting.setdefault("group_items", [])
@@ -111,7 +116,7 @@ class Writer:
         name, kind = annotator
         ranking = self._add(
             "rankings",
-            *(new_uuid(), group.id, "ranking", name, kind, strength, to_text(list(flags)), note),
+            *(ordered_uuid(), group.id, "ranking", name, kind, strength, to_text(list(flags)), note),
             *(supersedes, self._created, confidence),
         )
         items = self._waiting.setdefault("ranking_items", [])

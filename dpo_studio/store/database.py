@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,7 +27,10 @@ NOBODY = "me"
 IN_BULK = "prompts_in_bulk"
 #: The fact that stands while the full text of some prompts is not written yet.
 TO_INDEX = "prompts_to_index"
-_BUSY_TIMEOUT_S = 10.0
+#: How safe each commit is ("FULL" outlasts a power cut), and how many pages of the log are left before a commit takes
+#: them into the database: as many as can be taken without a person noticing.
+SYNCHRONOUS, WAL_PAGES = "FULL", 4_000
+_BUSY_TIMEOUT_S, _ASK_AGAIN_S = 10.0, 0.001
 _MAGIC, _HEADER_BYTES = b"SQLite format 3\0", 100
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -92,8 +96,11 @@ class Project:
         return project
 
     @classmethod
-    def open(cls, folder: str | Path) -> Project:
+    def open(cls, folder: str | Path, *, settled: bool = True) -> Project:
         """Open a project, migrating an older schema after a backup.
+
+        Args:
+            settled: finish an import that was interrupted first (see `settling`), which can take minutes.
 
         Raises:
             UserError: no project, a newer schema, or a damaged database; nothing was changed.
@@ -129,10 +136,11 @@ class Project:
                 db.close()
                 raise
         project = cls(folder, db, warning=warning)
-        if project.fact(TO_INDEX):
-            from .prompt_words import write_all  # which needs this module
+        if settled:
+            from .settling import settle  # which needs this module
 
-            write_all(project)
+            with _closed_on_failure(project):
+                settle(project)
         return project
 
     def beside(self) -> Project:
@@ -165,7 +173,7 @@ class Project:
             yield self.db
             return
         with _readable(self.folder):
-            conn.execute("BEGIN IMMEDIATE")
+            _begin(conn)
             try:
                 yield self.db
                 conn.execute("COMMIT")
@@ -234,8 +242,40 @@ def storable(text: str) -> str:
 def _connect(path: Path) -> Database:
     conn = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
     conn.execute("PRAGMA foreign_keys = ON")
-    conn.execute("PRAGMA synchronous = FULL")
+    conn.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
+    conn.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
     return Database(conn)
+
+
+def _begin(conn: sqlite3.Connection) -> None:
+    """Begin to write, as soon as nobody else does.
+
+    Asked every millisecond: SQLite itself asks ever less often, up to ten times a second, and so misses the moments
+    that an import leaves to others between its transactions (see `pace`).
+    """
+    (patience_ms,) = conn.execute("PRAGMA busy_timeout").fetchone()
+    conn.execute("PRAGMA busy_timeout = 0")
+    try:
+        end = time.monotonic() + patience_ms / 1000
+        while True:
+            try:
+                conn.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+            time.sleep(_ASK_AGAIN_S)
+    finally:
+        conn.execute(f"PRAGMA busy_timeout = {patience_ms}")
+
+
+@contextmanager
+def _closed_on_failure(project: Project) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        project.close()
+        raise
 
 
 def _identity(db: Database) -> tuple[int, int]:

@@ -1,9 +1,4 @@
-"""Many prompts at once: which of them a project holds already, adding those it does not, and their full text.
-
-Words can be searched a little later than the prompts are there: the full text takes longer than all the rest, so it
-is written after them, some hundred at a time, and what labels meanwhile hardly waits. Where that was interrupted, the
-project's next opening goes on with it.
-"""
+"""Many prompts at once: which of them a project holds already, and adding those it does not."""
 
 from __future__ import annotations
 
@@ -13,14 +8,13 @@ from itertools import islice
 
 from dpo_studio.core.types import Message
 
+from . import prompt_words
 from .bulk_writing import Writer
-from .database import IN_BULK, TO_INDEX, Project
-from .prompt_words import AT_ONCE, write_all, write_some
+from .database import IN_BULK, Project
+from .light_sqlite_utils import Database
 from .prompts import check, stored_form
 
 _AT_ONCE = 500
-#: Memory for pages that are written: with SQLite's own 2 MB the indices of a large project are written over and over.
-_CACHE_KIB = 64 * 1024
 
 
 class Known:
@@ -59,25 +53,15 @@ def ids_of(project: Project, hashes: Iterable[str]) -> dict[str, int]:
 
 
 @contextmanager
-def in_bulk(project: Project) -> Iterator[None]:
-    """A transaction for many prompts; the full text of those that are more than a few is written after it."""
-    conn = project.db.conn
-    (before_it,) = conn.execute("PRAGMA cache_size").fetchone()
-    conn.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
-    try:
-        with project.transaction():
-            project.set_fact(IN_BULK, "1")
-            last = _last_id(project)
-            yield
-            conn.execute("DELETE FROM facts WHERE name = ?", [IN_BULK])
-            added = _last_id(project) - last
-            if added:
-                project.set_fact(TO_INDEX, "1")
-                last = write_some(project, last)
-        if added >= AT_ONCE:
-            write_all(project, after=last)
-    finally:
-        conn.execute(f"PRAGMA cache_size = {before_it}")
+def in_bulk(project: Project) -> Iterator[Database]:
+    """A transaction that adds many prompts, whose full text is written later (see `prompt_words`)."""
+    with project.transaction() as db:
+        db.conn.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, '1')", [IN_BULK])
+        last = _last_id(project)
+        yield db
+        db.conn.execute("DELETE FROM facts WHERE name = ?", [IN_BULK])
+        if _last_id(project) > last:
+            prompt_words.owe(project, last + 1)
 
 
 def add(project: Project, rows: Iterable[tuple[Sequence[Message], Iterable[str]]], *, source: str = "") -> int:
@@ -92,18 +76,29 @@ def add(project: Project, rows: Iterable[tuple[Sequence[Message], Iterable[str]]
     added = 0
     with project.transaction():
         writer, rest = Writer(project, source=source), iter(rows)
+        writer.begin()
         while batch := list(islice(rest, _AT_ONCE)):
-            forms = []
-            for messages, _ in batch:
+            stored = []
+            for messages, tags in batch:
                 check(messages)
-                forms.append(stored_form(messages))
-            there = set(ids_of(project, [one for _, one in forms]))
-            for (_, tags), (text, one) in zip(batch, forms, strict=True):
-                if one not in there:
-                    there.add(one)
-                    writer.add_prompt(text, one, tags=tuple(tags))
-                    added += 1
-            writer.flush()
+                stored.append((*stored_form(messages), tuple(tags)))
+            added += add_stored(project, writer, stored)
+    return added
+
+
+def add_stored(project: Project, writer: Writer, rows: Sequence[tuple[str, str, tuple[str, ...]]]) -> int:
+    """Write those of some prompts that are new; how many they were.
+
+    Args:
+        rows: for each the two of `prompts.stored_form`, and its tags.
+    """
+    there, added = set(ids_of(project, [one for _, one, _ in rows])), 0
+    for text, one, tags in rows:
+        if one not in there:
+            there.add(one)
+            writer.add_prompt(text, one, tags=tags)
+            added += 1
+    writer.flush()
     return added
 
 

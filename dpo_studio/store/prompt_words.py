@@ -1,4 +1,4 @@
-"""The full text of prompts that were added in bulk: written after them, some thousand at a time.
+"""The full text of prompts that were added in bulk: written after them, in transactions of some milliseconds.
 
 Prompts that are added one by one have theirs at once, by a trigger (see `schema_2`).
 """
@@ -8,30 +8,60 @@ from __future__ import annotations
 import json
 
 from .database import TO_INDEX, Project
+from .pace import Pace
 
-#: Prompts whose full text is written in one transaction; a second's work.
-AT_ONCE = 8000
-
-
-def write_all(project: Project, *, after: int = 0) -> None:
-    """Write what is missing past this id, in short transactions. Two processes may do it at a time."""
-    while project.fact(TO_INDEX):
-        after = write_some(project, after)
+#: Letters of which the full text is written in one transaction, where prompts are long.
+_MOST_LETTERS = 100_000
 
 
-def write_some(project: Project, after: int) -> int:
-    """Write the full text of the next prompts past this id that have none, and return the last one's id."""
-    conn = project.db.conn
-    with project.transaction():
-        rows = conn.execute(
-            "SELECT p.id, p.messages FROM prompts p WHERE p.id > ? AND NOT EXISTS"
-            " (SELECT 1 FROM prompts_text_docsize d WHERE d.id = p.id) ORDER BY p.id LIMIT ?",
-            [after, AT_ONCE],
-        ).fetchall()
-        conn.executemany(
-            "INSERT INTO prompts_text (rowid, text) VALUES (?, ?)",
-            [(one, "\n".join(turn["content"] for turn in json.loads(messages))) for one, messages in rows],
-        )
-        if len(rows) < AT_ONCE:
-            conn.execute("DELETE FROM facts WHERE name = ?", [TO_INDEX])
-    return rows[-1][0] if rows else after
+def owe(project: Project, first: int) -> None:
+    """Note, in the transaction that adds prompts, that from this id on the full text is not written yet."""
+    project.db.conn.execute(
+        "INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE"
+        " SET value = min(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))",
+        [TO_INDEX, str(first)],
+    )
+
+
+def write_all(project: Project) -> None:
+    """Write what is missing, in short transactions. Two processes may do it at a time."""
+    pace = Pace()
+    while first := project.fact(TO_INDEX):
+        after = int(first) - 1
+        while ids := _without(project, after, pace.rows):
+            with pace.turn():
+                after = _write(project, ids)
+        with project.transaction() as db:
+            if project.fact(TO_INDEX) == first and not _without(project, after, 1):
+                db.conn.execute("DELETE FROM facts WHERE name = ?", [TO_INDEX])
+
+
+def _without(project: Project, after: int, limit: int) -> list[int]:
+    """The next prompts past an id that have no full text."""
+    rows = project.db.conn.execute(
+        "SELECT p.id FROM prompts p WHERE p.id > ? AND NOT EXISTS"
+        " (SELECT 1 FROM prompts_text_docsize d WHERE d.id = p.id) ORDER BY p.id LIMIT ?",
+        [after, limit],
+    )
+    return [row[0] for row in rows]
+
+
+def _write(project: Project, ids: list[int]) -> int:
+    """Write the full text of these prompts, fewer where they are long; the last one that was looked at."""
+    letters, last = 0, ids[0]
+    with project.transaction() as db:
+        for one in ids:
+            row = db.conn.execute(
+                "SELECT messages FROM prompts p WHERE id = ? AND NOT EXISTS"
+                " (SELECT 1 FROM prompts_text_docsize d WHERE d.id = p.id)",
+                [one],
+            ).fetchone()
+            last = one
+            if row is None:  # taken back, or written by another process
+                continue
+            text = "\n".join(turn["content"] for turn in json.loads(row[0]))
+            db.conn.execute("INSERT INTO prompts_text (rowid, text) VALUES (?, ?)", [one, text])
+            letters += len(text)
+            if letters > _MOST_LETTERS:
+                break
+    return last

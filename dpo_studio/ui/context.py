@@ -23,6 +23,7 @@ class Context(QObject):
             level is "info" or "error".
         page_wanted: the name of the page to go to.
         groups_wanted: (ids, sentence) Label is to go through these groups, for the reason the sentence gives.
+        unsettled: an import of the open project is to be finished, see `settling`.
         prompts_wanted: (ids, sentence) Prompts is to list these prompts, for the reason the sentence gives.
         prompts_chosen: the ids of prompts to be answered, for the page that asks models.
         device_changed: `device` is another one.
@@ -42,6 +43,7 @@ class Context(QObject):
     message = Signal(str, str)
     page_wanted = Signal(str)
     groups_wanted = Signal(object, str)
+    unsettled = Signal()
     prompts_wanted = Signal(object, str)
     prompts_chosen = Signal(object)
     device_changed = Signal()

@@ -37,6 +37,7 @@ from .page_registry import PAGES, PageSource, make_pages
 from .palette import Palette
 from .rail import Rail
 from .settings_store import SettingsStore
+from .settling import Settling
 from .status_bar import StatusBar
 from .welcome import WelcomePage
 
@@ -87,6 +88,7 @@ class MainWindow(QMainWindow):
         self.key_overview = KeyOverview(self.centralWidget())
         self.menus = Menus(self.menuBar(), self)
         self.merging = Merging(self.context, self.menus.merge, self)
+        self.settling = Settling(self.context, self)
         self._connect()
 
         _FirstPaint(self)

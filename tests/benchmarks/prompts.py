@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dpo_studio.core.types import Message
-from dpo_studio.store import Project, prompt_edits, prompt_import, prompt_search, prompts
+from dpo_studio.store import Project, prompt_edits, prompt_import, prompt_search, prompt_words, prompts
 from dpo_studio.store.prompt_search import PromptFilter
 
 ROWS, TRIES = 1_000_000, 100
@@ -57,6 +57,7 @@ def fill(project: Project, rows: int) -> None:
                 ),
                 source=source,
             )
+    prompt_words.write_all(project)
 
 
 def measure(project: Project, tries: int) -> dict[str, list[float]]:

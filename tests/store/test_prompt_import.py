@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from dpo_studio.core.types import Message
-from dpo_studio.store import Project, prompt_import, prompt_words, prompts
+from dpo_studio.store import Project, pace, prompt_edits, prompt_import, prompt_words, prompts
 from dpo_studio.store.prompt_search import PromptFilter, page
 
 ROWS = [
@@ -30,13 +27,15 @@ def _held(project):
 
 def _in_bulk(project, rows):
     with prompt_import.in_bulk(project):
-        return prompt_import.add(project, rows, source="s")
+        added = prompt_import.add(project, rows, source="s")
+    prompt_words.write_all(project)
+    return added
 
 
-@pytest.mark.parametrize("at_once", [1, 7, 40, 8000])
+@pytest.mark.parametrize("at_once", [1, 7, 1000])
 def test_in_bulk_is_the_same_as_one_by_one(tmp_path, monkeypatch, at_once):
-    monkeypatch.setattr(prompt_words, "AT_ONCE", at_once)
-    monkeypatch.setattr(prompt_import, "AT_ONCE", at_once)
+    monkeypatch.setattr(pace, "_FIRST", at_once)
+    monkeypatch.setattr(prompt_words, "_MOST_LETTERS", 40 * at_once)
     with Project.create(tmp_path / "one") as one, Project.create(tmp_path / "bulk") as bulk:
         for messages, tags in ROWS:
             prompts.add(one, messages, source="s", tags=tags)
@@ -49,15 +48,30 @@ def test_in_bulk_is_the_same_as_one_by_one(tmp_path, monkeypatch, at_once):
         assert len(page(bulk, PromptFilter(text="by one again"))) == 1
 
 
-def test_what_is_interrupted_between_is_finished_when_the_project_is_opened(tmp_path, monkeypatch):
-    monkeypatch.setattr(prompt_words, "AT_ONCE", 5)
-    monkeypatch.setattr(prompt_import, "AT_ONCE", 5)
-    monkeypatch.setattr(prompt_import, "write_all", lambda *_, **__: 1 / 0)
-    with Project.create(tmp_path / "p") as project, pytest.raises(ZeroDivisionError):
-        _in_bulk(project, ROWS)
+def test_what_is_interrupted_between_is_finished_when_the_project_is_opened(tmp_path):
+    with Project.create(tmp_path / "p") as project:
+        with prompt_import.in_bulk(project):
+            prompt_import.add(project, ROWS[:20])
+        with prompt_import.in_bulk(project):
+            prompt_import.add(project, ROWS[20:])
+        prompts.add(project, [Message("user", "Number by number")])
+    with Project.open(tmp_path / "p", settled=False) as project:
+        assert len(page(project, PromptFilter(text="Number"))) == 1, "it opens at once"
     with Project.open(tmp_path / "p") as project:
-        assert len(page(project, PromptFilter(text="Number"))) == len(ROWS) == prompts.count(project)
+        assert len(page(project, PromptFilter(text="Number"))) == len(ROWS) + 1 == prompts.count(project)
         assert _held(project)[3] == []
+
+
+def test_a_prompt_that_is_edited_or_taken_back_before_its_words_are_written(tmp_path):
+    with Project.create(tmp_path / "p") as project:
+        with prompt_import.in_bulk(project):
+            prompt_import.add(project, ROWS)
+        first, second = [prompt.id for prompt in prompts.all_prompts(project)][:2]
+        prompt_edits.rewrite(project, first, [Message("user", "quite another text")])
+        prompt_edits.take_back(project, [second])
+        prompt_words.write_all(project)
+        assert len(page(project, PromptFilter(text="another text"))) == 1
+        assert len(page(project, PromptFilter(text="Number"))) == len(ROWS) - 2
 
 
 def test_what_fails_in_it_leaves_nothing(tmp_path):
@@ -66,34 +80,7 @@ def test_what_fails_in_it_leaves_nothing(tmp_path):
         raise RuntimeError
 
     with Project.create(tmp_path / "p") as project:
-        before = project.db.conn.execute("PRAGMA cache_size").fetchone()
         with pytest.raises(RuntimeError):
             _in_bulk(project, rows())
         assert prompts.count(project) == 0 and _held(project)[3] == []
-        assert project.db.conn.execute("PRAGMA cache_size").fetchone() == before
-        assert _in_bulk(project, ROWS) == len(ROWS)
-
-
-KILLED_HALF_WAY = """
-import os, sys
-from dpo_studio.core.types import Message
-from dpo_studio.store import Project, prompt_import
-
-def rows():
-    for number in range(1700):
-        yield (Message("user", f"Question {number}?"),), ("t",)
-    os._exit(9)
-
-project = Project.open(sys.argv[1])
-with prompt_import.in_bulk(project):
-    prompt_import.add(project, rows())
-"""
-
-
-def test_a_process_that_is_killed_half_way_has_added_nothing(tmp_path):
-    Project.create(tmp_path / "p").close()
-    done = subprocess.run([sys.executable, "-c", KILLED_HALF_WAY, str(tmp_path / "p")], timeout=120)
-    assert done.returncode == 9
-    with Project.open(tmp_path / "p") as project:
-        assert prompts.count(project) == 0 and _held(project)[1:] == ([], [(0, 0), (1, 0)], [])
         assert _in_bulk(project, ROWS) == len(ROWS)

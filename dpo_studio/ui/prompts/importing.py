@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.store import Project
+from dpo_studio.store.settling import is_settled
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.exchange.commands import Commands, CommandThread
 
@@ -106,7 +107,14 @@ class Importing(QObject):
         self.done.emit()
 
     def _on_not_imported(self, error: Exception) -> None:
-        if self._end():
+        if not self._end():
+            return
+        if self._project is not None and not is_settled(self._project):
+            self._panel.done()
+            self._context.unsettled.emit()
+            self._context.say("It was too late to stop: all rows were read and are being written in the background.")
+            self.done.emit()
+        else:
             self._tell(error)
 
     def _end(self) -> bool:

@@ -8,8 +8,14 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QApplication
 
-from dpo_studio.store import prompts, rankings
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.types import Message
+from dpo_studio.jobs.command import CommandProcess
+from dpo_studio.store import Project, prompts, rankings, settling, staging
+from dpo_studio.ui import projects
+from dpo_studio.ui.context import Context
 from dpo_studio.ui.prompts.import_panel import ImportPanel
+from dpo_studio.ui.settling import Settling
 from tests.ui.prompts.driving import CTRL, WAIT_MS
 
 
@@ -103,3 +109,53 @@ def test_what_cannot_be_read_is_a_sentence_and_what_was_typed_stays(page, contex
     looked_at(panel, qtbot, total=3)
     panel.cancel_button.click()
     assert page.stack.currentWidget() is page.empty and prompts.count(context.project) == 0
+
+
+def _undecided_and_decided(project):
+    """A project whose import was killed once it was decided."""
+    with staging.stage(project.folder, {"kind": "prompts", "uuid": "u", "source": "s"}) as staged:
+        for number in range(3):
+            staged.add(settling.prompt_row(*prompts.stored_form([Message("user", f"question {number}")]), ()))
+        staged.decide()
+
+
+def test_an_import_that_was_killed_while_it_was_written_is_finished_behind_the_window(qtbot, tmp_path):
+    with Project.create(tmp_path / "project") as project:
+        _undecided_and_decided(project)
+    context = Context()
+    said, news = [], []
+    context.message.connect(lambda text, level: said.append((text, level)))
+    context.prompts_changed.connect(lambda: news.append(prompts.count(context.project)))
+    settler = Settling(context)
+    context.open(projects.open_project(tmp_path / "project"))
+    assert prompts.count(context.project) == 0, "the window does not wait for it"
+    qtbot.waitUntil(lambda: bool(news), timeout=WAIT_MS)
+    assert news == [3] and said[-1] == ("The import is complete.", "info")
+    settler.begin()
+    assert len(said) == 2, "there is nothing left to do"
+    context.open(None)
+
+
+def test_what_is_stopped_too_late_is_finished(page, context, qtbot, tmp_path, monkeypatch):
+    source = tmp_path / "asked.txt"
+    source.write_text("Why?\nWhat for?\n", encoding="utf-8")
+    settler = Settling(context)
+    qtbot.keyClick(page, Qt.Key.Key_I, CTRL)
+    panel = page.adding.panel
+    panel.field.setText(str(source))
+    qtbot.keyClick(panel.field, Qt.Key.Key_Return)
+    looked_at(panel, qtbot, total=2)
+    monkeypatch.setattr(CommandProcess, "run", lambda _self: _refuse_too_late(context))
+    panel.accept_button.click()
+    qtbot.waitUntil(lambda: any("too late to stop" in text for text in context.said), timeout=WAIT_MS)
+    monkeypatch.undo()
+    assert page.adding.panel is None
+    settler._at.clear()
+    settler.begin()
+    qtbot.waitUntil(lambda: prompts.count(context.project) == 3, timeout=WAIT_MS)
+
+
+def _refuse_too_late(context):
+    with context.project.beside() as project:
+        _undecided_and_decided(project)
+    raise UserError("This was stopped before it was done.")

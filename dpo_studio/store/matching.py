@@ -1,8 +1,8 @@
 """Rows that carry a judgement or completions, matched with the groups of a project, new ones made.
 
 The same answers to the same prompt are the same group, whatever their order, unless the rows name different
-groups (a comparison that was asked twice). What is new is remembered here until the import ends, about 500 bytes
-a row; texts are not.
+groups (a comparison that was asked twice). Where rows are only counted, what is new is remembered here until the end,
+about 500 bytes a row, without the texts; where they are written, for one batch, and others may write between two.
 """
 
 from __future__ import annotations
@@ -13,13 +13,40 @@ from dataclasses import dataclass, field
 
 from dpo_studio.core import ranking as weak_orders
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.types import Ranks
-from dpo_studio.store import Project, completions, judged_import, prompt_import
-from dpo_studio.store.bulk_writing import HeldGroup, Writer
-from dpo_studio.store.judged_import import Standing
-from dpo_studio.store.prompts import stored_form
+from dpo_studio.core.types import Message, Ranks
 
-from .judged import Judged
+from . import completions, judged_import, prompt_import
+from .bulk_writing import HeldGroup, Writer
+from .database import Project
+from .judged_import import Standing
+from .prompts import stored_form
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One judgement made elsewhere.
+
+    Attributes:
+        group: the uuid of a group of the project, or "" when prompt and completions are given.
+        ranks: per completion; checked against the group's size once that is known.
+        finish_reasons: one per completion; empty when the row does not say.
+        held_out: what the row says of its prompt, or None.
+        confidence: how sure the annotator was, from 0.5 to 1, or None where the row does not say.
+        annotator_kind: "person" or "judge", or "" where the row does not say.
+    """
+
+    group: str
+    messages: tuple[Message, ...]
+    completions: tuple[str, ...]
+    ranks: Ranks
+    annotator: str = ""
+    strength: int = 1
+    note: str = ""
+    flags: tuple[str, ...] = ()
+    finish_reasons: tuple[str, ...] = ()
+    held_out: bool | None = None
+    confidence: float | None = None
+    annotator_kind: str = ""
 
 
 @dataclass(slots=True)
@@ -57,6 +84,11 @@ class Matching:
 
     def look_up(self, items: Sequence[Judged]) -> None:
         """Fetch what the project holds about these rows, in a few queries."""
+        if not self.writer.only_count:
+            for known in (self._prompt_ids, self._by_content, self._by_uuid, self._standing):
+                known.clear()
+            named = [self._named[item.group].held() for item in items if item.group in self._named]
+            self._standing.update(judged_import.standing(self.project, named))
         wanted: dict[str, bytes] = {}
         for item in items:
             if item.completions:
@@ -67,6 +99,13 @@ class Matching:
         there = prompt_import.ids_of(self.project, wanted)
         self._prompt_ids.update({wanted[whole]: found for whole, found in there.items()})
         self._remember(judged_import.groups_of(self.project, there.values()))
+
+    def recall(self, items: Sequence[Judged]) -> None:
+        """Learn from rows that were written already which groups their names stand for."""
+        self.look_up(items)
+        for item in items:
+            if item.group and item.completions:
+                self._group_of(item)
 
     def take(self, item: Judged, annotator: tuple[str, str]) -> bool:
         """Match one row, and have what is new of it written; whether anything was.

@@ -1,0 +1,206 @@
+"""What a project still has to take in: the rows of an import that is decided (see `staging`), and the full text.
+
+All of it is written in transactions of some milliseconds, between which others write: whoever labels meanwhile hardly
+waits. What was written of the rows is noted in the same transactions, so that each is written once, however often
+this is interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.types import messages_from_json
+
+from . import prompt_import, prompt_words, staging
+from .bulk_writing import Writer
+from .database import SYNCHRONOUS, TO_INDEX, WAL_PAGES, Project, new_uuid
+from .matching import Judged, Matching
+from .pace import Pace
+
+#: The fact that says how much of an import is written: its uuid, and the place in its file.
+_WRITTEN = "import_written"
+#: Memory for pages that are written: with SQLite's own 2 MB the indices of a large project are written over and over.
+_CACHE_KIB = 64 * 1024
+#: So many pages wait in the log before they are written into the database, which is done here: not by who labels.
+_WAL_PAGES = WAL_PAGES // 2
+#: Bytes of rows in one transaction, where rows are long.
+_MOST_BYTES = 200_000
+
+
+@dataclass(slots=True)
+class Settled:
+    """What was written of an import.
+
+    Attributes:
+        rows: judgements; or groups, where rows carry none; or prompts, where they are nothing else.
+        duplicates: rows that say what stood already.
+        prompts, groups: those that were new to the project.
+        refused: (place, reason) of rows that could no longer be taken, for others changed the project since they were
+            looked at.
+    """
+
+    rows: int = 0
+    duplicates: int = 0
+    prompts: int = 0
+    groups: int = 0
+    refused: list[tuple[str, str]] = field(default_factory=list)
+
+
+def is_settled(project: Project) -> bool:
+    """Whether nothing is left to do."""
+    return not staging.is_decided(project.folder) and not project.fact(TO_INDEX)
+
+
+def settle(project: Project) -> None:
+    """Finish what was interrupted, or wait for who is at it.
+
+    Raises:
+        UserError: the disk is full, say, and what is left is left for the next time; or the rows cannot be written at
+            all, which is a bug: they are put aside, so that the project can be opened.
+    """
+    with staging.decided(project.folder) as path:
+        if path is not None:
+            try:
+                write(project, path)
+            except UserError:
+                raise
+            except Exception as error:
+                aside = path.rename(path.with_name(f"failed-{new_uuid()}.jsonl"))
+                raise UserError(
+                    f"An import that was interrupted could not be finished ({type(error).__name__}: {error}).",
+                    f"Its rows were put aside in {aside}. Open the project again, and import them once more.",
+                ) from error
+    write_words(project)
+
+
+def write(project: Project, path: Path) -> Settled:
+    """Write the rows of a decided import, by whoever holds its lock, and clear their file away. Durable on return."""
+    done = Settled()
+    about, start = next(staging.read(path, start=0))
+    uuid, _, place = project.fact(_WRITTEN).partition(" ")
+    with _in_small_steps(project):
+        taking: _Taking = (
+            _Prompts(project, about, done) if about["kind"] == "prompts" else _Judged(project, about, done)
+        )
+        if uuid == about["uuid"]:
+            taking.recall(path, start, int(place))
+            start = int(place)
+        pace = Pace()
+        for rows, place_after in _batches(path, start, pace):
+            with pace.turn(), prompt_import.in_bulk(project) as db:
+                taking.take(rows)
+                db.conn.execute(
+                    "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)",
+                    [_WRITTEN, f"{about['uuid']} {place_after}"],
+                )
+    project.set_fact(_WRITTEN, f"{about['uuid']} {path.stat().st_size}")  # makes all that was written before it durable
+    path.unlink()
+    with project.transaction() as db:
+        db.conn.execute("DELETE FROM facts WHERE name = ?", [_WRITTEN])
+    return done
+
+
+def write_words(project: Project) -> None:
+    """Write the full text that is missing."""
+    if project.fact(TO_INDEX):
+        with _in_small_steps(project):
+            prompt_words.write_all(project)
+
+
+def prompt_row(text: str, one: str, tags: Sequence[str]) -> list[Any]:
+    """A prompt as it is staged: its messages as they are stored, the hash of that text, its tags."""
+    return [text, one, list(tags)]
+
+
+def judged_row(place: str, item: Judged, annotator: tuple[str, str]) -> list[Any]:
+    """A judgement as it is staged."""
+    return [place, *annotator, asdict(item)]
+
+
+class _Taking:
+    """Takes rows of one kind, a batch at a time, each in a transaction of its own."""
+
+    def __init__(self, project: Project, about: dict[str, Any], done: Settled) -> None:
+        self.project, self.done = project, done
+        self.writer = Writer(project, source=about["source"])
+
+    def recall(self, path: Path, start: int, end: int) -> None:
+        """Learn what has to be known of the rows that were written before."""
+
+    def take(self, rows: Sequence[list[Any]]) -> None:
+        raise NotImplementedError
+
+
+class _Prompts(_Taking):
+    def take(self, rows: Sequence[list[Any]]) -> None:
+        self.writer.begin()
+        added = prompt_import.add_stored(self.project, self.writer, [(row[0], row[1], tuple(row[2])) for row in rows])
+        self.done.rows += added
+        self.done.prompts += added
+        self.done.duplicates += len(rows) - added
+
+
+class _Judged(_Taking):
+    def __init__(self, project: Project, about: dict[str, Any], done: Settled) -> None:
+        super().__init__(project, about, done)
+        self._matching = Matching(project, self.writer)
+
+    def recall(self, path: Path, start: int, end: int) -> None:
+        for rows, _ in _batches(path, start, Pace(), end=end):
+            self._matching.recall([_judged(row) for row in rows])
+
+    def take(self, rows: Sequence[list[Any]]) -> None:
+        self.writer.begin()
+        items = [_judged(row) for row in rows]
+        self._matching.look_up(items)
+        for (place, name, kind, _), item in zip(rows, items, strict=True):
+            try:
+                new = self._matching.take(item, (name, kind))
+            except UserError as error:
+                self.done.refused.append((place, str(error)))
+                continue
+            self.done.rows += new
+            self.done.duplicates += not new
+        self.writer.flush()
+        self.done.prompts, self.done.groups = self._matching.prompts, self._matching.groups
+
+
+def _judged(row: list[Any]) -> Judged:
+    said: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row[3].items()}
+    said["messages"] = messages_from_json(row[3]["messages"])
+    return Judged(**said)
+
+
+def _batches(path: Path, start: int, pace: Pace, *, end: int | None = None) -> Iterator[tuple[list[Any], int]]:
+    """Rows for one transaction each, and the place after them."""
+    rows: list[Any] = []
+    for row, place in staging.read(path, start=start):
+        rows.append(row)
+        if len(rows) >= pace.rows or place - start > _MOST_BYTES or place == end:
+            yield rows, place
+            rows, start = [], place
+        if place == end:
+            return
+    if rows:
+        yield rows, place
+
+
+@contextmanager
+def _in_small_steps(project: Project) -> Iterator[None]:
+    """Settings of the connection for many short transactions: together they are durable at the end, each is not."""
+    conn = project.db.conn
+    (pages,) = conn.execute("PRAGMA cache_size").fetchone()
+    conn.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
+    conn.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+    conn.execute("PRAGMA synchronous = NORMAL")
+    try:
+        yield
+    finally:
+        conn.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
+        conn.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+        conn.execute(f"PRAGMA cache_size = {pages}")
