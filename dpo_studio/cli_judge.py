@@ -13,6 +13,8 @@ import click
 from dpo_studio.cli_output import STOPPED, Reporter, counted, interruptions, reports
 from dpo_studio.core import events, judge_rules
 from dpo_studio.core.errors import UserError
+from dpo_studio.core.judge_order import goes_by_order
+from dpo_studio.core.judge_order import sentence as order_sentence
 from dpo_studio.core.judges import TIE_BELOW, Judge, plain
 
 if TYPE_CHECKING:
@@ -105,10 +107,15 @@ def judge_of(
 
 @dataclass(slots=True)
 class Done:
-    """What a judge did. Counts as in core.events.GroupJudged; `left` groups still wait for this judge."""
+    """What a judge did. Counts as in core.events.GroupJudged; `left` groups still wait for this judge.
+
+    Attributes:
+        judged, no_opinion: groups that it ranked, and those it looked at without an opinion.
+    """
 
     judge: str
     judged: int = 0
+    no_opinion: int = 0
     pairs: int = 0
     disagreements: int = 0
     first_shown: int = 0
@@ -119,6 +126,11 @@ class Done:
     cancelled: bool = False
     not_judged: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def seen(self) -> int:
+        """Groups that it looked at, or could not."""
+        return self.judged + self.no_opinion + len(self.not_judged)
+
     def to_json(self) -> dict[str, Any]:
         from dpo_studio.evaluation.intervals import wilson
 
@@ -126,6 +138,7 @@ class Done:
         return {
             "judge": self.judge,
             "judged": self.judged,
+            "no_opinion": self.no_opinion,
             "not_judged": self.not_judged,
             "left": self.left,
             "pairs": self.pairs,
@@ -133,6 +146,7 @@ class Done:
             "disagreement": None if share is None else share.value,
             "disagreement_interval": None if share is None else [share.low, share.high],
             "first_shown": self.first_shown,
+            "by_order": goes_by_order(self.pairs, self.disagreements),
             "asked": self.asked,
             "unanswered": self.unanswered,
             "seconds": round(self.seconds, 3),
@@ -143,13 +157,18 @@ class Done:
         from dpo_studio.evaluation.intervals import wilson
 
         said = [f"{self.judge} ranked {counted(self.judged, 'group')} in {self.seconds:.1f} s."]
-        if self.pairs:
+        if self.no_opinion:
+            said.append(f"It had no opinion on {counted(self.no_opinion, 'group')}.")
+        verdict = order_sentence(self.pairs, self.disagreements, self.first_shown)
+        if verdict:
+            said.append(verdict)
+        elif self.pairs:
             said.append(
                 f"The two orders of a pair named different answers in {self.disagreements:,} of"
                 f" {counted(self.pairs, 'pair')}: {wilson(self.disagreements, self.pairs)}."
             )
         answered = self.asked - self.unanswered
-        if answered:
+        if answered and not verdict:
             said.append(f"It named the answer shown first {self.first_shown / answered:.0%} of the time.")
         if self.unanswered:
             said.append(f"{self.unanswered:,} of {counted(self.asked, 'question')} got neither A nor B as an answer.")
@@ -202,14 +221,15 @@ def _take(
             report(f"{event.base}: {event.stage}")
         case events.GroupJudged():
             judgements.record(project, judge, event)
-            done.judged += 1
+            done.judged += bool(event.ranks)
+            done.no_opinion += not event.ranks
             done.pairs += event.pairs
             done.disagreements += event.disagreements
             done.first_shown += event.first_shown
             done.asked += event.asked
             done.unanswered += event.unanswered
             if judge.kind == "model":
-                report(f"{done.judged + len(done.not_judged)}/{total}  {event.seconds:5.1f} s  {event.note}")
+                report(f"{done.seen}/{total}  {event.seconds:5.1f} s  {event.note}")
         case events.GroupNotJudged():
             judgements.record(project, judge, event)
             done.asked += event.asked

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+MODELS = ("small", "big")
+
 
 class OpenAIServer:
     """Answers "Answer SEED: first words" in pieces.
@@ -20,6 +22,8 @@ class OpenAIServer:
         keys: what each request of either kind gave as its authorization, or None.
         gone: set when a client went away in the middle of an answer.
         choice: makes the choice of a request that is not streamed, from its body.
+        words: the pieces of an answer, from its seed.
+        listed: the models that it tells of; None fails to tell.
         refuses: a request that holds this is refused with 400.
     """
 
@@ -31,6 +35,8 @@ class OpenAIServer:
         self.gone = threading.Event()
         self.choice: Callable[[dict[str, Any]], dict[str, Any]] = lambda body: {"message": {"content": "A"}}
         self.refuses = ""
+        self.words: Callable[[int], list[str]] = lambda seed: [f"Answer {seed}:", " fir", "st\n", "wörds"]
+        self.listed: tuple[str, ...] | None = MODELS
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -42,8 +48,10 @@ class OpenAIServer:
                     return
                 if outer.mode == "web page":
                     self._send(200, b"<html>hello</html>")
+                elif outer.listed is None:
+                    self._send(500, b"Internal Server Error", Connection="close")
                 else:
-                    self._json(200, {"object": "list", "data": [{"id": "small", "object": "model"}, {"id": "big"}]})
+                    self._json(200, {"object": "list", "data": [{"id": name} for name in outer.listed]})
 
             def do_POST(self) -> None:
                 length = int(self.headers["Content-Length"])
@@ -57,6 +65,9 @@ class OpenAIServer:
                     return
                 if outer.statuses and (status := outer.statuses.pop(0)) != 200:
                     self._json(status, {"error": {"message": f"status {status} it is"}}, **{"Retry-After": "0.2"})
+                    return
+                if body["model"] not in MODELS:
+                    self._json(404, {"error": {"message": "no such model"}})
                     return
                 if outer.refuses in body and outer.refuses:
                     self._json(400, {"error": {"message": f"{outer.refuses} is not supported"}})
@@ -74,7 +85,7 @@ class OpenAIServer:
 
             def _stream(self, body: dict[str, Any]) -> None:
                 self._chunk({"role": "assistant"}, None)
-                words = [f"Answer {body['seed']}:", " fir", "st\n", "wörds"]
+                words = outer.words(body["seed"])
                 for word in words[:2] if outer.mode == "cut" else words:
                     self._chunk({"content": word}, None)
                 if outer.mode == "cut":

@@ -63,6 +63,22 @@ def test_a_judges_word_is_exported_and_trained_on_only_when_asked(call, folder, 
         assert rankings.labelled(other) == [] and rankings.judge_names(other) == {"rules: shorter": 3}
 
 
+def test_a_judges_pair_stays_a_judges_pair(call, folder, tmp_path):
+    call("judge", folder, "--rule", "shorter")
+    with Project.open(folder) as project:
+        rankings.add(project, completions.recent_groups(project)[1], ranks=[3, 2, 1], annotator="Ada")
+    status, plan, err = call("export", folder, tmp_path / "out", "--as", "preference", "--judges", "all")
+    assert status == 0 and plan["by_judges"] == 1, err
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "1 of them were made by judges" in card and "`annotator_kind` says which rows" in card
+    call("new", tmp_path / "other")
+    status, taken, err = call("import", tmp_path / "other", tmp_path / "out")
+    assert status == 0 and taken["imported"] == 4, err
+    with Project.open(tmp_path / "other") as other:
+        assert rankings.judge_names(other) == {"rules: shorter": 1}
+        assert [ranking.annotator for _, ranking in rankings.labelled(other)] == ["Ada"] * 3
+
+
 def test_a_persons_label_stands_over_the_judges(call, folder):
     call("judge", folder, "--rule", "shorter")
     with Project.open(folder) as project:
@@ -81,7 +97,8 @@ def test_a_local_model_judges_by_principles(call, folder, tmp_path, monkeypatch)
     )
     assert status == 0, err
     assert done["judge"] == "tiny, principles " + principles_hash("Be brief.\n\nBe kind.")
-    assert (done["judged"], done["pairs"], done["asked"]) == (3, 4, 8)
+    assert (done["judged"] + done["no_opinion"], done["pairs"], done["asked"]) == (3, 4, 8)
+    assert done["judged"] >= 1, "two same answers tie, whatever the model"
     low, high = done["disagreement_interval"]
     assert low <= done["disagreement"] == done["disagreements"] / 4 <= high
     assert standing(folder)[2] == [1, 1]
@@ -94,7 +111,9 @@ def test_a_local_model_judges_by_principles(call, folder, tmp_path, monkeypatch)
 def test_a_servers_model_judges(call, folder, monkeypatch):
     monkeypatch.delenv("DPO_STUDIO_API_KEY", raising=False)
     server = OpenAIServer()
-    server.choice = lambda body: {"message": {"content": "A" if "Answer A:\n\none\n" in str(body) else "B"}}
+    server.choice = lambda body: {
+        "message": {"content": "A" if "Answer A:\n\none\n" in body["messages"][0]["content"] else "B"}
+    }
     try:
         base = f"openai:{server.url}#small"
         status, done, err = call("judge", folder, "--server", base, "--limit", 1)
@@ -160,3 +179,24 @@ def test_the_worker_judges_what_it_is_told_and_ends_with_its_input(folder, tmp_p
         assert worker.wait() == 0
     finally:
         worker.stop()
+
+
+def test_a_judge_that_goes_by_the_order_is_told_to_be_of_no_use(call, folder, monkeypatch):
+    monkeypatch.delenv("DPO_STUDIO_API_KEY", raising=False)
+    server = OpenAIServer()
+    server.choice = lambda body: {"message": {"content": "A"}}
+    try:
+        status, done, err = call("judge", folder, "--server", f"openai:{server.url}#small")
+    finally:
+        server.close()
+    assert status == 0, err
+    assert (done["judged"], done["no_opinion"], done["left"], done["by_order"]) == (1, 2, 0, True)
+    with Project.open(folder) as project:
+        assert [ranking.kind for ranking in rankings.all_current(project, annotator_kind="judge")].count("skip") == 2
+        assert "of no use here" in judgements.by_order(project, done["judge"])
+        assert judgements.names(project) == [done["judge"]]
+    said = cli_judge.Done("small", no_opinion=2, pairs=4, disagreements=4, first_shown=8, asked=8).sentence()
+    assert "no opinion on 2 groups" in said and "4 of 4 pairs came out otherwise, mostly for the first" in said
+    status, report, _ = call("report", folder)
+    (entry,) = report["each_judge"]
+    assert (entry["rankings"], entry["no_opinion"], entry["disagreement"]) == (1, 2, 1.0)

@@ -65,8 +65,9 @@ def llama_config(**changes: int) -> LlamaConfig:
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=256,
+        tie_word_embeddings=True,
     )
-    return LlamaConfig(**{**values, **changes}, tie_word_embeddings=True)
+    return LlamaConfig(**{**values, **changes})
 
 
 def qwen3_config() -> Qwen3Config:

@@ -137,10 +137,11 @@ class JobFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class GroupJudged(Event):
-    """A judge has ranked one group.
+    """A judge has looked at one group.
 
     Attributes:
-        ranks: one per answer, in the order in which they were sent.
+        ranks: one per answer, in the order in which they were sent; empty where it has no opinion, for in each of its
+            pairs the two orders named different answers.
         note: why, in a sentence.
         confidence: how sure it is of the order, a half to 1; None where that is not known.
         pairs: pairs of answers that a model compared, each in both orders.

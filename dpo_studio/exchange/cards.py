@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_WHOSE = "`annotator` and `annotator_kind` (`person`, or `judge`: rules or a model)"
 _COLUMNS = {
     "preference": "`prompt` (messages), `chosen` and `rejected` (one assistant message each): the explicit,"
-    " conversational preference format that TRL's `DPOTrainer` takes.",
+    f" conversational preference format that TRL's `DPOTrainer` takes. Also {_WHOSE}.",
     "ranking": "`prompt` (messages), `completions`, and `ranks` per completion: 1 is best, equal ranks are ties, null"
-    " is unranked (below all ranked ones, order unknown). Also `group`, `annotator` and `annotator_kind` (`person`, or"
-    " `judge`: rules or a model), `strength` (1 better, 2 much better), `note`, `flags`, `finish_reasons` and"
-    " `held_out`.",
+    " is unranked (below all ranked ones, order unknown). Also `group`,"
+    f" {_WHOSE}, `strength` (1 better, 2 much better), `note`, `flags`, `finish_reasons` and `held_out`.",
 }
 
 
@@ -52,6 +52,7 @@ def data_card(project: Project, planned: Plan, *, file_format: str) -> str:
     lines += ["", f"From {planned.rankings:,} rankings, as they stood when this was written."]
     if planned.by_judges:
         lines += [f"{planned.by_judges:,} of them were made by judges (rules or a model), not by people."]
+        lines += ["`annotator_kind` says which rows they are."]
     if planned.kind == "preference":
         lines += [_PAIRS[planned.pairs]]
     if "test" in planned.splits:

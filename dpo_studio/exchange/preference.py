@@ -1,6 +1,7 @@
 """Preference pairs as TRL takes them: explicit prompt, conversational.
 
-A row is `{"prompt": [messages], "chosen": [one assistant message], "rejected": [one assistant message]}`.
+A row is `{"prompt": [messages], "chosen": [one assistant message], "rejected": [one assistant message]}`, and in
+`annotator` and `annotator_kind` who ordered them, for a judge's pair must not pass for a person's; TRL leaves them.
 Pairs are derived from rankings here and stored nowhere.
 """
 
@@ -13,7 +14,7 @@ from dpo_studio.core.types import Group, Ranking
 from dpo_studio.store import rankings
 
 Which = Literal["all", "best_worst"]
-COLUMNS = ("prompt", "chosen", "rejected")
+COLUMNS = ("prompt", "chosen", "rejected", "annotator", "annotator_kind")
 
 
 def rows(group: Group, ranking: Ranking, *, which: Which = "all") -> list[dict[str, Any]]:
@@ -30,7 +31,13 @@ def rows(group: Group, ranking: Ranking, *, which: Which = "all") -> list[dict[s
     prompt = [message.to_json() for message in group.prompt.messages]
     texts = [completion.text for completion in group.completions]
     return [
-        {"prompt": prompt, "chosen": _answer(texts[better]), "rejected": _answer(texts[worse])}
+        {
+            "prompt": prompt,
+            "chosen": _answer(texts[better]),
+            "rejected": _answer(texts[worse]),
+            "annotator": ranking.annotator,
+            "annotator_kind": ranking.annotator_kind,
+        }
         for better, worse in pairs
         if texts[better] != texts[worse]
     ]

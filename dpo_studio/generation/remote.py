@@ -9,11 +9,10 @@ and log-probabilities stay unknown. Only the answer itself is read, not the sepa
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,33 +24,51 @@ from dpo_studio.core.server_reference import ServerReference
 from dpo_studio.core.settings import SamplingSettings
 
 from . import server_keys
+from .server_errors import (
+    RefusedError,
+    UnknownModelError,
+    check_status,
+    cut,
+    in_words,
+    json_of,
+    no_model,
+    said_in,
+    wait_s,
+)
 from .server_keys import FoundKey
 from .stops import StoppableText
 
 AT_ONCE = 4
 _POLL_S = 0.05
 _TRIES = 5
-_LONGEST_WAIT_S = 60.0
-_TIMEOUT = httpx2.Timeout(120.0, connect=10.0)
+#: A server may answer one request after another, and the last of them waits in silence for all others.
+_TIMEOUT = httpx2.Timeout(600.0, connect=10.0)
 _LISTING_TIMEOUT_S = 20.0
+#: Idle connections are let go before servers do so (uvicorn: after 5 s), lest a request meets a closing one.
+_LIMITS = httpx2.Limits(keepalive_expiry=2.0)
+#: uvicorn closes a connection after a failure: the next request must not take it.
+_ALONE = {"Connection": "close"}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-class RefusedError(UserError):
-    """The server refuses this one request (too long, say); others may go well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """An answer, and how many pieces it was streamed in, mostly one a token."""
+    """An answer.
+
+    Attributes:
+        tokens: how many pieces it was streamed in, mostly one a token.
+        repeats: it is the same text as another candidate's, and asking again with another seed did not help.
+    """
 
     event: events.CompletionFinished
     tokens: int
+    repeats: bool = False
 
 
 @dataclass(slots=True)
 class _Ended:
     candidate: int
+    attempt: int
     text: str
     finish_reason: str
     tokens: int
@@ -84,10 +101,11 @@ class Server:
     def __init__(self, reference: ServerReference, key: str | None = None) -> None:
         self.reference = reference
         self._key = server_keys.find(reference.url) if key is None else FoundKey(key, "given" if key else "")
+        self._varies = True
         headers = {"Authorization": f"Bearer {self._key.key}"} if self._key.key else {}
         local = httpx2.URL(reference.url).host in _LOOPBACK
         try:
-            self._client = httpx2.Client(headers=headers, timeout=_TIMEOUT, trust_env=not local)
+            self._client = httpx2.Client(headers=headers, timeout=_TIMEOUT, limits=_LIMITS, trust_env=not local)
         except (UnicodeError, ValueError) as error:
             raise UserError("The API key holds characters that no key has.", self._key_advice) from error
 
@@ -100,21 +118,31 @@ class Server:
         Raises:
             UserError: it cannot be reached, or refuses the key.
         """
-        with _in_words(self.reference):
-            response = self._client.get(f"{self.reference.url}/models", timeout=_LISTING_TIMEOUT_S)
-            if response.status_code in (404, 405, 501):
+        with in_words(self.reference):
+            url = f"{self.reference.url}/models"
+            response = self._client.get(url, headers=_ALONE, timeout=_LISTING_TIMEOUT_S)
+            if response.status_code in (404, 405, 500, 501):  # 500: `transformers serve` without a Hub cache
                 return []
             self._check(response)
-            rows = _json(response.text, self.reference).get("data")
+            rows = json_of(response.text, self.reference).get("data")
         found = [row.get("id") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
         return [name for name in found if isinstance(name, str)]
 
     def check(self) -> None:
-        """Raises UserError where the server is not there or does not have the model."""
+        """Raises UserError where the server is not there or does not have the model.
+
+        A model that it does not list is asked for one token: some list only a part of what they answer with.
+        """
         known = self.models()
-        if known and self.reference.model not in known:
-            some = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
-            raise UserError(f"The server has no model {self.reference.model}.", f"It has: {some}.")
+        if self.reference.model in known:
+            return
+        hello = {"role": "user", "content": "Hello"}
+        try:
+            self.complete(
+                {"model": self.reference.model, "messages": [hello], "max_tokens": 1}, stopped=threading.Event()
+            )
+        except (UnknownModelError, RefusedError) as error:
+            raise no_model(self.reference, known, error.message) from error
 
     def answer(
         self,
@@ -122,34 +150,43 @@ class Server:
         item: commands.GenerationItem,
         wanted: Mapping[int, SamplingSettings],
         cancelled: Callable[[], bool],
+        *,
+        taken: Collection[str] = (),
     ) -> Iterator[events.TokensDecoded | Counted]:
         """What is said of these candidates of one prompt; finished ones stand whatever happens to the others.
 
+        One that comes out like another is asked for once more with another seed, unless this server has shown that
+        it gives the same again. Text is told as it comes for a first attempt only.
+
         Args:
             wanted: the settings of each candidate.
+            taken: answers that the prompt has already, without white space at the ends.
 
         Raises:
             UserError: the server cannot be used; RefusedError where only this prompt is at fault.
         """
-        talk, left = _Talk(), len(wanted)
-        waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+        talk, left, texts = _Talk(), len(wanted), set(taken)
+        waiting: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
         for candidate in wanted:
-            waiting.put(candidate)
+            waiting.put((candidate, 0))
 
         def work() -> None:
             while not talk.stopped.is_set():
                 try:
-                    candidate = waiting.get_nowait()
+                    candidate, attempt = waiting.get_nowait()
                 except queue.Empty:
                     return
                 try:
-                    talk.said.put(self._complete(talk, item, candidate, wanted[candidate]))
+                    talk.said.put(self._complete(talk, item, candidate, attempt, wanted[candidate]))
                 except BaseException as error:
                     talk.said.put(error)
                     return
 
-        for _ in range(min(AT_ONCE, left)):
+        def begin() -> None:
             threading.Thread(target=work, name="ask a server", daemon=True).start()
+
+        for _ in range(min(AT_ONCE, left)):
+            begin()
         try:
             while left and not cancelled():
                 try:
@@ -161,11 +198,18 @@ class Server:
                 if isinstance(said, tuple):
                     yield events.TokensDecoded(job, item.group, *said)
                     continue
+                repeats = said.text.strip() in texts
+                if repeats and not said.attempt and self._varies and wanted[said.candidate].temperature > 0:
+                    waiting.put((said.candidate, 1))
+                    begin()
+                    continue
+                self._varies &= not (repeats and said.attempt)
+                texts.add(said.text.strip())
                 left -= 1
                 event = events.CompletionFinished(
                     job, item.group, said.candidate, said.text, (), "", None, said.finish_reason, said.seed
                 )
-                yield Counted(event, said.tokens)
+                yield Counted(event, said.tokens, repeats)
         finally:
             talk.stop()
 
@@ -176,20 +220,20 @@ class Server:
             UserError: as `answer`, or it was stopped while it waited for a busy server.
         """
         url, sent = f"{self.reference.url}/chat/completions", dict(body)
-        with _in_words(self.reference):
+        with in_words(self.reference):
             for tried in range(1, _TRIES + 1):
                 response = self._client.post(url, json=sent)
                 if response.status_code != 429 or tried == _TRIES:
-                    _check(response, self.reference)
-                    return _json(response.text, self.reference)
-                if stopped.wait(_wait_s(response, tried)):
+                    self._check(response)
+                    return json_of(response.text, self.reference)
+                if stopped.wait(wait_s(response, tried)):
                     break
         raise UserError("The server was asked to stop.")
 
     def _complete(
-        self, talk: _Talk, item: commands.GenerationItem, candidate: int, sampling: SamplingSettings
+        self, talk: _Talk, item: commands.GenerationItem, candidate: int, attempt: int, sampling: SamplingSettings
     ) -> _Ended:
-        seed = (sampling.seed + candidate * 1_000_003) % 2**31
+        seed = (sampling.seed + candidate * 1_000_003 + attempt * 500_009) % 2**31
         body = {
             "model": self.reference.model,
             "messages": [message.to_json() for message in item.messages],
@@ -200,21 +244,27 @@ class Server:
             "stream": True,
         }
         url = f"{self.reference.url}/chat/completions"
-        with _in_words(self.reference):
+        with in_words(self.reference):
             for tried in range(1, _TRIES + 1):
                 with self._client.stream("POST", url, json=body) as response:
                     if response.status_code == 429 and tried < _TRIES:
-                        wait_s = _wait_s(response, tried)
+                        pause_s = wait_s(response, tried)
                     else:
                         if response.status_code != 200:
                             response.read()
                         self._check(response)
-                        return self._read(talk, response, candidate, seed, sampling.stop)
-                if talk.stopped.wait(wait_s):
+                        return self._read(talk, response, (candidate, attempt, seed), sampling.stop)
+                if talk.stopped.wait(pause_s):
                     break
         raise UserError("The server was asked to stop.")
 
-    def _read(self, talk: _Talk, response: httpx2.Response, candidate: int, seed: int, stops: Sequence[str]) -> _Ended:
+    def _read(self, talk: _Talk, response: httpx2.Response, of: tuple[int, int, int], stops: Sequence[str]) -> _Ended:
+        """Read a stream to its end.
+
+        Args:
+            of: candidate, attempt and seed.
+        """
+        candidate, attempt, seed = of
         stream = response.extensions.get("network_stream")
         open_socket = stream.get_extra_info("socket") if stream is not None else None
         if isinstance(open_socket, socket.socket):
@@ -224,7 +274,7 @@ class Server:
         text, reason, pieces, done = StoppableText(_Pieces(), stops), "", 0, False
 
         def tell(piece: str) -> None:
-            if piece:
+            if piece and not attempt:
                 talk.said.put((candidate, piece))
 
         for line in response.iter_lines():
@@ -234,9 +284,11 @@ class Server:
             if data == "[DONE]":
                 done = True
                 break
-            body = _json(data, self.reference)
+            body = json_of(data, self.reference)
             if body.get("error"):
-                raise UserError(f"The server stopped with an error: {_said(body)}", "Try again; see the server's log.")
+                raise UserError(
+                    f"The server stopped with an error: {said_in(body)}", "Try again; see the server's log."
+                )
             choices = body.get("choices")
             for choice in choices if isinstance(choices, list) else ():
                 piece = (choice.get("delta") or {}).get("content") or ""
@@ -245,20 +297,21 @@ class Server:
                     tell(text.push(piece))
                 reason = choice.get("finish_reason") or reason
             if text.cut:
-                return _Ended(candidate, text.text, "stop_string", pieces, seed)
+                return _Ended(candidate, attempt, text.text, "stop_string", pieces, seed)
         if not done and not reason:
-            raise _cut()
+            raise cut()
         if (reason or "stop") not in ("stop", "length"):
             raise RefusedError(f"The server ended an answer before its end ({reason}).", "Change the prompt.")
         tell(text.finish())
-        return _Ended(candidate, text.text, "stop_string" if text.cut else reason or "stop", pieces, seed)
+        ended = "stop_string" if text.cut else reason or "stop"
+        return _Ended(candidate, attempt, text.text, ended, pieces, seed)
 
     def _check(self, response: httpx2.Response) -> None:
         """Raises what a status means."""
         if response.status_code in (401, 403):
             wants = "refuses the API key it was given" if self._key.key else "wants an API key"
             raise UserError(f"The server {wants}.", self._key_advice)
-        _check(response, self.reference)
+        check_status(response, self.reference)
 
     @property
     def _key_advice(self) -> str:
@@ -284,81 +337,3 @@ def unheard(sampling: SamplingSettings) -> str:
     }
     left = [name for name, is_set in names.items() if is_set]
     return f"The server is not told these settings, which its API does not have: {', '.join(left)}." if left else ""
-
-
-@contextlib.contextmanager
-def _in_words(reference: ServerReference) -> Iterator[None]:
-    """Turn what goes wrong on the wire into a sentence."""
-    try:
-        yield
-    except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-        raise UserError(
-            f"No server answers at {reference.url}.", "Start it, or check the address and the port."
-        ) from error
-    except httpx2.TimeoutException as error:
-        raise UserError("The server said nothing for too long.", "See whether it is busy, then go on.") from error
-    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
-        raise UserError(f"{reference.url} is not an address that can be used.", "Check it.") from error
-    except httpx2.RequestError as error:
-        raise _cut() from error
-
-
-def _cut() -> UserError:
-    return UserError(
-        "The connection to the server ended in the middle of an answer.",
-        "See whether the server still runs, then go on: what was finished is kept.",
-    )
-
-
-def _check(response: httpx2.Response, reference: ServerReference) -> None:
-    status = response.status_code
-    if status == 200:
-        return
-    said = _said_by(response)
-    match status:
-        case 404:
-            raise UserError(
-                f"The server does not know the model {reference.model} or this address. {said}".strip(),
-                "Check the model's name, and that the address ends with the API's root, such as /v1.",
-            )
-        case 429:
-            raise UserError("The server has too much to do, or a limit is reached.", "Wait a while, then go on.")
-        case 400 | 413 | 422:
-            raise RefusedError(f"The server refuses this prompt. {said}".strip(), "Shorten it, or ask for less.")
-    raise UserError(f"The server answered with status {status}. {said}".strip(), "See the server's log, then go on.")
-
-
-def _said_by(response: httpx2.Response) -> str:
-    try:
-        return _said(json.loads(response.text))
-    except ValueError:
-        return ""
-
-
-def _said(body: Any) -> str:
-    """The message in an error body, which servers shape in several ways."""
-    error = body.get("error", body) if isinstance(body, dict) else body
-    if isinstance(error, dict):
-        error = error.get("message") or error.get("detail") or ""
-    return error.strip()[:300] if isinstance(error, str) else ""
-
-
-def _json(text: str, reference: ServerReference) -> dict[str, Any]:
-    try:
-        body = json.loads(text)
-    except ValueError:
-        body = None
-    if isinstance(body, dict):
-        return body
-    raise UserError(
-        f"What answers at {reference.url} does not speak the OpenAI API.", "Check the address: it often ends with /v1."
-    )
-
-
-def _wait_s(response: httpx2.Response, tried: int) -> float:
-    """Seconds to wait after a 429: what the server asks for, else doubling from one."""
-    try:
-        asked = float(response.headers.get("retry-after", ""))
-    except ValueError:
-        asked = 2.0 ** (tried - 1)
-    return min(max(asked, 0.0), _LONGEST_WAIT_S)

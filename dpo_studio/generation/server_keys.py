@@ -68,9 +68,9 @@ def keep(url: str, key: str) -> None:
         backend.set_password(SERVICE, address, key)
         kept = backend.get_password(SERVICE, address) == key
     except Exception as error:
-        raise _no_keyring(address) from error
+        raise _not_kept(address) from error
     if not kept:
-        raise _no_keyring(address)
+        raise _not_kept(address)
 
 
 def forget(url: str) -> bool:
@@ -134,8 +134,11 @@ def _keyring() -> KeyringBackend:
     return core.get_keyring()
 
 
-def _no_keyring(address: str) -> UserError:
-    return UserError(
-        "This machine has no keyring that could keep the key.",
-        f"Set {KEY_VARIABLE} to the key and {ADDRESS_VARIABLE} to {address}, and start again.",
-    )
+def _not_kept(address: str) -> UserError:
+    otherwise = f"set {KEY_VARIABLE} to the key and {ADDRESS_VARIABLE} to {address}, and start again."
+    if keyring_name():
+        return UserError(
+            f"The system's keyring ({keyring_name()}) did not take the key; it may be locked.",
+            f"Unlock it and try again, or {otherwise}",
+        )
+    return UserError("This machine has no keyring that could keep the key.", otherwise[0].upper() + otherwise[1:])

@@ -17,7 +17,8 @@ from dpo_studio.models.load import LoadedModel
 from .answers import Answer, TextPiece
 from .drawing import Ended, Wish, draw
 from .holding import Holder
-from .remote import Counted, RefusedError, Server, unheard
+from .remote import Counted, Server, unheard
+from .server_errors import RefusedError
 from .work import Group, Work
 
 
@@ -149,7 +150,7 @@ def _answer(
                 work.ended(group, said.candidate, said.text, len(said.token_ids))
                 yield _finished(name, number, said, loaded.tokenizer_hash)
                 if said.repeats:
-                    yield _repeat_notice(said, settings)
+                    yield _repeat_notice(said.candidate, settings)
             case UserError():
                 yield work.refuse(group, said.message, said.hint)
             case Ended():
@@ -166,10 +167,12 @@ def _ask(
     """A server answers a group."""
     started = time.monotonic()
     try:
-        for said in server.answer(work.name, group.item, wanted, cancelled):
+        for said in server.answer(work.name, group.item, wanted, cancelled, taken=frozenset(group.taken)):
             if isinstance(said, Counted):
                 work.ended(group, said.event.candidate, said.event.text, said.tokens)
                 yield said.event
+                if said.repeats:
+                    yield _repeat_notice(said.event.candidate, wanted[said.event.candidate], by_server=True)
             else:
                 yield said
     except RefusedError as error:
@@ -192,10 +195,11 @@ def _finished(job: str, group: int, answer: Answer, tokenizer_hash: str) -> even
     )
 
 
-def _repeat_notice(answer: Answer, sampling: SamplingSettings) -> events.Notice:
-    why = (
-        "at temperature 0 the model always gives the same answer"
-        if sampling.temperature == 0
-        else "drawing it again gave the same text; a higher temperature would vary it"
-    )
-    return events.Notice("same_answer", f"Answer {answer.candidate + 1} is the same as another one: {why}.")
+def _repeat_notice(candidate: int, sampling: SamplingSettings, *, by_server: bool = False) -> events.Notice:
+    if sampling.temperature == 0:
+        why = "at temperature 0 the model always gives the same answer"
+    elif by_server:
+        why = "the server gave it for another seed too; see whether it is set to draw at random"
+    else:
+        why = "drawing it again gave the same text; a higher temperature would vary it"
+    return events.Notice("same_answer", f"Answer {candidate + 1} is the same as another one: {why}.")

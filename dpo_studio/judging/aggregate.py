@@ -2,8 +2,9 @@
 
 A pair is asked in both orders. With l₁ the log-odds that the first answer is better when it is shown first, and l₂ the
 same when it is shown second, the pair's log-odds are (l₁ + l₂)/2: a constant lean towards either place cancels, since
-it adds to one and takes from the other. (Asking in both orders: arXiv 2306.05685, section 3.4; averaging the two:
-arXiv 2305.17926. They average scores; here it is log-odds, where the lean is additive.)
+it adds to one and takes from the other (averaging: arXiv 2305.17926; they average scores, here it is log-odds, where
+the lean is additive). Where the two orders name different answers there is no opinion, and the pair's log-odds are 0
+(arXiv 2306.05685, section 3.4: better is only what is better in both orders).
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ class Pair:
 
     @property
     def log_odds(self) -> float | None:
-        """Both orders averaged; None unless both were answered, for one alone keeps its lean."""
+        """Both orders averaged, 0 where they disagree; None unless both were answered, for one alone keeps its lean."""
         if self.shown_first is None or self.shown_second is None:
             return None
+        if self.disagrees:
+            return 0.0
         return (self.shown_first + self.shown_second) / 2
 
     @property

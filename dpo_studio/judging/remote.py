@@ -14,7 +14,8 @@ from typing import Any
 
 from dpo_studio.core.server_reference import ServerReference
 from dpo_studio.core.types import Message
-from dpo_studio.generation.remote import AT_ONCE, RefusedError, Server
+from dpo_studio.generation.remote import AT_ONCE, Server
+from dpo_studio.generation.server_errors import RefusedError
 
 from .comparer import LETTERS, QuestionRefused
 

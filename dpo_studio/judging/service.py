@@ -191,10 +191,11 @@ def _compare(
             len(said),
             unanswered,
         )
-    ranks = aggregate.weak_order(values, tie_below=judge.tie_below)
-    sure = aggregate.confidence(values, ranks) if comparer.graded else None
     answered = [one for one in found.values() if one.log_odds is not None]
     disagreements = sum(one.disagrees for one in answered)
+    no_opinion = bool(answered) and disagreements == len(answered)
+    ranks = () if no_opinion else aggregate.weak_order(values, tie_below=judge.tie_below)
+    sure = aggregate.confidence(values, ranks) if comparer.graded and ranks else None
     return events.GroupJudged(
         job,
         item.group,
@@ -214,8 +215,14 @@ def _note(pairs: int, disagreements: int, sure: float | None) -> str:
     if not pairs:
         return "The answers are the same."
     same = pairs - disagreements
+    if not same:
+        return (
+            "No opinion: turned round, "
+            + ("the pair" if pairs == 1 else f"each of {pairs} pairs")
+            + " came out otherwise."
+        )
     if pairs == 1:
-        said = "The same answer was better in both orders" if same else "Each order named another answer"
+        said = "The same answer was better in both orders"
     else:
         said = f"In {same} of {pairs} pairs the same answer was better in both orders"
     return f"{said}; {sure:.0%} sure on average." if sure is not None else f"{said}."

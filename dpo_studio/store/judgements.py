@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from dpo_studio.core.events import GroupJudged, GroupNotJudged
+from dpo_studio.core.judge_order import sentence as order_sentence
 from dpo_studio.core.judges import Judge, JudgeGroups, JudgeItem
 from dpo_studio.core.types import GroupId, Ranking
 
@@ -84,7 +85,8 @@ def command_for(project: Project, judge: Judge, groups: Sequence[GroupId], *, de
 def record(project: Project, judge: Judge, event: GroupJudged | GroupNotJudged) -> Ranking | None:
     """Keep what a judge said of one group; None where it could say nothing. Durable on return.
 
-    An answer that the group got meanwhile has no place in it. No time is kept: it is no reading time.
+    An answer that the group got meanwhile has no place in it. Where it has no opinion it skips. No time is kept: it is
+    no reading time.
     """
     with project.transaction():
         if judge.kind == "model":
@@ -92,6 +94,10 @@ def record(project: Project, judge: Judge, event: GroupJudged | GroupNotJudged) 
         if isinstance(event, GroupNotJudged):
             return None
         group = completions.get_group(project, GroupId(event.group))
+        if not event.ranks:
+            return rankings.add(
+                project, group, kind="skip", annotator=judge.name, annotator_kind="judge", note=event.note
+            )
         asked = replace(group, completions=group.completions[: len(event.ranks)])
         return rankings.add(
             project,
@@ -113,25 +119,40 @@ def answered(project: Project, name: str) -> Answered | None:
         return None
 
 
-def beside(project: Project, group_ids: Sequence[GroupId]) -> dict[GroupId, Ranking]:
-    """The newest standing ranking by a judge of each of these groups that has one."""
+def names(project: Project) -> list[str]:
+    """The judges that have said something of a group here, if only that they have no opinion."""
+    rows = project.db.conn.execute(
+        "SELECT annotator FROM ranking_tallies WHERE annotator_kind = 'judge' AND standing > 0"
+        " GROUP BY annotator ORDER BY sum(standing) DESC, annotator"
+    )
+    return [row[0] for row in rows]
+
+
+def by_order(project: Project, name: str) -> str:
+    """What to tell of a judge that goes by the order of the answers; empty for another one."""
+    its = answered(project, name)
+    return "" if its is None else order_sentence(its.pairs, its.disagreements, its.first_shown)
+
+
+def beside(project: Project, group_ids: Sequence[GroupId], *, kind: str = "ranking") -> dict[GroupId, Ranking]:
+    """The newest standing judgement of a kind by a judge of each of these groups that has one."""
     found: list[int] = []
     for ids in in_chunks(group_ids):
         marks = ", ".join("?" * len(ids))
         found += [
             row[0]
             for row in project.db.conn.execute(
-                "SELECT max(id) FROM current_rankings WHERE annotator_kind = 'judge' AND kind = 'ranking'"
+                "SELECT max(id) FROM current_rankings WHERE annotator_kind = 'judge' AND kind = ?"
                 f" AND group_id IN ({marks}) GROUP BY group_id",
-                ids,
+                [kind, *ids],
             )
         ]
     return {ranking.group_id: ranking for ranking in rankings.get_many(project, found)}
 
 
 def latest(project: Project, group_id: GroupId) -> Ranking | None:
-    """The newest standing ranking of a group by a judge, whichever that is."""
-    return beside(project, [group_id]).get(group_id)
+    """The newest standing ranking of a group by a judge; where there is none, that one had no opinion of it."""
+    return beside(project, [group_id]).get(group_id) or beside(project, [group_id], kind="skip").get(group_id)
 
 
 def _add_up(project: Project, name: str, event: GroupJudged | GroupNotJudged) -> None:

@@ -36,7 +36,8 @@ def test_every_strictly_ordered_pair_is_a_row(project):
 
 def test_a_row_is_conversational_with_an_explicit_prompt(project):
     row = dataset.plan(project, "preference").splits["train"][0]
-    assert set(row) == {"prompt", "chosen", "rejected"}
+    assert set(row) == {"prompt", "chosen", "rejected", "annotator", "annotator_kind"}
+    assert (row["annotator"], row["annotator_kind"]) == (project.annotator, "person")
     assert [message["role"] for message in row["prompt"]] == ["system", "user", "assistant", "user"]
     assert row["prompt"][1]["content"] == "Salut — ça va? 你好 👋"
     assert row["chosen"][0]["role"] == row["rejected"][0]["role"] == "assistant"

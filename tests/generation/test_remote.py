@@ -154,7 +154,7 @@ def test_no_server_there():
 def test_a_model_it_does_not_have_names_those_it_has(server):
     last = said_by(job(server, model="huge"))[-1]
     assert last == events.Failed("The server has no model huge.", "It has: small, big.", job="job")
-    assert not server.asked
+    assert [body["max_tokens"] for body in server.asked] == [1], "it may have more than it lists"
 
 
 def test_a_key_goes_to_the_address_it_is_bound_to_and_is_said_nowhere(server, monkeypatch):
@@ -212,3 +212,39 @@ def test_a_cancel_ends_a_slow_answer_at_once_on_both_sides(server):
     assert time.monotonic() - began[0] < 1.0
     assert said[-1] == events.JobFinished("job", "cancelled") and not finished(said)
     assert server.gone.wait(5)
+
+
+def test_an_answer_like_another_is_asked_for_once_more_with_another_seed(server):
+    server.words = lambda seed: ["Same"] if seed in (7, 1_000_010) else [f"Other {seed}"]
+    said = said_by(job(server, candidates=(0, 1)))
+    texts = sorted(event.text for event in finished(said))
+    assert texts[1] == "Same" and texts[0].startswith("Other") and len(server.asked) == 3
+    assert not any(isinstance(event, events.Notice) for event in said)
+    again = next(event.candidate for event in finished(said) if event.text != "Same")
+    told = [event.text for event in said if isinstance(event, events.TokensDecoded) and event.candidate == again]
+    assert told == ["Same"], "what is drawn again is not told piece by piece"
+
+
+def test_a_server_that_gives_the_same_again_is_noticed_and_not_asked_for_more(server):
+    server.words = lambda seed: ["Same"]
+    said = said_by(job(server, prompts=2, candidates=(0, 1)))
+    assert [event.text for event in finished(said)] == ["Same"] * 4
+    notices = [event for event in said if isinstance(event, events.Notice)]
+    assert [notice.code for notice in notices] == ["same_answer"] * 2
+    assert all("for another seed too" in notice.message for notice in notices)
+    assert len(server.asked) == 5, "once more for the first prompt, and then no more"
+
+
+def test_a_model_that_is_not_listed_is_asked_for_a_token_and_then_answers(server):
+    server.listed = ("big",)
+    said = said_by(job(server, candidates=(0,)))
+    assert said[-1] == events.JobFinished("job", "done") and len(finished(said)) == 1
+    assert [body["max_tokens"] for body in server.asked] == [1, 12]
+
+
+def test_a_server_that_fails_to_list_its_models_can_answer(server):
+    server.listed = None
+    said = said_by(job(server, candidates=(0,)))
+    assert said[-1] == events.JobFinished("job", "done") and len(finished(said)) == 1
+    failed = said_by(job(server, model="huge"))[-1]
+    assert isinstance(failed, events.Failed) and "does not answer with the model huge" in failed.message

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from keyring.errors import KeyringLocked
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.server_reference import key_address
@@ -81,6 +82,17 @@ def test_a_machine_without_a_keyring_names_the_other_way(backend: str, monkeypat
         server_keys.keep(URL, "sk-kept")
     assert refused.value.message == "This machine has no keyring that could keep the key."
     assert refused.value.hint.startswith("Set DPO_STUDIO_API_KEY to the key and DPO_STUDIO_API_ADDRESS to " + URL)
+
+
+def test_a_locked_keyring_is_told_from_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(*_: object) -> None:
+        raise KeyringLocked("nobody unlocked it")
+
+    monkeypatch.setattr(keyring_in_a_file.FileKeyring, "set_password", locked)
+    with pytest.raises(UserError) as refused:
+        server_keys.keep(URL, "sk-kept")
+    assert "did not take the key; it may be locked" in refused.value.message
+    assert refused.value.hint.startswith("Unlock it and try again, or set DPO_STUDIO_API_KEY")
 
 
 def test_a_found_key_does_not_show_itself() -> None:

@@ -13,10 +13,16 @@ from dpo_studio.judging.aggregate import Pair, confidence, scores, weak_order
 
 
 def test_a_constant_lean_towards_a_place_cancels():
-    quality, lean = 0.7, 2.0
+    quality, lean = 2.0, 0.7
     pair = Pair(quality + lean, quality - lean)
     assert pair.log_odds == pytest.approx(quality)
+    assert not pair.disagrees and pair.named_first_shown == 1
+
+
+def test_two_orders_that_name_different_answers_are_no_opinion():
+    pair = Pair(2.7, -1.3)
     assert pair.disagrees and pair.named_first_shown == 2
+    assert pair.log_odds == 0.0
     assert Pair(2.0, 1.0).disagrees is False and Pair(2.0, 1.0).named_first_shown == 1
 
 

@@ -77,30 +77,49 @@ def groups(judge, *answers):
     return JudgeGroups("job", judge.to_json(), items, "cpu")
 
 
-def test_a_group_is_ranked_by_all_pairs_in_both_orders(long_llama, loaded):
+def test_a_group_is_ranked_by_all_pairs_in_both_orders(long_llama, loaded, monkeypatch):
     judge = Judge("model", base=str(long_llama), model_name="tiny", principles="Be brief.")
     texts = ("first", "second one", "the third", "first")
+    comparer, read = local.LocalComparer(loaded), local.LocalComparer.log_odds
+    # A random model goes by the order alone, so it is given an opinion: twice as strong as its lean, or half.
+    asked = {(a, b): question("Be brief.", WHY, a, b) for a in texts for b in texts if a != b}
+    lean = max(abs(value) for value in read(comparer, list(asked.values()), lambda: False))
+    quality = {"first": 0.0, "second one": 0.5 * lean, "the third": 2.5 * lean}
+    opinion = {one.content: quality[a] - quality[b] for (a, b), one in asked.items()}
+
+    def with_opinion(self, questions, cancelled):
+        found = read(self, questions, cancelled)
+        return [value + opinion[one.content] for value, one in zip(found, questions, strict=True)]
+
+    monkeypatch.setattr(local.LocalComparer, "log_odds", with_opinion)
+
+    def said_of(a, b):
+        return comparer.log_odds([asked[a, b]], lambda: False)[0]
+
     said = list(Judging().run(groups(judge, texts), lambda: False))
     assert said[-1] == events.JobFinished("job", "done")
     (judged,) = [event for event in said if isinstance(event, events.GroupJudged)]
     assert (judged.pairs, judged.asked, judged.unanswered) == (5, 10, 0)  # of six pairs, one is of equal texts
-    comparer = local.LocalComparer(loaded)
 
-    def said_of(a, b):
-        return comparer.log_odds([question("Be brief.", WHY, a, b)], lambda: False)[0]
+    def agreed(a, b):
+        return said_of(a, b) * said_of(b, a) < 0
 
-    totals, disagreements = [], 0
+    totals, agreements = [], 0
     for i, mine in enumerate(texts):
-        odds = [(said_of(mine, other) - said_of(other, mine)) / 2 for other in texts if other != mine]
+        odds = [
+            (said_of(mine, other) - said_of(other, mine)) / 2
+            for other in texts
+            if other != mine and agreed(mine, other)  # else there is no opinion
+        ]
         totals.append(sum(odds) / 4)
-        disagreements += sum(said_of(mine, b) * -said_of(b, mine) < 0 for b in texts[i + 1 :] if b != mine)
-    assert judged.disagreements == disagreements
+        agreements += sum(agreed(mine, other) for other in texts[i + 1 :] if other != mine)
+    assert 0 < agreements < 5 and judged.disagreements == 5 - agreements
     best, worst = (judged.ranks.index(rank) for rank in (1, max(judged.ranks)))
     assert totals[best] == pytest.approx(max(totals), abs=0.21) and totals[worst] == pytest.approx(
         min(totals), abs=0.21
     )
     assert judged.ranks[0] == judged.ranks[3]
-    assert f"{5 - disagreements} of 5 pairs" in judged.note
+    assert f"{agreements} of 5 pairs" in judged.note
 
 
 def test_a_question_that_is_too_long_leaves_its_group_out_and_the_next_is_judged(long_llama):

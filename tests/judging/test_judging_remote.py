@@ -63,9 +63,10 @@ def test_probabilities_are_averaged_over_both_orders_and_a_lean_cancels(server):
     said = list(Judging().run(job(server, ("poor", "good", "fair")), lambda: False))
     (judged,) = [event for event in said if isinstance(event, events.GroupJudged)]
     assert judged.ranks == (3, 1, 2)
-    # Differences of 1, 2 and 3 against a lean of 1.5: one pair comes out otherwise in its second order.
+    # Differences of 1, 2 and 3 against a lean of 1.5: on one pair there is no opinion, and of the least squares with
+    # log-odds of 0, 2 and 3 the scores are 1, 2/3 and −5/3.
     assert (judged.pairs, judged.disagreements, judged.asked, judged.first_shown) == (3, 1, 6, 4)
-    sure = [1 / (1 + math.exp(-d)) for d in (1, 2, 3)]
+    sure = [1 / (1 + math.exp(-d)) for d in (1 / 3, 7 / 3, 8 / 3)]
     assert judged.confidence == pytest.approx(sum(sure) / 3, abs=1e-6)
     assert all(body["temperature"] == 0 and body["top_logprobs"] == 20 for body in server.asked)
 
@@ -83,7 +84,8 @@ def test_one_that_always_names_the_first_has_no_opinion(server):
     server.choice = lambda body: letter("A")
     said = list(Judging().run(job(server, ("x", "y", "z")), lambda: False))
     (judged,) = [event for event in said if isinstance(event, events.GroupJudged)]
-    assert judged.ranks == (1, 1, 1) and (judged.disagreements, judged.pairs, judged.first_shown) == (3, 3, 6)
+    assert judged.ranks == () and (judged.disagreements, judged.pairs, judged.first_shown) == (3, 3, 6)
+    assert judged.note == "No opinion: turned round, each of 3 pairs came out otherwise."
 
 
 def test_a_refusal_is_counted_and_not_guessed(server):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -25,15 +25,19 @@ MOSTLY_ORDER = 0.5
 def compare(project: Project, people: Labels, judges: Labels) -> list[dict[str, Any]]:
     """One entry a judge, those with most rankings first.
 
-    Each holds `judge`, `rankings`, `answered` (see store.judgements.Answered; None for rules), `disagreement` between
-    the two orders of a pair, with `disagreement_interval`, and `people`: for each person `annotator`, `groups` (ids),
-    `pairs`, `same`, `opposite`, `alike`, `against`, `share`, `interval` and `tau`, as in core.judge_agreement; the last
-    three are None for fewer than 5 groups.
+    Each holds `judge`, `rankings`, `no_opinion` (groups that it saw and did not rank), `answered` (see
+    store.judgements.Answered; None for rules), `disagreement` between the two orders of a pair, with
+    `disagreement_interval`, and `people`: for each person `annotator`, `groups` (ids), `pairs`, `same`, `opposite`,
+    `alike`, `against`, `share`, `interval` and `tau`, as in core.judge_agreement; the last three are None for fewer
+    than 5 groups.
     """
     by_judge: dict[str, dict[int, Ranking]] = defaultdict(dict)
+    no_opinion: Counter[str] = Counter()
     for group, ranking in judges:
         if ranking.kind == "ranking":
             by_judge[ranking.annotator][group.id] = ranking
+        else:
+            no_opinion[ranking.annotator] += 1
     by_person: dict[str, list[Label]] = defaultdict(list)
     for group, ranking in people:
         if ranking.kind == "ranking" and group.repeat_of is None:
@@ -42,10 +46,12 @@ def compare(project: Project, people: Labels, judges: Labels) -> list[dict[str, 
         {
             "judge": name,
             "rankings": len(its),
+            "no_opinion": no_opinion[name],
             **_answered(project, name),
             "people": [_of(person, labels, its) for person, labels in sorted(by_person.items())],
         }
-        for name, its in sorted(by_judge.items(), key=lambda item: (-len(item[1]), item[0]))
+        for name in sorted({*by_judge, *no_opinion}, key=lambda name: (-len(by_judge[name]), name))
+        for its in (by_judge[name],)
     ]
 
 
@@ -53,7 +59,8 @@ def lines(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     """The same for a person to read."""
     said = []
     for entry in entries:
-        said.append(f"  {entry['judge']}: {entry['rankings']} ranked")
+        without = f", {entry['no_opinion']} without an opinion" if entry["no_opinion"] else ""
+        said.append(f"  {entry['judge']}: {entry['rankings']} ranked{without}")
         if entry["disagreement"] is not None:
             low, high = entry["disagreement_interval"]
             said.append(

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QWidget
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.judges import Judge, plain
 from dpo_studio.core.types import Policy, PolicyId, Ranking
-from dpo_studio.store import Project, judgements, policies, rankings, requests
+from dpo_studio.store import Project, judgements, policies, requests
 from dpo_studio.ui.context import Context
 
 from . import opinions
@@ -81,9 +81,9 @@ class JudgeDesk(QObject):
         self.stop.setEnabled(self.job is not None)
         shown = project is not None and opinions.wanted(project)
         self.show_it.setChecked(shown)
-        known = rankings.judge_names(project) if project is not None and shown else {}
+        known = opinions.judges(project) if project is not None and shown else {}
         if known:
-            self.line.wait("; ".join(known))
+            self.line.wait(known)
             self.line.show_agreement(opinions.agreement(project) if project is not None else None)
         else:
             self.line.hide()
@@ -96,12 +96,13 @@ class JudgeDesk(QObject):
             return
         if not self.show_it.isChecked():
             return
-        if not rankings.judge_names(project):
+        known = opinions.judges(project)
+        if not known:
             self.line.hide()
             return
         verdict = opinions.of(project, label)
-        if verdict is None:
-            self.line.wait("; ".join(rankings.judge_names(project)))
+        if verdict is None or not any(said == "" for said in known.values()):
+            self.line.wait(known)
         else:
             self.line.show_verdict(verdict)
         self.line.show_agreement(opinions.agreement(project))
@@ -225,8 +226,8 @@ class JudgeDesk(QObject):
         sentence, details = job.problem
         if sentence and not details:
             self._context.message.emit(sentence, "error")
-        elif not sentence and (job.judged or not job.cancelled):
-            self._context.say(job.sentence())
+        elif not sentence and (job.done or not job.cancelled):
+            self._context.message.emit(job.sentence(), "error" if job.by_order else "info")
         self.forget()
         self._context.rankings_changed.emit()
         if details:

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer
 
 from dpo_studio.core import commands, events
 from dpo_studio.core.errors import UserError
+from dpo_studio.core.judge_order import sentence as order_sentence
 from dpo_studio.core.judges import Judge
 from dpo_studio.core.types import GroupId
 from dpo_studio.jobs.worker import describe_exit, lower_priority, worker_environment
@@ -28,7 +29,8 @@ class JudgeJob(Job):
     """Ranks groups that wait for a judge. What it ranked stands, however it ends.
 
     Attributes:
-        judged, not_judged, pairs, disagreements: what came of it so far, counts as in core.events.GroupJudged.
+        judged, no_opinion, not_judged: groups it ranked, looked at without an opinion, and could not be asked about.
+        pairs, disagreements, first_shown: counts as in core.events.GroupJudged.
         problem: (sentence, details) why it could not go on; empty where it could.
         cancelled: whether a person ended it.
     """
@@ -39,7 +41,8 @@ class JudgeJob(Job):
         super().__init__("judging", parent)
         self.judge = judge
         self.total = len(groups)
-        self.judged = self.not_judged = self.pairs = self.disagreements = 0
+        self.judged = self.no_opinion = self.not_judged = 0
+        self.pairs = self.disagreements = self.first_shown = 0
         self.problem: tuple[str, str] = ("", "")
         self.cancelled = False
         self._project = project
@@ -74,11 +77,25 @@ class JudgeJob(Job):
         QTimer.singleShot(KILL_AFTER_MS, self.process, self.process.kill)
         self.changed.emit()
 
+    @property
+    def by_order(self) -> str:
+        """What to tell where it goes by the order of the answers; empty where it does not."""
+        return order_sentence(self.pairs, self.disagreements, self.first_shown)
+
+    @property
+    def done(self) -> int:
+        """Groups that were seen to."""
+        return self.judged + self.no_opinion + self.not_judged
+
     def sentence(self) -> str:
         """What came of it."""
         comparisons = "1 comparison" if self.total == 1 else f"{self.total:,} comparisons"
         said = f"The judge ({self.judge.name}) ranked {self.judged:,} of {comparisons}."
-        if self.pairs:
+        if self.no_opinion:
+            said += f" It had no opinion on {self.no_opinion:,}."
+        if self.by_order:
+            said += f" {self.by_order}"
+        elif self.pairs:
             said += f" Turned round, {self.disagreements:,} of {self.pairs:,} pairs came out otherwise."
         if self.not_judged:
             said += f" {self.not_judged:,} could not be judged."
@@ -128,9 +145,11 @@ class JudgeJob(Job):
             judgements.record(self._project, self.judge, event)
             self._stage = ""
             if isinstance(event, events.GroupJudged):
-                self.judged += 1
+                self.judged += bool(event.ranks)
+                self.no_opinion += not event.ranks
                 self.pairs += event.pairs
                 self.disagreements += event.disagreements
+                self.first_shown += event.first_shown
             else:
                 self.not_judged += 1
         elif isinstance(event, events.ModelLoading):
@@ -144,12 +163,13 @@ class JudgeJob(Job):
             self._send()
 
     def _report(self) -> None:
-        done = self.judged + self.not_judged
+        done = self.done
         speed = done / max(time.monotonic() - self._began, 1e-3)
+        standing = f"{done:,}/{self.total:,}" + (", goes by the order of the answers" if self.by_order else "")
         self.report(
             progress=None if self._stage else done / max(self.total, 1),
             time_left_s=(self.total - done) / speed if done else None,
-            detail=self._stage or f"{done:,}/{self.total:,}",
+            detail=self._stage or standing,
         )
 
     def _on_finished(self, status: int, how: QProcess.ExitStatus) -> None:
@@ -162,8 +182,7 @@ class JudgeJob(Job):
             self.finish()
 
     def _end(self) -> None:
-        done = self.judged + self.not_judged == self.total
-        if not (done or self.cancelled or self.problem[0]):
+        if not (self.done == self.total or self.cancelled or self.problem[0]):
             log = bytes(self.process.readAllStandardError().data()).decode("utf-8", "replace")
             words = describe_exit(self._ended_with or 0)
             self.problem = (f"The judge's process ended before its work was done: {words}.", log[-4000:])

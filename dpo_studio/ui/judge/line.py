@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QWidget
@@ -47,12 +49,28 @@ class JudgeLine(QFrame):
         row.addWidget(self.numbers)
         self.hide()
 
-    def wait(self, judge: str) -> None:
-        """There is a judge, and nothing of it is to be seen yet."""
-        self._say("The judge's order shows here after each of your labels.", judge)
+    def wait(self, judges: Mapping[str, str]) -> None:
+        """There are judges, and nothing of them is to be seen yet.
+
+        Args:
+            judges: by name what is wrong with one that goes by the order of the answers; empty where nothing is.
+        """
+        wrong = [said for said in judges.values() if said]
+        if len(wrong) == len(judges):
+            self._say(wrong[0], "; ".join(judges))
+        else:
+            self._say(
+                "The judge's order shows here after each of your labels.",
+                "; ".join(
+                    f"{name} (goes by the order of the answers)" if said else name for name, said in judges.items()
+                ),
+            )
 
     def show_verdict(self, verdict: Verdict) -> None:
         """Show its order of the last label, in the numbers that were on screen, and why."""
+        if not verdict.order:
+            self._say(verdict.why, verdict.judge)
+            return
         if not verdict.pairs:
             begin = f"The judge: {verdict.order}."
         elif verdict.same == verdict.pairs:

@@ -21,7 +21,7 @@ class Verdict:
     """What a judge says of a group that a person has labelled.
 
     Attributes:
-        order: in the numbers that were on the person's screen, such as "2 ≻ 1 = 3".
+        order: in the numbers that were on the person's screen, such as "2 ≻ 1 = 3"; empty where it has no opinion.
         same, pairs: pairs of answers that both say alike, of how many; 0 of 0 where the person gave no order.
     """
 
@@ -41,16 +41,21 @@ def set_wanted(project: Project, wanted_now: bool) -> None:
     project.set_fact(SHOWN_FACT, "yes" if wanted_now else "no")
 
 
+def judges(project: Project) -> dict[str, str]:
+    """The judges that have looked at groups here, and of each what to tell if it goes by the order of the answers."""
+    return {name: judgements.by_order(project, name) for name in judgements.names(project)}
+
+
 def of(project: Project, label: Ranking) -> Verdict | None:
-    """The newest judge's opinion on the group of a label that stands; None where no judge has one."""
+    """The newest judge's opinion on the group of a label that stands; None where no judge was asked about it."""
     its = judgements.latest(project, label.group_id)
     if its is None:
         return None
     shown = [*label.presented, *(one for one in its.ranks if one not in label.presented)]
-    agreement = judge_agreement.measure([_both(label, its)]) if label.kind == "ranking" else None
+    agreement = judge_agreement.measure([_both(label, its)]) if label.kind == its.kind == "ranking" else None
     return Verdict(
         judge=its.annotator,
-        order=order_in_numbers([its.ranks.get(completion) for completion in shown]),
+        order="" if its.kind != "ranking" else order_in_numbers([its.ranks.get(completion) for completion in shown]),
         why=its.note,
         same=agreement.same if agreement else 0,
         pairs=agreement.pairs if agreement else 0,

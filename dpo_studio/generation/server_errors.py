@@ -1,0 +1,119 @@
+"""What goes wrong between this machine and a server of the OpenAI API, in sentences."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import httpx2
+
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.server_reference import ServerReference
+
+_LONGEST_WAIT_S = 60.0
+_REFUSED = "The server refuses this prompt."
+
+
+class RefusedError(UserError):
+    """The server refuses this one request (too long, say); others may go well."""
+
+
+class UnknownModelError(UserError):
+    """The server does not know the model, or nothing of this API is at the address."""
+
+
+@contextlib.contextmanager
+def in_words(reference: ServerReference) -> Iterator[None]:
+    """Turn what goes wrong on the wire into a sentence."""
+    try:
+        yield
+    except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+        raise UserError(
+            f"No server answers at {reference.url}.", "Start it, or check the address and the port."
+        ) from error
+    except httpx2.TimeoutException as error:
+        raise UserError("The server said nothing for too long.", "See whether it is busy, then go on.") from error
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+        raise UserError(f"{reference.url} is not an address that can be used.", "Check it.") from error
+    except httpx2.RequestError as error:
+        raise cut() from error
+
+
+def no_model(reference: ServerReference, known: Sequence[str], said: str) -> UserError:
+    """What to say where a server refuses even one token of a model that it does not list.
+
+    Args:
+        known: what it lists.
+        said: what it was refused with.
+    """
+    if not known:
+        said = said.removeprefix(_REFUSED).strip()
+        return UserError(f"The server does not answer with the model {reference.model}. {said}", "Check its name.")
+    some = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
+    return UserError(f"The server has no model {reference.model}.", f"It has: {some}.")
+
+
+def cut() -> UserError:
+    """What to say where a connection ended too early."""
+    return UserError(
+        "The connection to the server ended in the middle of an answer.",
+        "See whether the server still runs, then go on: what was finished is kept.",
+    )
+
+
+def check_status(response: httpx2.Response, reference: ServerReference) -> None:
+    """Raises what a status that is not 200 means; those about keys are not known here."""
+    status = response.status_code
+    if status == 200:
+        return
+    said = _said_by(response)
+    match status:
+        case 404:
+            raise UnknownModelError(
+                f"The server does not know the model {reference.model} or this address. {said}".strip(),
+                "Check the model's name, and that the address ends with the API's root, such as /v1.",
+            )
+        case 429:
+            raise UserError("The server has too much to do, or a limit is reached.", "Wait a while, then go on.")
+        case 400 | 413 | 422:
+            raise RefusedError(f"{_REFUSED} {said}".strip(), "Shorten it, or ask for less.")
+    raise UserError(f"The server answered with status {status}. {said}".strip(), "See the server's log, then go on.")
+
+
+def _said_by(response: httpx2.Response) -> str:
+    try:
+        return said_in(json.loads(response.text))
+    except ValueError:
+        return ""
+
+
+def said_in(body: Any) -> str:
+    """The message in an error body, which servers shape in several ways."""
+    error = body.get("error", body) if isinstance(body, dict) else body
+    if isinstance(error, dict):
+        error = error.get("message") or error.get("detail") or ""
+    return error.strip()[:300] if isinstance(error, str) else ""
+
+
+def json_of(text: str, reference: ServerReference) -> dict[str, Any]:
+    """The JSON object that a text is; raises UserError for anything else."""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = None
+    if isinstance(body, dict):
+        return body
+    raise UserError(
+        f"What answers at {reference.url} does not speak the OpenAI API.", "Check the address: it often ends with /v1."
+    )
+
+
+def wait_s(response: httpx2.Response, tried: int) -> float:
+    """Seconds to wait after a 429: what the server asks for, else doubling from one."""
+    try:
+        asked = float(response.headers.get("retry-after", ""))
+    except ValueError:
+        asked = 2.0 ** (tried - 1)
+    return min(max(asked, 0.0), _LONGEST_WAIT_S)
