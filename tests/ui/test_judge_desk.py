@@ -281,3 +281,30 @@ def test_a_process_that_dies_is_told_with_its_signal(qtbot, context, open_page):
     job.process.started.connect(job.process.kill)
     qtbot.waitUntil(lambda: page.judges.job is None, timeout=LONG_MS)
     assert "ended before its work was done" in job.problem[0] and said == [job.problem[0]]
+
+
+def test_a_judge_that_goes_by_the_order_is_said_to_be_of_no_use(qtbot, context, open_page):
+    model = Judge("model", base="starter", model_name="starter", principles="Shorter is better.")
+    groups = [add_group(context.project, 2, f"prompt {number}") for number in range(5)]
+    for group in groups:
+        event = events.GroupJudged("job", group.id, (), "No opinion.", 0.0, pairs=1, disagreements=1, first_shown=2)
+        judgements.record(context.project, model, event)
+    page = open_page()
+    line = page.judges.line
+    assert line.isVisible() and "goes by the order" in line.said.text() and "of no use here" in line.said.text()
+    press(page, KEY.Key_1)
+    qtbot.waitUntil(lambda: rankings.counts(context.project).done == 1, timeout=LONG_MS)
+    page._catch_up()
+    assert "of no use here" in line.said.text()
+
+
+def test_a_group_without_an_opinion_says_so_after_the_label(qtbot, context, open_page):
+    group = add_group(context.project, 2, "prompt")
+    model = Judge("model", base="starter", model_name="starter", principles="Shorter is better.")
+    event = events.GroupJudged("job", group.id, (), "No opinion: the pair.", 0.0, pairs=1, disagreements=1)
+    judgements.record(context.project, model, event)
+    page = open_page()
+    line = page.judges.line
+    assert "No opinion" not in line.said.text()
+    press(page, KEY.Key_1)
+    qtbot.waitUntil(lambda: line.said.text() == "No opinion: the pair.", timeout=LONG_MS)

@@ -210,7 +210,8 @@ class JudgeDesk(QObject):
             form.waiting.setText("")
             return
         number = judgements.count_waiting(project, judge)
-        form.waiting.setText("1 comparison waits for it" if number == 1 else f"{number:,} comparisons wait for it")
+        wait = "1 comparison waits for it" if number == 1 else f"{number:,} comparisons wait for it"
+        form.waiting.setText(f"{wait}; it goes by their order" if judgements.by_order(project, judge.name) else wait)
 
     def _on_show_it(self, wanted: bool) -> None:
         project = self._context.project
