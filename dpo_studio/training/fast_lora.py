@@ -75,7 +75,8 @@ class _AdaptedLinear(torch.autograd.Function):
         out = linear(rows, weight, bias).addmm_(low, b_rounded.t())
         ctx.save_for_backward(rows, low, weight, a_rounded, b_rounded)
         ctx.shape, ctx.scaling, ctx.kinds = x.shape, scaling, (a.dtype, b.dtype)
-        return out.view(*x.shape[:-1], -1)
+        # Not a view, which some models (Gemma 3n) could not change in place.
+        return torch.ops.aten._unsafe_view(out, (*x.shape[:-1], out.shape[-1]))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:

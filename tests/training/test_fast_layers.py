@@ -89,6 +89,22 @@ def test_an_adapted_layer_in_float64(bias):
         assert torch.allclose(ours, theirs, atol=1e-11)
 
 
+def test_what_an_adapted_layer_gives_can_be_changed_in_place():
+    """As Gemma 3n does with its projections."""
+    layer = lora_layer(dtype=torch.float32, bias=True)
+    slopes = []
+    x = torch.randn(1, 5, 24)
+    for ours in (False, True):
+        if ours:
+            fast_lora.install(layer)
+        proj = layer.base_model.model.proj
+        found = layer(x)
+        found *= 3.0
+        slopes.append(torch.autograd.grad(found.sum(), [proj.lora_A["default"].weight, proj.lora_B["default"].weight]))
+    for theirs, own in zip(*slopes, strict=True):
+        assert torch.allclose(theirs, own, atol=1e-5)
+
+
 def test_an_adapted_layer_in_bf16_rounds_no_worse_than_peft():
     """While the adapter is smaller than what it adapts, whose own rounding then decides."""
     theirs = lora_layer(dtype=torch.bfloat16)
