@@ -34,14 +34,26 @@ _LENGTH_DEPENDENT_ROPE = frozenset({"dynamic", "longrope"})
 
 @dataclass(slots=True)
 class Probe:
-    """Passed in the place of a layout, it counts the layers that were given it and hold nothing it does not know."""
+    """Passed in the place of a layout, it counts the layers that were given it and hold nothing it does not know.
 
+    Attributes:
+        mask: what was given as the mask: a layer that makes another one of it has something to heed.
+    """
+
+    mask: Tensor
     layers: int = 0
     reach: int = UNLIMITED
+    _shape: torch.Size | None = None
 
-    def note(self, module: Any, options: dict[str, Any]) -> None:
-        """Take in one layer's call."""
-        known = all(options.get(name) is None for name in _UNHEEDED) and isinstance(module.layer_idx, int)
+    def note(self, module: Any, key: Tensor, value: Tensor, mask: Tensor | None, options: dict[str, Any]) -> None:
+        """Take in one layer's call. Keys and values must have one shape, in all layers."""
+        self._shape = self._shape or key.shape
+        known = (
+            all(options.get(name) is None for name in _UNHEEDED)
+            and isinstance(module.layer_idx, int)
+            and key.shape == value.shape == self._shape
+            and (mask is None or mask.data_ptr() == self.mask.data_ptr())
+        )
         self.layers += known
         self.reach = min(self.reach, options.get("sliding_window") or UNLIMITED)
 
@@ -104,11 +116,13 @@ def reach(model: Any) -> int:
         return 0
     if _rope_types(config) & _LENGTH_DEPENDENT_ROPE or getattr(model, "_is_stateful", False):
         return 0
-    probe = Probe()
+    if getattr(config, "num_kv_shared_layers", 0):  # layers that read another one's keys
+        return 0
     one = torch.zeros(1, 1, dtype=torch.long, device=next(model.parameters()).device)
+    probe = Probe(_no_mask(one))
     try:
         with torch.no_grad(), _set(config):
-            model.base_model(input_ids=one, attention_mask=_no_mask(one), position_ids=one, use_cache=False, rows=probe)
+            model.base_model(input_ids=one, attention_mask=probe.mask, position_ids=one, use_cache=False, rows=probe)
     except (TypeError, ValueError):
         return 0
     return probe.reach if probe.layers == getattr(config, "num_hidden_layers", 0) else 0
@@ -149,7 +163,7 @@ def attend(
         query: (rows, heads, 1, width); key and value with as many or fewer heads.
     """
     if isinstance(rows, Probe):
-        rows.note(module, options)
+        rows.note(module, key, value, attention_mask, options)
         return value.repeat_interleave(query.shape[1] // value.shape[1], dim=1).transpose(1, 2), None
     if not isinstance(rows, Layout):
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)

@@ -1,4 +1,5 @@
-"""Architectures whose state is kept in other ways: recurrent, mixed, windows only, positions by bias."""
+"""Architectures whose state is kept in other ways: recurrent, mixed, windows only, positions by bias, keys and values
+of different widths or of another layer."""
 
 from __future__ import annotations
 
@@ -7,11 +8,25 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import BloomConfig, Gemma3TextConfig, Lfm2Config, MambaConfig, MistralConfig, PreTrainedConfig
+from transformers import (
+    AutoModelForCausalLM,
+    BloomConfig,
+    DeepseekV3Config,
+    DogeConfig,
+    Gemma3nTextConfig,
+    Gemma3TextConfig,
+    Gemma4TextConfig,
+    Lfm2Config,
+    LlamaConfig,
+    MambaConfig,
+    MistralConfig,
+    PreTrainedConfig,
+)
 
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Message
 from dpo_studio.generation.sampler import answer
+from dpo_studio.generation.shared_attention import UNLIMITED, reach
 from dpo_studio.models.load import load
 from dpo_studio.models.logprobs import token_logps
 from tests.tiny_models import VOCABULARY, save
@@ -34,6 +49,19 @@ CONFIGS: dict[str, Callable[[], PreTrainedConfig]] = {
     "gemma3": lambda: Gemma3TextConfig(
         **ATTENTION, head_dim=8, sliding_window=16, layer_types=["sliding_attention", "full_attention"]
     ),
+    "deepseek_v3": lambda: DeepseekV3Config(
+        **{**ATTENTION, "num_key_value_heads": 4, "n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 2},
+        **{"topk_group": 1, "moe_intermediate_size": 16, "q_lora_rank": 16, "kv_lora_rank": 8},
+        **{"qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 8},
+    ),
+    "gemma3n": lambda: Gemma3nTextConfig(
+        **{**ATTENTION, "num_hidden_layers": 4, "head_dim": 8, "num_kv_shared_layers": 2, "sliding_window": 200},
+        **{"hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": VOCABULARY, "laurel_rank": 4},
+        altup_num_inputs=2,
+        activation_sparsity_pattern=[0.5, 0.0, 0.0, 0.0],
+        layer_types=["sliding_attention", "full_attention"] * 2,
+    ),
+    "gemma4": lambda: Gemma4TextConfig(**ATTENTION, head_dim=8, vocab_size_per_layer_input=VOCABULARY),
     "lfm2": lambda: Lfm2Config(**ATTENTION, layer_types=["conv", "full_attention"]),
 }
 
@@ -53,3 +81,9 @@ def test_answers_have_the_log_probabilities_of_a_plain_forward(family: str, temp
             assert item.logp == pytest.approx(plain.double().sum().item(), abs=1e-4)
             if temperature == 0:
                 assert item.token_ids == tuple(logits.argmax(-1).tolist())
+
+
+def test_a_layer_that_makes_a_mask_of_its_own_is_left_alone() -> None:
+    """Doge weighs keys by what their values are; nothing but a mask tells its attention."""
+    assert reach(AutoModelForCausalLM.from_config(DogeConfig(**ATTENTION))) == 0
+    assert reach(AutoModelForCausalLM.from_config(LlamaConfig(**ATTENTION))) == UNLIMITED
