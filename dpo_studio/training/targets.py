@@ -28,16 +28,17 @@ def targets_of(model: Any, wanted: str) -> str | list[str]:
     Raises:
         UserError: the model has no such layers, with the names that it has.
     """
-    layers = _linear_layers(model)
+    layers, others = _linear_layers(model)
     if wanted == "all-linear":
         # Of a Mamba all but those whose weights its kernels read past any adapter.
-        mamba = model.config.model_type in _WITH_MAMBA_LAYERS
-        return sorted({_last(name) for name in layers} - {"out_proj", "dt_proj"}) if mamba else wanted
+        if model.config.model_type in _WITH_MAMBA_LAYERS:
+            return sorted({_last(name) for name in layers} - {"out_proj", "dt_proj"})
+        return _endings(layers, others) if others else wanted
     if wanted in LORA_TARGETS:
         chosen = [name for name in layers if any(mark in name.lower() for mark in _KINDS[wanted])]
         if not chosen:
             raise UserError(f"This model has no linear layers of the kind {wanted!r}.", _names_there_are(layers))
-        return _endings(chosen, set(layers) - set(chosen))
+        return _endings(chosen, {*layers, *others} - set(chosen))
     endings = [part.strip() for part in wanted.split(",") if part.strip()]
     for ending in endings:
         if not any(name == ending or name.endswith(f".{ending}") for name in layers):
@@ -45,14 +46,18 @@ def targets_of(model: Any, wanted: str) -> str | list[str]:
     return sorted(set(endings))
 
 
-def _linear_layers(model: Any) -> list[str]:
-    """The full names of the linear layers, the output layer left out."""
+def _linear_layers(model: Any) -> tuple[list[str], list[str]]:
+    """The full names of the linear layers, the output layer left out; and of those that give something else than a
+    product, such as the routers of some mixtures of experts, on which no adapter can be put.
+    """
     output = model.get_output_embeddings()
-    return [
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not output
-    ]
+    layers: list[str] = []
+    others: list[str] = []
+    for name, module in model.named_modules():
+        if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not output:
+            plain = type(module).forward in (torch.nn.Linear.forward, Conv1D.forward)
+            (layers if plain else others).append(name)
+    return layers, others
 
 
 def _endings(chosen: Iterable[str], others: Iterable[str]) -> list[str]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import random
+
 import pytest
 import torch
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import SettingsError, TrainingSettings
 from dpo_studio.training import adapter
+from dpo_studio.training.forward import Scorer
 
 ATTENTION = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"}
 MLP = {"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}
@@ -37,6 +41,20 @@ def test_names_that_both_parts_share_are_told_apart(build_model):
     """GPT-2 calls the last layer of its attention and of its MLP c_proj."""
     assert adapted_layers(build_model("gpt2"), "attention") == {"attn.c_attn", "attn.c_proj"}
     assert adapted_layers(build_model("gpt2"), "mlp") == {"mlp.c_fc", "mlp.c_proj"}
+
+
+@pytest.mark.parametrize("family", ["llama4_text", "phimoe"])
+def test_routers_that_give_more_than_a_product_are_left_alone(family, build_model, make_example):
+    model = build_model(family, num_local_experts=4, num_experts_per_tok=2, interleave_moe_layer_step=2)
+    assert any(type(module).__name__.endswith("Router") for module in model.modules())
+    for targets in ("all-linear", "mlp") if family == "llama4_text" else ("all-linear",):
+        adapted, _ = adapter.attach(copy.deepcopy(model), TrainingSettings(lora_rank=2, lora_targets=targets))
+        names = [name for name, _ in adapter.trainable(adapted)]
+        assert names and not any("router" in name for name in names)
+        example = make_example(random.Random(2))
+        Scorer(adapted, shared=False).logps([example])[0].sum().backward()
+    with pytest.raises(UserError, match="'router'"):
+        adapter.attach(model, TrainingSettings(lora_targets="router"))
 
 
 def test_a_wrong_name_is_refused_with_the_names_there_are(build_model):
