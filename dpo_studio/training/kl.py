@@ -44,7 +44,7 @@ def responses_kl(model: Any, frozen: FrozenWeights, responses: Sequence[Response
         for response, now in zip(responses, present, strict=True):
             before = states(plain, *response)
             parts = zip(now.split(rows), before.split(rows), strict=True)
-            total = sum(vocabulary_kl(heads[0](h), heads[1](r)).double().sum().item() for h, r in parts)
+            total = sum(vocabulary_kl(heads[0](h).float(), heads[1](r).float()).double().sum().item() for h, r in parts)
             found.append(total)
     return found
 
@@ -53,7 +53,8 @@ def vocabulary_kl(policy_logits: Tensor, reference_logits: Tensor) -> Tensor:
     """Σ_v π_θ(v)·(log π_θ(v) − log π_ref(v)) of each position.
 
     Args:
-        policy_logits, reference_logits: (positions, vocabulary).
+        policy_logits, reference_logits: (positions, vocabulary), fp32 at least: in bf16 the difference of two
+            logarithms is rounding for the most part.
 
     Returns:
         (positions,) in the logits' format.
@@ -87,4 +88,4 @@ def _logits(plain: Any, prompt: Sequence[int], drawn: Sequence[int]) -> Tensor:
 
 
 def _as_logits(logits: Tensor) -> Tensor:
-    return logits.float()
+    return logits

@@ -58,6 +58,24 @@ def test_the_divergence_is_that_of_brute_force(build_model, family, monkeypatch)
     assert found == pytest.approx(expected, rel=1e-3, abs=1e-5)
 
 
+def test_in_bf16_it_is_that_of_the_rounded_logits(build_model):
+    """Logits are what the model says; their logarithms and differences are not rounded again."""
+    model, frozen = adapted(build_model("llama").bfloat16(), spread=0.02)
+    response = ((5, 6, 7), tuple(range(2, 50)))
+
+    def rows():
+        with torch.no_grad():
+            tokens = torch.tensor([[*response[0], *response[1]]])
+            return model(tokens).logits[0, 2:-1].double().log_softmax(-1)
+
+    policy = rows()
+    with frozen.in_place():
+        reference = rows()
+    expected = (policy.exp() * (policy - reference)).sum().item()
+    assert expected > 0.001
+    assert kl.responses_kl(model, frozen, [response]) == [pytest.approx(expected, rel=0.02)]
+
+
 def test_the_divergence_of_a_model_trained_whole_with_its_tied_output_layer(build_model):
     model = build_model("llama", tie_word_embeddings=True)
     assert model.lm_head.weight is model.model.embed_tokens.weight
