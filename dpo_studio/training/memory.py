@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import torch
 
+#: What PyTorch says where it has no error of its own for it: on GPUs, on Linux, on Windows, and in cuBLAS.
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "status_alloc_failed")
+
 
 def memory_gb() -> float:
     """Memory in use by this process, in 10⁹ bytes: the GPU's peak where there is one, else the resident set."""
@@ -19,4 +22,4 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+    return isinstance(error, RuntimeError) and any(phrase in text for phrase in _OUT_OF_MEMORY)

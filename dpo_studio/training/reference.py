@@ -144,8 +144,9 @@ class Reference:
         """
         for example, row in zip(examples, rows, strict=True):
             if self.missing([example]):
-                self._learnt |= self._entries(example, row)
-                self._known |= self._learnt
+                entries = self._entries(example, row)
+                self._learnt |= entries
+                self._known |= entries
 
     def keep(self, examples: Sequence[Example], processes: Alone) -> None:
         """Write the run's own file: what these groups need, and nothing else of what the cache knows.

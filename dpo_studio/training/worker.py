@@ -166,7 +166,9 @@ def _run_engine(run_folder: Path, log: EventLog, found: tuple[Path, State] | Non
         return events.Failed(f"A file could not be read or written: {error}.", details=traceback.format_exc())
     except Exception as error:
         traceback.print_exc()
-        if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        from .memory import is_out_of_memory
+
+        if is_out_of_memory(error):
             return events.Failed(
                 "There is not enough memory to train this model.", "Close other programs or choose a smaller model."
             )

@@ -11,6 +11,7 @@ from dpo_studio.training import samples
 from dpo_studio.training.engine import train
 from dpo_studio.training.forward import Scorer
 from dpo_studio.training.loading import TOKEN_BUDGET
+from dpo_studio.training.memory import is_out_of_memory
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +102,20 @@ def test_a_group_that_alone_is_too_much_ends_the_run_with_a_sentence(make_run, m
         memory.follow(make_run(max_steps=4))
     assert "max_length" in caught.value.hint
     assert isinstance(caught.value.__cause__, MemoryError)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[enforce fail] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes",
+        "DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes.",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "MPS backend out of memory (MPS allocated: 9 GB)",
+    ],
+)
+def test_every_way_of_saying_it_is_known(said):
+    assert is_out_of_memory(RuntimeError(said)) and not is_out_of_memory(ValueError(said))
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
 def test_another_error_of_the_scorer_is_not_taken_for_short_memory(make_run, monkeypatch):
