@@ -236,6 +236,9 @@ QHeaderView::section {
     color: $muted; background: $background; border: none; border-bottom: 1px solid $border; padding: 6px 8px;
     font-weight: 600;
 }
+QHeaderView::section:horizontal:first { border-top-left-radius: 7px; }
+QHeaderView::section:horizontal:last { border-top-right-radius: 7px; }
+QHeaderView::section:horizontal:only-one { border-top-left-radius: 7px; border-top-right-radius: 7px; }
 QTableCornerButton::section { background: $background; border: none; }
 
 QTabWidget::pane { border: none; border-top: 1px solid $border; }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import QRect
+from PySide6.QtCore import QRect, Qt
 from PySide6.QtWidgets import QWidget
 
 from dpo_studio.ui.widgets.flow import FlowLayout
@@ -69,3 +69,17 @@ def test_a_host_is_no_narrower_than_its_widest(qtbot) -> None:
         flow.add(box)
     host.show()
     assert (flow.minimumSize().width(), flow.minimumSize().height()) == (100, 30)
+
+
+def test_reading_from_the_right_begins_at_the_right_and_what_is_inserted_has_its_place(qtbot) -> None:
+    host = QWidget()
+    qtbot.addWidget(host)
+    flow = FlowLayout(host, spacing=10, row_spacing=5)
+    boxes = [Box(100), Box(50)]
+    flow.add(boxes[1])
+    flow.insert(0, boxes[0])
+    host.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+    host.resize(200, 20)
+    host.show()
+    flow.setGeometry(QRect(0, 0, 200, 20))
+    assert places(host, boxes) == [(100, 0, 100), (40, 0, 50)]

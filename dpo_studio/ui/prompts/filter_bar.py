@@ -13,8 +13,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QMenu, QPu
 from dpo_studio.core.types import PromptId
 from dpo_studio.store.prompt_search import PromptFilter
 from dpo_studio.ui import theme
-
-from .flow import FlowLayout
+from dpo_studio.ui.widgets.flow import FlowLayout
 
 #: So long after the last key a search begins.
 PAUSE_MS = 120
@@ -74,7 +73,7 @@ class FilterBar(QWidget):
         self.clear_button.setProperty("role", "ghost")
         self.clear_button.setAccessibleName("Clear the search and the filters")
         self.clear_button.clicked.connect(self.clear)
-        row = FlowLayout()
+        row = FlowLayout(spacing=theme.SPACE_S, row_spacing=theme.SPACE_S)
         for button in (self.tags, self.source, self.progress, self.held_out, self.archived, self.order):
             row.addWidget(button)
         row.addWidget(self.clear_button)

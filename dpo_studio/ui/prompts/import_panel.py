@@ -21,8 +21,8 @@ from PySide6.QtWidgets import (
 )
 
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.flow import FlowLayout
 
-from .flow import FlowLayout
 from .import_table import ImportTable
 from .panel import Panel, counted
 from .reading import ROLE_WORDS
@@ -92,7 +92,7 @@ class ImportPanel(Panel):
         self.tags.setMinimumWidth(self.fontMetrics().horizontalAdvance(self.tags.placeholderText()) + 28)
         self.config.setMinimumWidth(self.fontMetrics().horizontalAdvance(self.config.placeholderText()) + 28)
         self._options = QWidget()
-        row = FlowLayout(self._options)
+        row = FlowLayout(self._options, spacing=theme.SPACE_S, row_spacing=theme.SPACE_S)
         for widget in (self.kind, self.split, self.blocks, self.encoding, self.config, self.tags):
             row.addWidget(widget)
         self.table = ImportTable()

@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QTextBrowser, QVBoxLa
 from dpo_studio.core.types import Message, Prompt
 from dpo_studio.store.prompt_states import PromptState
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.flow import FlowLayout
 
 from .filter_bar import source_name
-from .flow import FlowLayout
 
 ROLE_WORDS = {"system": "System prompt", "user": "The person", "assistant": "The model"}
 #: Longer texts are shown up to here: a text view lays out a few hundred thousand letters at once without a pause.
@@ -56,7 +56,7 @@ class ReadingPane(QFrame):
         self.archive_button = self._button("Archive", self.archive_wanted, "")
         self.answers_button = self._button("Show its answers", self.answers_wanted, "Go to Generate with this prompt")
         self._buttons = QWidget()
-        row = FlowLayout(self._buttons)
+        row = FlowLayout(self._buttons, spacing=theme.SPACE_S, row_spacing=theme.SPACE_S)
         for button in (self.edit_button, self.tags_button, self.archive_button, self.answers_button):
             row.addWidget(button)
         layout = QVBoxLayout(self)

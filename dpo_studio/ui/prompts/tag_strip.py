@@ -10,8 +10,8 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QCompleter, QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.flow import FlowLayout
 
-from .flow import FlowLayout
 from .panel import counted
 
 _MOST_BUTTONS = 8
@@ -48,7 +48,7 @@ class TagStrip(QFrame):
         close = QPushButton("Done")
         close.setProperty("role", "ghost")
         close.clicked.connect(self._on_close)
-        self._row = FlowLayout()
+        self._row = FlowLayout(spacing=theme.SPACE_S, row_spacing=theme.SPACE_S)
         self.tag_buttons: list[QPushButton] = []
         head = QHBoxLayout()
         head.setSpacing(theme.SPACE_S)

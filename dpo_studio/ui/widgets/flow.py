@@ -11,7 +11,7 @@ from dpo_studio.ui.status_bar import ElidedLabel
 
 
 class FlowLayout(QLayout):
-    """Rows of widgets, each as high as its highest, filled to their whole width.
+    """Rows of widgets from the side where reading begins, each as high as its highest; stretches fill its whole width.
 
     Args:
         even: all widgets are of one width and rows hold as equal a number as can be, so that columns line up;
@@ -24,6 +24,12 @@ class FlowLayout(QLayout):
         self._across_px, self._down_px, self._even = spacing, row_spacing, even
         self._items: list[QLayoutItem] = []
         self._stretches: dict[QWidget, int] = {}
+
+    def insert(self, place: int, widget: QWidget) -> None:
+        """Put a widget before the one that is at this place."""
+        self.addWidget(widget)
+        self._items.insert(place, self._items.pop())
+        self.invalidate()
 
     def add(self, widget: QWidget, *, stretch: int = 0) -> None:
         """Add a widget at the end."""
@@ -69,7 +75,8 @@ class FlowLayout(QLayout):
 
     def _place(self, rect: QRect, *, move: bool) -> int:
         """Put the widgets into their places, or only find out how high that is."""
-        y = rect.y()
+        y, host = rect.y(), self.parentWidget()
+        from_right = host is not None and host.layoutDirection() == Qt.LayoutDirection.RightToLeft
         rows = self._even_rows(rect.width()) if self._even else self._rows(rect.width())
         for number, row in enumerate(rows):
             widths = self._widths(row, rect.width(), across=max(map(len, rows)))
@@ -77,7 +84,8 @@ class FlowLayout(QLayout):
             x = rect.x()
             for item, width in zip(row, widths, strict=True):
                 if move:
-                    item.setGeometry(QRect(QPoint(x, y), QSize(width, height)))
+                    left = rect.x() + rect.right() - (x + width - 1) if from_right else x
+                    item.setGeometry(QRect(QPoint(left, y), QSize(width, height)))
                 x += width + self._across_px
             y += height + (self._down_px if number < len(rows) - 1 else 0)
         return y - rect.y()
