@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from .saved import DATA_FILE, PROMPTS_FILE, SETTINGS_FILE, read_spec
 #: Groups of the measured step at most; a step on more of them takes longer in proportion.
 MOST_GROUPS = 4
 _NEVER = 1_000_000
+_BEFORE_A_LOOK_ENDS = (events.StepDone, events.Evaluated, events.AnswerSampled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,10 @@ class Costs:
 def estimate(settings: TrainingSettings, data: Path) -> events.Estimated:
     """Measure two steps of a run on a few of its groups, the longest among them, and reckon what all of it takes.
 
-    The seconds are counted as `RunDone.seconds` are; checkpoints are left out. The memory is the most that a step says.
-    The second step counts, since the first one touches new memory. The engine does it all, in a folder of its own that
-    is thrown away: what is measured is what will run. Texts are weighed by their characters.
+    The seconds are counted as `RunDone.seconds` are; checkpoints are left out. The second step counts, since the first
+    one touches new memory. Where fresh answers are drawn, they are drawn after it once more: what they take of memory
+    comes on top of what the steps hold. The engine does it all, in a folder of its own that is thrown away: what is
+    measured is what will run. Texts are weighed by their characters.
 
     Args:
         settings: of the run.
@@ -63,7 +65,8 @@ def estimate(settings: TrainingSettings, data: Path) -> events.Estimated:
     held_out = [size(row) for row in rows if row["held_out"]]
     picked = representative([row for row in rows if not row["held_out"]], count=max(2, settings.batch_groups))
     with tempfile.TemporaryDirectory(prefix="dpo-studio-estimate-") as scratch:
-        costs = _measure(_small_run(Path(scratch), settings, data, picked), sum(map(size, picked)))
+        folder = _small_run(Path(scratch), settings, data, picked)
+        costs = _measure(folder, sum(map(size, picked)), looks=bool(settings.fresh_samples))
     return predict(settings, costs, train=train, held_out=held_out)
 
 
@@ -106,7 +109,7 @@ def _small_run(folder: Path, settings: TrainingSettings, data: Path, picked: Seq
         "batch_groups": len(picked),
         "epochs": 2,
         "max_steps": 2,
-        "evaluate_every": 0,
+        "evaluate_every": 2 if settings.fresh_samples else 0,
         "checkpoint_every": _NEVER,
     }
     body = {"base": spec.base, "adapter": None if spec.adapter is None else str(spec.adapter), "training": values}
@@ -119,16 +122,24 @@ def _small_run(folder: Path, settings: TrainingSettings, data: Path, picked: Seq
     return folder
 
 
-def _measure(folder: Path, characters: int) -> Costs:
-    """Train the small run up to its second step, and read the costs off the times of its events."""
+def _measure(folder: Path, characters: int, *, looks: bool) -> Costs:
+    """Train the small run up to its second step, and read the costs off the times of its events.
+
+    Args:
+        looks: a look follows that step, and is part of it.
+    """
     from .engine import train
+    from .memory import memory_gb
 
     times: list[tuple[float, events.Event]] = []
+    stepped = False
     for event in train(folder):
         times.append((time.perf_counter(), event))
-        if isinstance(event, events.StepDone) and event.step == 2:
+        stepped = stepped or (isinstance(event, events.StepDone) and event.step == 2)
+        if stepped and not (looks and isinstance(event, _BEFORE_A_LOOK_ENDS)):
             break
-    return read_costs(times, characters)
+    costs = read_costs(times, characters)
+    return replace(costs, memory_gb=max(costs.memory_gb, memory_gb()))
 
 
 def read_costs(times: Sequence[tuple[float, events.Event]], characters: int) -> Costs:
@@ -137,7 +148,6 @@ def read_costs(times: Sequence[tuple[float, events.Event]], characters: int) -> 
     loaded, started = (times[kinds.index(kind)][0] for kind in (events.ModelLoaded, events.RunStarted))
     evaluated = kinds.index(events.Evaluated)
     first, second = (at for at, event in times if isinstance(event, events.StepDone))
-    before_steps = times[kinds.index(events.StepDone) - 1][0]
     scoring = times[evaluated][0] - times[evaluated - 1][0]
     # The reference pass is over the groups twice, where there is one.
     passes = 2 if events.ModelLoading in kinds[kinds.index(events.RunStarted) :] else 0
@@ -151,10 +161,14 @@ def read_costs(times: Sequence[tuple[float, events.Event]], characters: int) -> 
         scoring=scoring / characters,
         training=(second - first) / characters,
         answers=answers,
-        fresh=max(0.0, before_steps - times[evaluated][0]),
+        fresh=_last_of(times, events.Sampled) - _last_of(times, events.Evaluated) if events.Sampled in kinds else 0.0,
         starts_as_reference=not passes,
         memory_gb=max(event.metrics["memory_gb"] or 0.0 for _, event in times if isinstance(event, events.StepDone)),
     )
+
+
+def _last_of(times: Sequence[tuple[float, events.Event]], kind: type[events.Event]) -> float:
+    return max(at for at, event in times if isinstance(event, kind))
 
 
 def main(run_folder: Path, *, tied: bool = False) -> int:

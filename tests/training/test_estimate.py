@@ -10,7 +10,7 @@ import pytest
 
 from dpo_studio.core import events
 from dpo_studio.core.settings import TrainingSettings
-from dpo_studio.training import estimate, samples
+from dpo_studio.training import engine, estimate, memory, samples
 from dpo_studio.training.engine import train
 from dpo_studio.training.estimate import Costs
 from dpo_studio.training.saved import read_spec
@@ -73,11 +73,32 @@ def test_costs_are_read_off_the_times_of_the_events():
     assert costs.starts_as_reference and costs.scoring == pytest.approx(10.5 / 100)
 
 
+def test_fresh_answers_are_timed_after_the_second_step_and_nothing_past_them(make_run, monkeypatch):
+    said = [
+        events.ModelLoaded("b", None, "cpu", "float32", 1, 1, "", 1.0),
+        events.RunStarted(2, 2, 2, "cpu", "float32", 1, 1),
+        events.Evaluated(0, {}),
+        events.Sampled(0, {}),
+        events.StepDone(1, 1.0, {"memory_gb": 2.0}),
+        events.StepDone(2, 1.0, {"memory_gb": 2.5}),
+        events.Evaluated(2, {}),
+        events.AnswerSampled("step 2", 1, "text", "stop"),
+        events.Sampled(2, {}),
+        events.CheckpointSaved(2, "never reached"),
+    ]
+    at = iter([0.0, 1.0, 2.0, 3.0, 5.0, 9.0, 10.0, 13.0, 14.0])
+    monkeypatch.setattr(estimate.time, "perf_counter", lambda: next(at))
+    monkeypatch.setattr(engine, "train", lambda folder: iter(said))
+    monkeypatch.setattr(memory, "memory_gb", lambda: 3.0)
+    costs = estimate._measure(make_run(), 1, looks=True)
+    assert (costs.training, costs.fresh, costs.memory_gb) == (4.0, 4.0, 3.0)
+
+
 def test_a_real_run_is_estimated_and_left_as_it_was(make_run, monkeypatch):
     monkeypatch.setattr(samples, "MAX_NEW_TOKENS", 8)
     rng = random.Random(3)
     groups = [make_run.group(rng, number, held_out=number >= 6) for number in range(8)]
-    run = make_run(groups=groups, epochs=1, batch_groups=2, evaluate_every=0, fresh_samples=0)
+    run = make_run(groups=groups, epochs=1, batch_groups=2, evaluate_every=0, fresh_samples=2, fresh_tokens=8)
     before = sorted(path.name for path in run.iterdir())
     found = estimate.estimate(read_spec(run).settings, run)
     assert sorted(path.name for path in run.iterdir()) == before
