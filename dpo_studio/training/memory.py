@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 
 #: What PyTorch says where it has no error of its own for it: on GPUs, on Linux, on Windows, and in cuBLAS.
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "status_alloc_failed")
+#: What oneDNN says; a "primitive descriptor" that could not be created is one that it does not have.
+_OUT_OF_MEMORY_IN_ONEDNN = re.compile("could not create a (primitive(?! descriptor)|memory)")
 
 
 def memory_gb() -> float:
@@ -21,5 +25,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on a GPU or on the CPU."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
+    if not isinstance(error, RuntimeError):
+        return False
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(phrase in text for phrase in _OUT_OF_MEMORY)
+    return any(phrase in text for phrase in _OUT_OF_MEMORY) or _OUT_OF_MEMORY_IN_ONEDNN.search(text) is not None

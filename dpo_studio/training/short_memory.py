@@ -50,7 +50,7 @@ def _save(learner: Learner, groups: Sequence[Example], failure: MemoryError) -> 
             return Notice("less_memory", "Memory ran out; going on with every layer computed twice and none kept.")
         raise UserError(
             "There is not enough memory to train on a group of this length.",
-            "Set a smaller max_length, close other programs, or choose a smaller model; then resume.",
+            "Close other programs, then resume; or train again with shorter texts (max_length) or a smaller model.",
         ) from failure
     learner.token_budget //= 2
     return Notice("less_memory", f"Memory ran out; going on with {learner.token_budget} tokens at a time.")

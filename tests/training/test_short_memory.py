@@ -162,3 +162,22 @@ def test_answers_are_given_one_by_one_where_all_at_once_are_too_many(make_run, m
     said = of_kind(list(train(make_run("short", max_steps=1, fresh_samples=0))), events.AnswerSampled)
     assert said == expected and len(said) == 4
     assert sizes == [2, 1, 1, 2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("error", "is_memory"),
+    [
+        (MemoryError(), True),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+            True,
+        ),
+        (RuntimeError("could not create a primitive"), True),
+        (RuntimeError("could not create a memory object"), True),
+        (RuntimeError("could not create a primitive descriptor for the matmul primitive"), False),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+    ],
+)
+def test_what_says_that_memory_ran_out(error, is_memory):
+    # oneDNN's words were met with a process's address space cut to 2.35 GB.
+    assert is_out_of_memory(error) is is_memory

@@ -34,21 +34,21 @@ SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
     (
         "How fast",
         (
-            Field("learning_rate", "Learning rate", "how far a step goes: too low teaches nothing, too high ruins it"),
+            Field("learning_rate", "Learning rate", "how far a step goes; too low teaches nothing"),
             Field("epochs", "Passes", "how often each ranking is seen"),
             Field("batch_groups", "Rankings a step", "how many are looked at before the model changes"),
             Field("max_steps", "Most steps", "stop after this many; 0 for all passes"),
             Field("warmup_ratio", "Warm-up", "the share of the steps with a rising learning rate"),
             Field("weight_decay", "Weight decay", "draws what is trained towards zero; 0 is usual here"),
             Field("max_grad_norm", "Gradient limit", "longer gradients are scaled down to this length"),
-            Field("seed", "Seed", "decides the order of the rankings and how the adapter begins"),
+            Field("seed", "Seed", "of the rankings' order and the adapter's beginning"),
         ),
     ),
     (
         "The adapter",
         (
-            Field("lora_rank", "Rank", "how much the adapter can hold; twice as much takes twice the disk"),
-            Field("lora_alpha", "Alpha", "the adapter counts alpha/rank times; twice the rank is usual"),
+            Field("lora_rank", "Rank", "how much the adapter can hold, and its size on disk"),
+            Field("lora_alpha", "Alpha", "the adapter counts alpha/rank times"),
             Field("lora_dropout", "Dropout", "the share of the adapter that a step leaves out at random"),
             Field("lora_targets", "Layers", "all-linear, attention, mlp, or names such as q_proj, v_proj", words=True),
         ),
@@ -56,15 +56,15 @@ SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
     (
         "Measuring and the machine",
         (
-            Field("evaluate_every", "Measure every", "steps between held-out measurements; 0 for start and end only"),
-            Field("fresh_samples", "Fresh answers", "drawn at each measurement to see drift and length; 0 for none"),
+            Field("evaluate_every", "Measure every", "steps between measurements; 0: start and end only"),
+            Field("fresh_samples", "Fresh answers", "drawn at each measurement to see drift; 0: none"),
             Field("fresh_tokens", "Tokens of each", "a fresh answer is cut there"),
-            Field("max_kl", "Drift limit", "training ends where fresh answers are further (nats of KL); 0 is none"),
+            Field("max_kl", "Drift limit", "nats of KL at which training ends; 0: none"),
             Field("checkpoint_every", "Checkpoint every", "steps between the points a run can resume from"),
             Field(
                 "keep",
                 "Keep",
-                "which step's adapter is kept; the best has the lowest loss on held-out rankings",
+                "the best step has the lowest held-out loss",
                 (("last", "the last step"), ("best", "the best step")),
             ),
             Field(
@@ -76,7 +76,7 @@ SECTIONS: tuple[tuple[str, tuple[Field, ...]], ...] = (
             Field(
                 "dtype",
                 "Number format",
-                "of the model's own weights; bfloat16 takes half the memory",
+                "of the model's weights; bfloat16 is half the memory",
                 (("auto", "the faster, measured"), ("float32", "float32"), ("bfloat16", "bfloat16")),
             ),
         ),

@@ -40,7 +40,7 @@ METHOD_FIELDS: tuple[Field, ...] = (
     Field(
         "stage_reduction",
         "Long rankings",
-        "what a ranking of many answers counts beside one of two",
+        "what a long ranking counts beside a pair",
         (("mean", "count as short ones"), ("sum", "count more")),
     ),
     Field("label_smoothing", "Label smoothing", "the share of your labels that may be wrong, below 0.5"),
@@ -56,7 +56,7 @@ METHOD_FIELDS: tuple[Field, ...] = (
     Field(
         "strength_use",
         "“Much better” is",
-        "what a label given as “much better” does that another does not",
+        "what a strong label does that another does not",
         (
             ("off", "as any other"),
             ("margin", "a wider gap"),
