@@ -29,7 +29,7 @@ def sentence(pairs: int, disagreements: int, first_shown: int) -> str:
     place = "the first" if first >= _LEAN else "the second" if first <= 1 - _LEAN else ""
     lean = f", mostly for {place} of the two" if place else ""
     return (
-        "This judge goes by the order in which it is shown the answers, not by what they say: turned round,"
-        f" {disagreements:,} of {pairs:,} pairs came out otherwise{lean}. It is of no use here."
+        "This judge is of no use here: it goes by the order in which it is shown the answers, not by what they say"
+        f" (turned round, {disagreements:,} of {pairs:,} pairs came out otherwise{lean})."
         " Ask a larger model, or judge by rules."
     )

@@ -25,5 +25,5 @@ def test_the_interval_has_to_lie_above_guessing(pairs, disagreements, by_order):
 
 @pytest.mark.parametrize(("first_shown", "words"), [(140, "the first of the two"), (4, "the second of the two")])
 def test_the_place_it_leans_to_is_named(first_shown, words):
-    assert f"72 of 72 pairs came out otherwise, mostly for {words}." in sentence(72, 72, first_shown)
+    assert f"72 of 72 pairs came out otherwise, mostly for {words})." in sentence(72, 72, first_shown)
     assert "mostly" not in sentence(72, 72, 72)

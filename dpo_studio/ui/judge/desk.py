@@ -211,7 +211,9 @@ class JudgeDesk(QObject):
             return
         number = judgements.count_waiting(project, judge)
         wait = "1 comparison waits for it" if number == 1 else f"{number:,} comparisons wait for it"
-        form.waiting.setText(f"{wait}; it goes by their order" if judgements.by_order(project, judge.name) else wait)
+        form.waiting.setText(
+            f"{wait}, but it goes by the order of the answers" if judgements.by_order(project, judge.name) else wait
+        )
 
     def _on_show_it(self, wanted: bool) -> None:
         project = self._context.project
