@@ -55,16 +55,6 @@ def tiny_llama(tiny_model: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_qwen3(tiny_model: Callable[[str], Path]) -> Path:
-    return tiny_model("qwen3")
-
-
-@pytest.fixture(scope="session")
-def tiny_gemma2(tiny_model: Callable[[str], Path]) -> Path:
-    return tiny_model("gemma2")
-
-
-@pytest.fixture(scope="session")
 def tiny_gpt2(tiny_model: Callable[[str], Path]) -> Path:
     return tiny_model("gpt2")
 
@@ -85,3 +75,14 @@ def hub() -> Iterator[Any]:
     made = LocalHub()
     yield made
     made.close()
+
+
+@pytest.fixture
+def closed_windows_are_gone() -> Iterator[None]:
+    """What a test closed is deleted when it ends, threads and all; else every later look dresses it again, slowly."""
+    yield
+    from PySide6.QtCore import QEvent
+    from PySide6.QtWidgets import QApplication
+
+    if QApplication.instance() is not None:
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)

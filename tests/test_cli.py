@@ -11,9 +11,9 @@ import pytest
 
 from dpo_studio import cli
 from dpo_studio.cli_output import run
-from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, prompt_import, prompts, rankings
+from dpo_studio.store import Project, prompt_import, prompts, rankings
 from tests.exchange import labelled_project
+from tests.groups import add_group
 
 
 @pytest.fixture
@@ -169,10 +169,7 @@ def test_import_recognises_what_a_file_holds(call, folder, tmp_path, row, kind):
 
 def test_label_takes_rankings_by_group_and_by_content(call, folder, tmp_path):
     with Project.open(folder) as project:
-        prompt = prompts.add(project, [Message("user", "Q?")])
-        group = completions.add_group(project, prompt.id, size=2)
-        for text in ("a", "b"):
-            completions.add(project, group.id, text)
+        group = add_group(project, "Q?", ("a", "b"))
     source = _rows(tmp_path, {"group": group.uuid, "ranks": [2, 1]})
     status, out, _ = call("label", folder, "--from", source, "--json")
     assert status == 0 and json.loads(out)["imported"] == 1

@@ -13,15 +13,11 @@ GroupId = NewType("GroupId", int)
 RankingId = NewType("RankingId", int)
 RunId = NewType("RunId", int)
 
-Role = Literal["system", "user", "assistant"]
 ROLES: tuple[str, ...] = ("system", "user", "assistant")
 
 #: How a completion came to its end: the model ended its turn, it came to one of the texts that end an answer,
 #: the token limit cut it, a person wrote it, or it was imported (ends with the turn's end token in training).
 FinishReason = Literal["stop", "stop_string", "length", "written", "imported"]
-
-#: What a row of `rankings` says about its group.
-RankingKind = Literal["ranking", "skip", "all_bad", "retraction"]
 
 #: Ranks per completion, in the order of the group's completions: 1 is best, equal ranks are
 #: ties, None is "below everything ranked, order unknown".
@@ -141,6 +137,7 @@ class Ranking:
     """One judgement on a group; never changed once it is written.
 
     Attributes:
+        kind: "ranking", "skip", "all_bad" or "retraction".
         ranks: per completion id; None is "below everything ranked". Empty unless kind is "ranking".
         presented: the completion ids in the order in which they were shown.
         strength: 1 better, 2 much better.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Message
@@ -71,9 +71,10 @@ class ChatFormat:
 
     def text(self, ids: Sequence[int]) -> str:
         """The text of sampled tokens, control tokens left out."""
-        return self._tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
-    def _apply(self, rows: list[dict[str, str]], *, tokenize: bool, ready: bool = True) -> str | list[int]:
+    def _apply(self, rows: list[dict[str, str]], *, tokenize: bool, ready: bool = True) -> Any:
+        """The conversation as token ids, or as text."""
         from jinja2.exceptions import TemplateError
 
         try:

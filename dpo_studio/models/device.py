@@ -36,7 +36,11 @@ def choose(name: str = "auto") -> torch.device:
     Raises:
         UserError: this machine does not have it.
     """
-    has = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True}
+    has: dict[str, Callable[[], bool]] = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+        "cpu": lambda: True,
+    }
     if name == "auto":
         return torch.device(next(kind for kind, available in has.items() if available()))
     kind = name.partition(":")[0]

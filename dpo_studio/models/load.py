@@ -91,12 +91,13 @@ def load(
     parameters = sum(weight.numel() for weight in model.parameters())
     context_length = _context_length(model.config)
     ends = _end_ids(model)
+    whole: PreTrainedModel | PeftModel = model
     if adapter is not None:
         on_stage("loading the adapter")
-        model = adapters.apply(model, adapter)
-    model.eval()
+        whole = adapters.apply(model, adapter)
+    whole.eval()
     return LoadedModel(
-        model=model,
+        model=whole,
         tokenizer=tokenizer,
         chat=ChatFormat(tokenizer, extra_end_ids=ends),
         device=where,
@@ -118,7 +119,7 @@ def _load(
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-            model, report = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=dtype,
                 use_safetensors=True,
@@ -126,6 +127,7 @@ def _load(
                 local_files_only=True,
                 output_loading_info=True,
             )
+        model, report = loaded
         missing = report.get("missing_keys") or ()
         if missing:
             raise UserError(

@@ -27,7 +27,9 @@ PATIENCE_MS = 240_000
 
 
 @pytest.fixture
-def window(qtbot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starter: Path) -> Iterator[MainWindow]:
+def window(
+    closed_windows_are_gone, qtbot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starter: Path
+) -> Iterator[MainWindow]:
     monkeypatch.setenv("DPO_STUDIO_SETTINGS", str(tmp_path / "window-settings.ini"))
     (tmp_path / "window-settings.ini").write_text("[label]\nannotator=Ada\n", encoding="utf-8")
     window = MainWindow(SettingsStore(), documents=tmp_path / "documents")

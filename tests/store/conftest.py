@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, prompts
+from dpo_studio.store import Project
+from tests.groups import add_group
 
 
 @pytest.fixture
@@ -21,14 +23,5 @@ def project(folder):
 
 @pytest.fixture
 def make_group():
-    """A function that adds a prompt and a ready group of completions to a project."""
-
-    def make(project, text="Why is the sky blue?", answers=("a", "b", "c", "d"), *, held_out=False):
-        prompt = prompts.add(project, [Message("user", text)])
-        prompts.set_held_out(project, prompt.id, held_out)
-        group = completions.add_group(project, prompt.id, size=len(answers))
-        for answer in answers:
-            completions.add(project, group.id, answer)
-        return completions.get_group(project, group.id)
-
-    return make
+    """tests.groups.add_group, on a prompt that is not held out."""
+    return partial(add_group, held_out=False)

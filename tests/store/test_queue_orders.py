@@ -2,18 +2,15 @@
 
 import pytest
 
-from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, policies, prompts, queue, rankings, scores
+from dpo_studio.store import Project, completions, policies, queue, rankings, scores
+from tests.groups import add_group
 
 
 @pytest.fixture
 def project(tmp_path):
     with Project.create(tmp_path / "p") as made:
         for number in range(6):
-            prompt = prompts.add(made, [Message("user", f"prompt {number}")])
-            group = completions.add_group(made, prompt.id, size=3)
-            for letter in "abc":
-                completions.add(made, group.id, f"{number}{letter}")
+            add_group(made, f"prompt {number}", [f"{number}{letter}" for letter in "abc"])
         yield made
 
 

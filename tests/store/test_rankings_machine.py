@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from dpo_studio.core import ranking as weak_orders
-from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, prompts, rankings
+from dpo_studio.store import Project, rankings
+from tests.groups import add_group
 
 GROUPS, SIZE = 3, 3
 RANKS = st.lists(st.one_of(st.none(), st.integers(1, 4)), min_size=SIZE, max_size=SIZE).filter(
@@ -27,11 +27,7 @@ class Labelling(RuleBasedStateMachine):
         self.project = Project.create(self.folder)
         self.groups = []
         for number in range(GROUPS):
-            prompt = prompts.add(self.project, [Message("user", f"prompt {number}")])
-            group = completions.add_group(self.project, prompt.id, size=SIZE)
-            for candidate in range(SIZE):
-                completions.add(self.project, group.id, f"answer {candidate}")
-            self.groups.append(completions.get_group(self.project, group.id))
+            self.groups.append(add_group(self.project, f"prompt {number}", SIZE))
         self.standing = {group.id: None for group in self.groups}
         self.done = []
         self.rows = 0

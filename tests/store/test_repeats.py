@@ -4,18 +4,15 @@ import random
 
 import pytest
 
-from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, prompts, rankings, repeats, runs, waits
+from dpo_studio.store import Project, completions, rankings, repeats, runs, waits
+from tests.groups import add_group
 
 
 @pytest.fixture
 def project(tmp_path):
     with Project.create(tmp_path / "p") as made:
         for number in range(24):
-            prompt = prompts.add(made, [Message("user", f"prompt {number}")])
-            group = completions.add_group(made, prompt.id, size=3)
-            for letter in "abc":
-                completions.add(made, group.id, f"{number}{letter}")
+            add_group(made, f"prompt {number}", [f"{number}{letter}" for letter in "abc"])
         yield made
 
 

@@ -6,7 +6,7 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def own_settings(tmp_path, monkeypatch) -> Path:
+def own_settings(tmp_path, monkeypatch, closed_windows_are_gone) -> Path:
     """The person's own settings are never read or written; the name was asked before."""
     path = tmp_path / "window-settings.ini"
     path.write_text("[label]\nannotator=me\n", encoding="utf-8")
@@ -22,14 +22,3 @@ def light(qapp):
     theme.apply(qapp, "light", scale=1.0)
     yield theme
     theme.apply(qapp, "light", scale=1.0)
-
-
-@pytest.fixture
-def closed_windows_are_gone():
-    """What a test closed is deleted when it ends: else every look that a later one applies dresses it again, slowly."""
-    yield
-    from PySide6.QtCore import QEvent
-    from PySide6.QtWidgets import QApplication
-
-    if QApplication.instance() is not None:
-        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)

@@ -17,6 +17,7 @@ from dpo_studio.ui.context import Context
 from dpo_studio.ui.main_window import MainWindow
 from dpo_studio.ui.merging import Merging
 from dpo_studio.ui.settings_store import SettingsStore
+from tests.groups import add_group
 
 LONG_MS = 60_000
 
@@ -31,10 +32,7 @@ def two(tmp_path):
     """A project and its copy, with two comparisons to label."""
     with Project.create(tmp_path / "here") as project:
         for number in range(2):
-            prompt = prompts.add(project, [Message("user", f"Question {number}?")])
-            group = completions.add_group(project, prompt.id, size=2)
-            for text in ("a", "b"):
-                completions.add(project, group.id, text)
+            add_group(project, f"Question {number}?", ("a", "b"))
     shutil.copytree(tmp_path / "here", tmp_path / "there")
     return tmp_path / "here", tmp_path / "there"
 
