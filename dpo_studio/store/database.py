@@ -122,7 +122,7 @@ class Project:
                 version = _identity(db)[1]
                 if version < SCHEMA_VERSION:
                     _back_up_before_migrating(db, folder, version)
-                    migrations.apply(db)
+                    _migrate(db)
                 db.conn.execute("PRAGMA journal_mode = WAL")
                 (folder / "runs").mkdir(exist_ok=True)
                 warning = _back_up_daily(db, folder)
@@ -316,6 +316,18 @@ def _check_pages(db: Database, folder: Path) -> None:
     (said,) = db.conn.execute("PRAGMA quick_check(1)").fetchone()
     if said != "ok":
         raise _damaged(folder, said.strip().splitlines()[-1])
+
+
+def _migrate(db: Database) -> None:
+    """Bring the schema up to date. What is missing is seen under the lock: another process may be at it already."""
+    db.conn.execute("BEGIN IMMEDIATE")
+    try:
+        migrations.apply(db)
+        db.conn.execute("COMMIT")
+    except BaseException:
+        if db.conn.in_transaction:
+            db.conn.execute("ROLLBACK")
+        raise
 
 
 def _back_up_before_migrating(db: Database, folder: Path, version: int) -> None:
