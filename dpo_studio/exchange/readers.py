@@ -15,7 +15,6 @@ from dpo_studio.core.errors import UserError
 
 from . import arrow_rows, csv_rows, encodings, files, hub_data, json_rows, text_rows
 
-TEXT_SUFFIXES = (".txt", ".text", ".md")
 _COLUMNED = (*json_rows.SUFFIXES, *csv_rows.SUFFIXES, *arrow_rows.SUFFIXES)
 #: What describes a data set beside its rows.
 _ABOUT = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}

@@ -24,11 +24,11 @@ STEP = 32
 #: Rows of a matrix product at least: with fewer, libraries take other paths by the number of rows and of threads, which
 #: round differently. As many as are decoded at once on a CPU, so the number there is always the same.
 FEWEST = 16
-#: Rotary embeddings whose angles depend on the longest position of the batch.
 #: A reach without a window.
 UNLIMITED = 1 << 40
 #: What some models hand to their attention, and this one does not know.
 _UNHEEDED = ("s_aux", "position_bias", "layer_head_mask")
+#: Rotary embeddings whose angles depend on the longest position of the batch.
 _LENGTH_DEPENDENT_ROPE = frozenset({"dynamic", "longrope"})
 
 
