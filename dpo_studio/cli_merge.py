@@ -6,22 +6,24 @@ from pathlib import Path
 
 import click
 
-from dpo_studio.cli_output import Reporter, reports
+from dpo_studio.cli_output import Reporter, ending_cleanly, followed, reports
 
 
 @click.command("merge")
 @click.argument("project", type=click.Path(path_type=Path))
 @click.argument("other", type=click.Path(path_type=Path))
 @click.option("--as", "other_name", default="", help="Who labelled in OTHER, where both copies use one name.")
+@followed
 @reports
 def merge_command(out: Reporter, project: Path, other: Path, other_name: str) -> None:
     """Add the labels of OTHER, another copy of the project, to PROJECT: all or nothing.
 
     Both people's labels are kept, and each counts in training. A prompt that either copy holds out is held out.
-    OTHER is left as it is, and its runs are not copied. Merging again adds only what is new.
+    OTHER is left as it is, and its runs are not copied. Merging again adds only what is new. Ctrl+C ends it, and then
+    nothing was merged.
     """
     from dpo_studio.store import Project, merging
 
-    with Project.open(project) as opened:
-        done = merging.merge(opened, other, other_name=other_name)
+    with ending_cleanly(), Project.open(project) as opened:
+        done = merging.merge(opened, other, other_name=other_name, told=out.underway)
     out.result(done.to_json(), done.sentence())

@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -22,6 +23,8 @@ import click
 from dpo_studio.core.errors import UserError
 
 DONE, BUG, MISTAKE, STOPPED = 0, 1, 2, 130
+#: How often a person who waits, and a program that follows, are told how far it is.
+_TOLD_EVERY_S, _FOLLOWED_EVERY_S = 2.0, 0.2
 
 
 class Reporter:
@@ -29,15 +32,34 @@ class Reporter:
 
     Attributes:
         as_json: the result is one JSON object on stdout.
+        follow: with it, what is said underway is JSON on stdout as well, an object a line before the result.
     """
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, follow: bool = False) -> None:
         self.as_json = as_json
+        self.follow = as_json and follow
         self._stdout = sys.stdout
+        self._said_at = time.monotonic()
 
     def progress(self, text: str) -> None:
         """A line on stderr, for a person who waits."""
         print(text, file=sys.stderr, flush=True)
+
+    def underway(self, share: float, doing: str) -> None:
+        """How far it is (0 to 1) and what it does: at once to who follows, every few seconds to a person who waits."""
+        now = time.monotonic()
+        if now - self._said_at < (_FOLLOWED_EVERY_S if self.follow else _TOLD_EVERY_S):
+            return
+        self._said_at = now
+        if self.follow:
+            self.more({"progress": share, "doing": doing})
+        else:
+            self.progress(f"{share:4.0%}  {doing}")
+
+    def more(self, values: Mapping[str, Any]) -> None:
+        """A part of the result, to who follows; nothing to others."""
+        if self.follow:
+            print(json.dumps(values, ensure_ascii=False), file=self._stdout, flush=True)
 
     def result(self, values: Mapping[str, Any], text: str) -> None:
         """What came of it: the values with --json, else the text."""
@@ -58,12 +80,21 @@ def reports(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable JSON object.")
     @functools.wraps(command)
-    def wrapped(as_json: bool, **arguments: Any) -> Any:
-        reporter = Reporter(as_json=as_json)
+    def wrapped(as_json: bool, follow: bool = False, **arguments: Any) -> Any:
+        reporter = Reporter(as_json=as_json, follow=follow)
         with redirect_stdout(sys.stderr):
             return command(reporter, **arguments)
 
     return wrapped
+
+
+def followed(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command that `reports` the option to say underway what it says to a person who waits."""
+    return click.option(
+        "--follow",
+        is_flag=True,
+        help="With --json: say underway how far it is, a JSON object a line before the result.",
+    )(command)
 
 
 def run(group: click.Group, arguments: Sequence[str]) -> int:
@@ -124,6 +155,24 @@ def interruptions(on_first: Callable[[], None]) -> Iterator[Callable[[], bool]]:
         yield lambda: asked
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def ending_cleanly() -> Iterator[None]:
+    """Take the system's request to end as Ctrl+C, so that nothing half done and no scratch file stays behind."""
+
+    def on_signal(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, on_signal)
+    except ValueError:  # outside the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -1,7 +1,8 @@
 """One command of the command line as a child process: what it answered, or the sentence it gave.
 
 For work whose libraries the window does not import (an export, an import): the process answers with
-one JSON object and ends. `run` waits, so it is for a thread.
+one JSON object and ends. With --follow some commands say more before it, an object a line. `run` waits, so it is for a
+thread.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from dpo_studio.core.errors import UserError
@@ -39,13 +42,22 @@ class CommandProcess:
 
     Args:
         told: what it reads on stdin: for what no list of processes and no log is to show.
+        heard: called with each object that it prints before its answer, in the thread of `run`.
     """
 
-    def __init__(self, arguments: Sequence[str], *, told: str | None = None, interpreter: str = sys.executable) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        told: str | None = None,
+        heard: Callable[[dict[str, Any]], None] | None = None,
+        interpreter: str = sys.executable,
+    ) -> None:
         # The flag goes before what a person typed: after "--" it would be taken for a name.
         name, *rest = arguments
         self._line = [interpreter, "-m", "dpo_studio", name, "--json", *rest]
         self._told = told
+        self._heard = heard
         self._process: subprocess.Popen[str] | None = None
         self.stopped = False
 
@@ -58,21 +70,41 @@ class CommandProcess:
         """
         if self.stopped:
             raise UserError("This was stopped.")
-        self._process = subprocess.Popen(
-            self._line,
-            stdin=subprocess.DEVNULL if self._told is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=worker_environment(),
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-        if self.stopped:
-            self._process.terminate()
+        with tempfile.TemporaryFile() as log:
+            process = self._process = subprocess.Popen(
+                self._line,
+                stdin=subprocess.DEVNULL if self._told is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=worker_environment(),
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+            )
+            if self.stopped:
+                process.terminate()
+            self._tell(process)
+            answer = self._listen(process)
+            status = process.wait()
+            log.seek(0)
+            return self._outcome(status, answer, log.read().decode("utf-8", "replace"))
+
+    def _tell(self, process: subprocess.Popen[str]) -> None:
         told, self._told = self._told, None
-        said, log = self._process.communicate(told)
-        return self._outcome(self._process.returncode, said, log)
+        if process.stdin is not None:
+            with suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(told or "")
+
+    def _listen(self, process: subprocess.Popen[str]) -> str:
+        """The last line that it prints; those before are handed on."""
+        last = ""
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                if last and self._heard is not None and not self.stopped:
+                    self._heard(json.loads(last))
+                last = line.strip() or last
+        return last
 
     def stop(self) -> None:
         """End it; `run` then raises."""
@@ -82,7 +114,7 @@ class CommandProcess:
 
     def _outcome(self, status: int, said: str, log: str) -> dict[str, Any]:
         try:
-            answer = json.loads(said.strip().split("\n")[-1])
+            answer = json.loads(said)
         except ValueError:
             answer = None
         if status == 0 and isinstance(answer, dict):

@@ -28,10 +28,15 @@ class LabelledTexts:
     answers: tuple[tuple[CompletionId, str], ...]
 
 
-def labelled_texts(project: Project) -> Iterator[LabelledTexts]:
-    """The groups that anybody's judgement stands on, by a person or a judge, in order."""
+def labelled_texts(project: Project, *, texts: bool = True) -> Iterator[LabelledTexts]:
+    """The groups that anybody's judgement stands on, by a person or a judge, in order.
+
+    Args:
+        texts: without them the answers are there by their ids alone, which is quick.
+    """
+    text = "c.text" if texts else "''"
     rows = project.db.conn.execute(
-        "SELECT g.id, g.prompt_id, g.repeat_of, c.id, c.text FROM groups g"
+        f"SELECT g.id, g.prompt_id, g.repeat_of, c.id, {text} FROM groups g"
         " JOIN group_items i ON i.group_id = g.id JOIN completions c ON c.id = i.completion_id"
         " WHERE EXISTS (SELECT 1 FROM current_rankings r WHERE r.group_id = g.id) ORDER BY g.id, i.candidate"
     )

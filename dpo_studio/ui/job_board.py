@@ -1,4 +1,7 @@
-"""The jobs of the window: one at a time owns the accelerator, the rest wait in order, visibly."""
+"""The jobs of the window: one at a time owns the accelerator, the rest wait in order, visibly.
+
+Jobs that compute nothing there run beside it.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ class Job(QObject):
         progress: 0 to 1, or None when it cannot be told.
         time_left_s: seconds left by measured speed, or None.
         detail: a short phrase such as "18/42".
+        needs_accelerator: whether it waits for the others that do, and they for it.
+        stop_means: what becomes of it when a person ends it.
 
     Signals:
         changed: any of the above is new.
@@ -22,6 +27,8 @@ class Job(QObject):
 
     changed = Signal()
     ended = Signal()
+    needs_accelerator = True
+    stop_means = "Stop, and keep what is finished"
 
     def __init__(self, title: str, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -32,7 +39,7 @@ class Job(QObject):
         self.detail = ""
 
     def start(self) -> None:
-        """Begin; called by the board when the accelerator is free."""
+        """Begin; called by the board, when the accelerator is free or not needed."""
         raise NotImplementedError
 
     def cancel(self) -> None:
@@ -64,7 +71,7 @@ class JobBoard(QObject):
         self.jobs: list[Job] = []
 
     def submit(self, job: Job) -> None:
-        """Queue a job; it starts at once when nothing runs."""
+        """Queue a job; it starts at once when nothing runs that it has to wait for."""
         job.setParent(self)
         self.jobs.append(job)
         job.changed.connect(self.changed)
@@ -81,7 +88,8 @@ class JobBoard(QObject):
 
     @property
     def running(self) -> Job | None:
-        return next((job for job in self.jobs if job.state == "running"), None)
+        """What has the accelerator, or None."""
+        return next((job for job in self.jobs if job.state == "running" and job.needs_accelerator), None)
 
     def _on_ended(self, job: Job) -> None:
         if job in self.jobs:
@@ -91,7 +99,11 @@ class JobBoard(QObject):
         self.changed.emit()
 
     def _start_next(self) -> None:
-        if self.running is None and self.jobs:
-            job = self.jobs[0]
+        while (job := self._startable()) is not None:
             job.state = "running"
             job.start()
+
+    def _startable(self) -> Job | None:
+        taken = self.running is not None
+        waiting = (job for job in self.jobs if job.state == "waiting")
+        return next((job for job in waiting if not (taken and job.needs_accelerator)), None)

@@ -1,13 +1,12 @@
 """Merging another copy of the open project: which folder, whose labels, and what came of it.
 
-The merge itself is the command `merge` in a child process: all or nothing, and the other copy is only read.
+The merge itself is the command `merge` in a child process, a job of the window: all or nothing, and the other copy is
+only read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QAction, QKeyEvent
@@ -19,6 +18,7 @@ from dpo_studio.jobs.command import CommandRefused
 from . import theme
 from .context import Context
 from .exchange.commands import Commands
+from .merge_job import MergeJob
 from .overlay import Overlay
 
 
@@ -60,36 +60,33 @@ class Merging(QObject):
             return
         self._other, self._into = other, project.folder
         self._action.setEnabled(False)
-        named = ["--as", other_name] if other_name else []
-        thread = self.commands.start(["merge", *named, "--", str(project.folder), str(other)])
-        thread.answered.connect(self._on_merged)
-        thread.refused.connect(self._on_refused)
-        self._context.say(f"Merging {other}…")
-        thread.start()
+        job = MergeJob(self.commands, project.folder, other, other_name)
+        job.ended.connect(lambda: self._on_ended(job))
+        self._context.say(f"Merging {other}… You can go on labelling.")
+        self._context.jobs.submit(job)
 
-    def _on_merged(self, answer: Mapping[str, Any]) -> None:
+    def _on_ended(self, job: MergeJob) -> None:
         from dpo_studio.store.merging import Merged
 
         if not self._is_over():
             return
-        context = self._context
-        for news in (
-            context.prompts_changed,
-            context.policies_changed,
-            context.groups_changed,
-            context.rankings_changed,
-        ):
-            news.emit()
-        context.say(Merged(**answer).sentence())
-
-    def _on_refused(self, error: Exception) -> None:
-        if not self._is_over():
-            return
-        if isinstance(error, CommandRefused) and "annotator" in error.more:
+        context, error = self._context, job.problem
+        if job.answer is not None:
+            for news in (
+                context.prompts_changed,
+                context.policies_changed,
+                context.groups_changed,
+                context.rankings_changed,
+            ):
+                news.emit()
+            context.say(Merged(**job.answer).sentence())
+        elif job.cancelled:
+            context.say("Merging was stopped: nothing was merged.")
+        elif isinstance(error, CommandRefused) and "annotator" in error.more:
             self._ask_whose(str(error.more["annotator"]))
         elif isinstance(error, UserError):
-            self._context.complain(error)
-        else:
+            context.complain(error)
+        elif error is not None:
             raise error
 
     def _is_over(self) -> bool:

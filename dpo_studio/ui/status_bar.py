@@ -94,7 +94,7 @@ class JobStrip(QWidget):
         known = job.time_left_s is not None and round(job.time_left_s) > 0 and not waiting
         self.left.setText(time_left_in_words(job.time_left_s) if known else "")
         self.left.setVisible(bool(self.left.text()))
-        verb = "Take out of the queue" if waiting else "Stop, and keep what is finished"
+        verb = "Take out of the queue" if waiting else job.stop_means
         self.cancel_button.setToolTip(verb)
         self.cancel_button.setAccessibleName(f"{verb}: {job.title}")
 

@@ -16,7 +16,7 @@ from dpo_studio.cli import cli
 from dpo_studio.cli_output import run
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, merging, policies, prompts, rankings
+from dpo_studio.store import Project, completions, merged_rows, merging, policies, prompts, rankings
 
 RELEASED = Path(__file__).parent / "released"
 
@@ -211,7 +211,7 @@ def test_a_failure_half_way_leaves_nothing(two, monkeypatch):
         completions.add(other, 1, "theirs")
         _rank(other, [1, 2, 3, 4, 5])
     before = _state(project)
-    monkeypatch.setattr(merging._Merge, "_ranking", lambda *_: 1 / 0)
+    monkeypatch.setattr(merged_rows.Rows, "_ranking", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         merging.merge(project, folder)
     assert _state(project) == before

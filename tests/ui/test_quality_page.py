@@ -79,7 +79,7 @@ def texts(widget):
 def test_from_a_warning_to_the_labels_in_label(qtbot, context, project, page, light):
     fill(project)
     show(page, qtbot)
-    assert page.view.state.text() == "Reading the labels…"
+    assert page.view.state.text() == "Reading the labels…" and page.view.again.text() == "Stop"
     qtbot.waitUntil(lambda: page.reader.report is not None, timeout=WAIT_MS)
     assert page.badge() == "1 warning"
     sentence = "The longer answer won 24 of 24 times"
@@ -89,7 +89,7 @@ def test_from_a_warning_to_the_labels_in_label(qtbot, context, project, page, li
     button.click()
     assert page.labels.isVisible() and page.labels.tree.topLevelItemCount() == 24
     assert page.labels.tree.topLevelItem(0).text(1) == "2 ≻ 1"
-    assert "— rank 1, 34 characters —\nA longer answer" in page.labels.answers.toPlainText()
+    assert "— rank 1, 34 characters —\nA longer answer" in page.labels.text.toPlainText()
 
     other = LabelPage(context)
     qtbot.addWidget(other)
@@ -189,7 +189,7 @@ def test_pictures_and_numbers_lead_to_groups(qtbot, project, light, qapp):
 
 
 def test_a_list_of_labels_is_read_in_parts(qtbot, project, monkeypatch):
-    monkeypatch.setattr("dpo_studio.ui.quality.label_list.AT_ONCE", 2)
+    monkeypatch.setattr("dpo_studio.ui.quality.evidence_list.AT_ONCE", 2)
     groups = [add_group(project, f"question {n}") for n in range(5)]
     for group in groups:
         label(project, group, (1, 2))
@@ -257,6 +257,12 @@ def test_sets_of_prompts(qtbot, project):
     assert shown.mend.isHidden()
     assert [shown.tree.topLevelItem(n).childCount() for n in range(2)] == [2, 0]
     assert shown.text.toPlainText() == "user: Why?"
+    wanted = []
+    shown.wanted.connect(lambda found, why: wanted.append(found))
+    shown.tree.setCurrentItem(shown.tree.topLevelItem(0).child(1))
+    QTest.keyClick(shown.tree, Qt.Key.Key_Return)
+    shown.listing.click()
+    assert wanted == [ids[:3], [*ids, 999]]
 
 
 def test_a_held_out_prompt_that_is_like_one_for_training_is_moved_and_moved_back(qtbot, context, project, page):

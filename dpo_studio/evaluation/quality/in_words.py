@@ -41,8 +41,8 @@ def _of(said: Mapping[str, Any]) -> list[str]:
         f"  Faster than can be read: {_share(said['hasty'])}",
         f"  Pairs judged alike when asked again: {_share(said['with_oneself'])}{_kappa(said['with_oneself'])}",
         f"  Groups with several annotators: {said['between']['groups']};"
-        f" Krippendorff's alpha: {_number(said['between']['alpha'])};"
-        f" mean Kendall's W: {_number(said['between']['mean_w'])}",
+        f" Krippendorff's alpha: {_figure(said['between'], 'alpha')};"
+        f" mean Kendall's W: {_figure(said['between'], 'mean_w')}{_chance(said['between']['chance_w'])}",
     ]
     lines += [
         f"  {' and '.join(pair['annotators'])}: {pair['same']} of {pair['pairs']} pairs judged alike{_kappa(pair)}"
@@ -76,8 +76,17 @@ def _kappa(values: Mapping[str, Any]) -> str:
     return f"; Cohen's kappa: {values['kappa']:.2f} (95 % interval {low:.2f} to {high:.2f})"
 
 
-def _number(value: float | None) -> str:
-    return "too few data" if value is None else f"{value:.2f}"
+def _figure(values: Mapping[str, Any], name: str) -> str:
+    if values[name] is None:
+        return "too few data"
+    if values[f"{name}_interval"] is None:
+        return f"{values[name]:.2f}"
+    low, high = values[f"{name}_interval"]
+    return f"{values[name]:.2f} (95 % interval {low:.2f} to {high:.2f})"
+
+
+def _chance(w: float | None) -> str:
+    return "" if w is None else f"; by chance {w:.2f}"
 
 
 def _more(sets: list[list[int]]) -> int:

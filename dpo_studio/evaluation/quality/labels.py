@@ -52,6 +52,13 @@ class Stock:
     groups: tuple[GroupId, ...]
 
 
+def bare(group: LabelledTexts) -> Comparison:
+    """A group of whose answers no more is known than that they are there."""
+    return Comparison(
+        group.id, group.prompt_id, dict.fromkeys((key for key, _ in group.answers), 0), repeat_of=group.repeat_of
+    )
+
+
 def measure(
     groups: Iterable[LabelledTexts], told: Callable[[int], None] = lambda _done: None
 ) -> tuple[dict[GroupId, Comparison], list[Stock]]:

@@ -19,14 +19,16 @@ class CommandThread(QThread):
     Signals:
         answered: the object it printed.
         refused: the UserError it gave; or another exception, which is a bug.
+        heard: an object that it printed before, when it was started to be followed.
     """
 
     answered = Signal(object)
     refused = Signal(object)
+    heard = Signal(object)
 
     def __init__(self, arguments: Sequence[str], parent: QObject | None = None, *, told: str | None = None) -> None:
         super().__init__(parent)
-        self._process = CommandProcess(arguments, told=told)
+        self._process = CommandProcess(arguments, told=told, heard=self.heard.emit)
 
     def run(self) -> None:
         try:

@@ -56,6 +56,7 @@ class QualityPage(Page):
     def build(self) -> None:
         self.view = ReportView()
         self.view.read_asked.connect(self.reader.read)
+        self.view.stop_asked.connect(self.reader.stop)
         self.view.wanted.connect(self.show_evidence)
         self.view.label_asked.connect(lambda: self.context.page_wanted.emit("label"))
         self.labels = LabelList()
@@ -64,6 +65,7 @@ class QualityPage(Page):
         self.sets = PromptSets()
         self.sets.closed.connect(self.show_report)
         self.sets.mend_wanted.connect(self._mend)
+        self.sets.wanted.connect(self._go_to_prompts)
         self._build_empty()
         self._stack = QStackedWidget()
         for widget in (self.empty, self.view, self.labels, self.sets):
@@ -77,13 +79,13 @@ class QualityPage(Page):
 
     def badge(self) -> str:
         report = self.reader.report
-        number = len(report["findings"]) if report is not None else 0
+        number = len(report.get("findings", ())) if report is not None else 0
         return "" if not number else "1 warning" if number == 1 else f"{number} warnings"
 
     def key_help(self) -> list[KeyHelp]:
         return [
             KeyHelp("F5", "Read the labels again now"),
-            KeyHelp("Enter", "In a list of labels: open the marked one in Label, then those after it"),
+            KeyHelp("Enter", "In a list: open the marked one in Label, and then those after it; prompts in Prompts"),
             KeyHelp("Esc", "From a list back to the report"),
             KeyHelp("Ctrl+Z", "Take back what was done to prompts here"),
         ]
@@ -153,9 +155,13 @@ class QualityPage(Page):
         self.context.page_wanted.emit("label")
         self.context.groups_wanted.emit(list(group_ids), sentence)
 
+    def _go_to_prompts(self, prompt_ids: Sequence[int], sentence: str) -> None:
+        self.context.page_wanted.emit("prompts")
+        self.context.prompts_wanted.emit(list(prompt_ids), sentence)
+
     def _show_first(self) -> None:
         """What is behind the first warning."""
-        findings = self.reader.report["findings"] if self.reader.report is not None else ()
+        findings = self.reader.report.get("findings", ()) if self.reader.report is not None else ()
         for finding in findings:
             if finding["groups"] or finding["prompts"]:
                 return self.show_evidence(Evidence.of(finding))
@@ -192,12 +198,20 @@ class QualityPage(Page):
                 self.view.show_report(report)
             self.badge_changed.emit()
         if self.built:
-            read = "" if report is None else f"{wording.headline(report)}, read at {self._read_at}"
             self.view.show_state(
-                read or "Reading the labels…" if self.reader.busy or read else "",
-                busy=self.reader.busy,
-                problem=self.reader.problem,
+                self._state(), busy=self.reader.busy, problem=self.reader.problem, progress=self.reader.progress
             )
+
+    def _state(self) -> str:
+        """What was read and when, and what is being read."""
+        reader = self.reader
+        read = [] if reader.report is None else [wording.headline(reader.report)]
+        if reader.whole:
+            read.append(f"read at {self._read_at}")
+        if reader.busy:
+            read.append(f"{reader.doing}…" if reader.doing else "reading the labels…")
+        said = ", ".join(read)
+        return said[:1].upper() + said[1:]
 
     def _empty_state(self) -> tuple[str, str, str] | None:
         project = self.context.project
@@ -231,6 +245,7 @@ class QualityPage(Page):
         self._actions = []
         for text, does, key in (
             ("Read the labels again", self.reader.read, "F5"),
+            ("Stop reading the labels", self.reader.stop, ""),
             ("Show what is behind the first warning", self._show_first, ""),
             ("Back to the report", self.show_report, ""),
         ):

@@ -13,6 +13,7 @@ from dpo_studio.ui.exchange.commands import Commands, CommandThread
 
 #: A person who labels changes them every few seconds; the page waits for a pause.
 PAUSE_MS = 1_500
+STOPPED = "Reading was stopped, so this is not all of it. Read again (F5) for the rest."
 
 
 class Reader(QObject):
@@ -21,9 +22,13 @@ class Reader(QObject):
     Signals:
         changed: any of the attributes is another one.
 
+    The first report of a project is there part by part, as it is made; a later one when it is whole.
+
     Attributes:
         report: what `dpo-studio report --json` said last; None before it did.
-        busy: it is being made.
+        whole: whether `report` is all of it.
+        busy: one is being made.
+        progress: how far that is, from 0 to 1, and `doing` what is being done.
         stale: labels or prompts changed since it was asked for.
         problem: why the last one could not be made, or "".
     """
@@ -33,8 +38,11 @@ class Reader(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.report: Mapping[str, Any] | None = None
+        self.whole = False
         self.stale = True
         self.problem = ""
+        self.progress, self.doing = 0.0, ""
+        self._coming: dict[str, Any] = {}
         self._folder: Path | None = None
         self._commands = Commands(self)
         self._thread: CommandThread | None = None
@@ -50,7 +58,7 @@ class Reader(QObject):
     def open(self, folder: Path | None) -> None:
         """Another project, or none: what was read of the one before is forgotten."""
         self._drop()
-        self._folder, self.report, self.stale, self.problem = folder, None, True, ""
+        self._folder, self.report, self.whole, self.stale, self.problem = folder, None, False, True, ""
         self.changed.emit()
 
     def note_change(self, *, look: bool) -> None:
@@ -65,11 +73,21 @@ class Reader(QObject):
         if self._folder is None or self.busy:
             return
         self.stale = False
-        thread = self._thread = self._commands.start(["report", "--", str(self._folder)])
+        self.progress, self.doing, self.problem, self._coming = 0.0, "", "", {}
+        thread = self._thread = self._commands.start(["report", "--follow", "--", str(self._folder)])
+        thread.heard.connect(self._on_heard)
         thread.answered.connect(self._on_answered)
         thread.refused.connect(self._on_refused)
         thread.start()
         self.changed.emit()
+
+    def stop(self) -> None:
+        """Give up the report that is being made; what was there of it, or the one before, stays."""
+        if self.busy:
+            self._drop()
+            self.stale = True
+            self.problem = "" if self.whole else STOPPED
+            self.changed.emit()
 
     def close(self) -> None:
         """End what runs."""
@@ -82,9 +100,20 @@ class Reader(QObject):
             self._thread.stop()
             self._thread = None
 
-    def _on_answered(self, report: Mapping[str, Any]) -> None:
+    def _on_heard(self, said: Mapping[str, Any]) -> None:
+        if self.sender() is not self._thread:
+            return
+        if "progress" in said:
+            self.progress, self.doing = said["progress"], said["doing"]
+        else:
+            self._coming |= said
+            if not self.whole:
+                self.report = dict(self._coming)
+        self.changed.emit()
+
+    def _on_answered(self, rest: Mapping[str, Any]) -> None:
         if self.sender() is self._thread:
-            self.report, self.problem = report, ""
+            self.report, self.whole, self.problem = {**self._coming, **rest}, True, ""
             self._on_end()
 
     def _on_refused(self, error: Exception) -> None:

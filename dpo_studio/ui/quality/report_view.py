@@ -7,7 +7,17 @@ from typing import Any
 
 from PySide6.QtCore import QSize, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from dpo_studio.ui import theme
 
@@ -19,6 +29,7 @@ from .numbers import Numbers
 
 #: Narrower than this many characters, the pictures stand one below another.
 _TWO_COLUMNS = 100
+_BAR_WIDTH = 160
 ONE = "The comparison of that dot: how long its best and its worst answer are"
 
 
@@ -28,10 +39,12 @@ class ReportView(QScrollArea):
     Signals:
         read_asked: the labels are to be read again.
         wanted: (Evidence) what is behind something is to be shown.
+        stop_asked: reading is to end.
         label_asked: there are no labels, and the person wants to give some.
     """
 
     read_asked = Signal()
+    stop_asked = Signal()
     wanted = Signal(object)
     label_asked = Signal()
 
@@ -43,28 +56,32 @@ class ReportView(QScrollArea):
         self._pictures: list[QWidget] = []
         self._empty: list[QWidget] = []
         self._columns = 0
+        self._busy = False
         self._build()
 
-    def show_state(self, text: str, *, busy: bool, problem: str) -> None:
-        """What was read and when, whether it is being read again, and why that failed."""
+    def show_state(self, text: str, *, busy: bool, problem: str, progress: float = 0.0) -> None:
+        """What was read and when, whether it is being read again and how far, and why that failed."""
         self.state.setText(text)
-        self.again.setEnabled(not busy)
-        self.again.setText("Reading…" if busy else "Read again")
+        self._busy = busy
+        self.bar.setVisible(busy)
+        self.bar.setValue(round(1000 * progress))
+        self.again.setText("Stop" if busy else "Read again")
+        self.again.setToolTip("Stop reading; what is shown stays" if busy else "Read the labels again now (F5)")
         self.problem.setText(problem)
         self.problem.setVisible(bool(problem))
 
     def show_report(self, report: Mapping[str, Any]) -> None:
-        """Show another report."""
+        """Show another report, or what is known of one so far."""
         people, judges = report["people"], report["judges"]
         labels = people["labels"] + judges["labels"]
-        nothing = f"Nothing stands out in {wording.headline(report)}." if labels else ""
-        self.findings.show_findings(report["findings"], nothing)
+        nothing = f"Nothing stands out in {wording.headline(report)}." if labels and "prompts" in report else ""
+        self.findings.show_findings(report.get("findings", ()), nothing)
         self.no_labels.setVisible(not labels)
         self.label_button.setVisible(not labels)
         self._show_pictures(people if people["labels"] else judges)
         for numbers, said, more in (
             (self.people, people, []),
-            (self.judges, judges, wording.judge_rows(report["each_judge"])),
+            (self.judges, judges, wording.judge_rows(report.get("each_judge", ()))),
         ):
             numbers.setVisible(bool(said["labels"]))
             numbers.show_rows([*wording.rows(said), *more] if said["labels"] else ())
@@ -80,12 +97,13 @@ class ReportView(QScrollArea):
         if said["labels"] and not self._pictures:
             self._make_pictures()
         if self._pictures:
-            self.lengths.show_points(said["length"]["points"])
+            self.lengths.show_points(said["length"]["points"] if "length" in said else ())
             self.places.show_places(said["position"]["places"])
             self.days.show_days(said["a_day"])
             self.agreement.show_pairs(said["between"]["kappas"])
             self._empty = [] if len(said["a_day"]) > 1 else [self.days]
             self._empty += [] if said["between"]["kappas"] else [self.agreement]
+            self._empty += [] if "length" in said else [self.lengths]
         self._arrange(anew=True)
 
     def _make_pictures(self) -> None:
@@ -120,8 +138,12 @@ class ReportView(QScrollArea):
         self.state.setAccessibleName("What was read")
         self.again = QPushButton("Read again")
         self.again.setProperty("role", "ghost")
-        self.again.setToolTip("Read the labels again now (F5)")
-        self.again.clicked.connect(self.read_asked)
+        self.again.clicked.connect(lambda: (self.stop_asked if self._busy else self.read_asked).emit())
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 1000)
+        self.bar.setTextVisible(False)
+        self.bar.setFixedWidth(_BAR_WIDTH)
+        self.bar.setAccessibleName("How far the labels are read")
         self.problem = QLabel()
         self.problem.setProperty("role", "error")
         self.problem.setWordWrap(True)
@@ -137,6 +159,7 @@ class ReportView(QScrollArea):
         top.setSpacing(theme.SPACE_L)
         top.addWidget(heading)
         top.addWidget(self.state, 1)
+        top.addWidget(self.bar)
         top.addWidget(self.again)
         self._grid = QGridLayout()
         self._grid.setSpacing(theme.SPACE_M)
@@ -155,5 +178,5 @@ class ReportView(QScrollArea):
             layout.addWidget(numbers)
         layout.addStretch(1)
         self.setWidget(inside)
-        for widget in (self.problem, self.no_labels, self.label_button, self.people, self.judges):
+        for widget in (self.bar, self.problem, self.no_labels, self.label_button, self.people, self.judges):
             widget.hide()

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 TOO_FEW = "too few to tell"
+#: Alpha from the first on is good, below the second too little to rely on (Krippendorff 2004, "Content Analysis", 11).
+GOOD_ALPHA, LEAST_ALPHA = 0.8, 2 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +40,11 @@ def headline(report: Mapping[str, Any]) -> str:
 
 
 def rows(said: Mapping[str, Any]) -> list[Row]:
-    """The numbers of people or of judges."""
+    """The numbers of people or of judges, those that are known yet."""
     found = [
         Row("With a tie", _share(said["ties"]), "Ties train little: a complete one nothing at all."),
         Row("Skipped", _share(said["skips"]), "They train nothing."),
-        Row(
-            "The longer answer won",
-            _share(said["length"]),
-            "Half is even. A model learns length with everything else, so lean only as far as you mean to.",
-            tuple(said["length"]["groups"]),
-        ),
-        Row("Best against worst", _gap(said["length"]), "How much longer the best answer is than the worst."),
+        *(_of_texts(said) if "length" in said else ()),
         Row(
             "The answer shown earlier won",
             _share(said["position"]),
@@ -56,14 +52,6 @@ def rows(said: Mapping[str, Any]) -> list[Row]:
             tuple(said["position"]["groups"]),
             tuple(said["position"]["rankings"]),
             "position",
-        ),
-        Row(
-            "Faster than can be read",
-            _share(said["hasty"]) + _median(said["hasty"]),
-            "At 300 words a minute, which few readers pass, the answers could not be read to their end.",
-            tuple(said["hasty"]["groups"]),
-            tuple(said["hasty"]["rankings"]),
-            "hasty",
         ),
         Row(
             "The same when asked again",
@@ -76,10 +64,19 @@ def rows(said: Mapping[str, Any]) -> list[Row]:
     if between["groups"]:
         found.append(
             Row(
-                "Between annotators",
-                f"{_number(between['groups'], 'comparison')} with several; alpha {_value(between['alpha'])},"
-                f" W {_value(between['mean_w'])}",
-                "Krippendorff's alpha: 0 is chance, 1 full agreement, 0.8 is called good. Kendall's W: 0 to 1.",
+                "Agreement of all",
+                f"alpha {_figure(between, 'alpha')}, of {_number(between['groups'], 'comparison')} with several labels",
+                f"Krippendorff's alpha: 0 is chance, 1 full agreement.{_how_good(between['alpha_interval'])}",
+                tuple(between["disagreeing"]),
+            )
+        )
+    if between["mean_w"] is not None:
+        found.append(
+            Row(
+                "Rankings in concord",
+                f"W {_figure(between, 'mean_w')}",
+                f"Kendall's W, the mean over comparisons: 1 is full agreement, {between['chance_w']:.2f} is what chance"
+                " gives among so many annotators.",
                 tuple(between["disagreeing"]),
             )
         )
@@ -160,8 +157,47 @@ def _kappa(values: Mapping[str, Any]) -> str:
     return f"; kappa {values['kappa']:.2f} ({low:.2f} to {high:.2f})"
 
 
-def _value(value: float | None) -> str:
-    return TOO_FEW if value is None else f"{value:.2f}"
+def _figure(values: Mapping[str, Any], name: str) -> str:
+    if values[name] is None:
+        return TOO_FEW
+    if values[f"{name}_interval"] is None:
+        return f"{values[name]:.2f}"
+    low, high = values[f"{name}_interval"]
+    return f"{values[name]:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _how_good(interval: Sequence[float] | None) -> str:
+    """What to make of alpha, by where its interval lies."""
+    if interval is None:
+        return ""
+    low, high = interval
+    if low >= GOOD_ALPHA:
+        return " These labels agree well."
+    if high < LEAST_ALPHA:
+        return " These labels agree too little to rely on: settle in the guideline what decides."
+    return f" {GOOD_ALPHA} is called good, less than {LEAST_ALPHA:.2f} too little to rely on."
+
+
+def _of_texts(said: Mapping[str, Any]) -> list[Row]:
+    """What the texts of the answers tell."""
+    length, hasty = said["length"], said["hasty"]
+    return [
+        Row(
+            "The longer answer won",
+            _share(length),
+            "Half is even. A model learns length with everything else, so lean only as far as you mean to.",
+            tuple(length["groups"]),
+        ),
+        Row("Best against worst", _gap(length), "How much longer the best answer is than the worst."),
+        Row(
+            "Faster than can be read",
+            _share(hasty) + _median(hasty),
+            "At 300 words a minute, which few readers pass, the answers could not be read to their end.",
+            tuple(hasty["groups"]),
+            tuple(hasty["rankings"]),
+            "hasty",
+        ),
+    ]
 
 
 def _number(number: int, one: str, many: str = "") -> str:
