@@ -51,6 +51,18 @@ def test_a_killed_command_says_so(tmp_path):
         CommandProcess(["doctor"], interpreter=_interpreter(tmp_path, kill)).run()
 
 
+def test_what_it_says_underway_is_heard_in_order(tmp_path):
+    say = "print('{\"progress\": 0.5}', '{\"part\": 1}', '{\"answer\": 2}', sep='\\n')"
+    heard = []
+    assert CommandProcess(["x"], interpreter=_interpreter(tmp_path, say), heard=heard.append).run() == {"answer": 2}
+    assert heard == [{"progress": 0.5}, {"part": 1}]
+
+
+def test_much_on_both_streams_blocks_nothing(tmp_path):
+    say = "import sys; sys.stderr.write('x' * 10**6); print('{}' + chr(10) + '{\"a\": \"' + 'y' * 10**6 + '\"}')"
+    assert len(CommandProcess(["x"], interpreter=_interpreter(tmp_path, say)).run()["a"]) == 10**6
+
+
 def _interpreter(folder, code):
     """An executable that takes any arguments and runs the code in place of the app."""
     script = folder / "interpreter"

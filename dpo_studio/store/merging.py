@@ -20,7 +20,6 @@ from . import backup
 from .database import DATABASE_NAME, Project, _check_header
 from .merged_rows import Merged, Rows, Told
 
-
 #: How far it is when the rows begin to be compared.
 _ROWS = 0.2
 

@@ -85,3 +85,30 @@ def test_answers_and_prompts_that_are_alike(tmp_path):
     assert set(readings) == {"near_answers", "same_prompts", "stock"}
     assert len(readings["stock"]["groups"]) == 3
     assert readings["same_prompts"]["prompts"] == [[first.id, again.id]]
+
+
+def test_its_parts_together_are_the_whole_and_it_tells_how_far_it_is(folder):
+    told = []
+    with Project.open(folder) as project:
+        parts = list(report.parts(project, lambda share, doing: told.append((share, doing))))
+        whole = report.make(project)
+    together = {}
+    for part in parts:
+        together |= part
+    assert together == whole and len(parts) == 3
+    assert set(parts[0]) == {"people", "judges"} and "length" not in parts[0]["people"]
+    assert "prompts" not in parts[1] and {one["reading"] for one in parts[1]["findings"]} >= {"length"}
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares) and shares[0] == 0 and shares[-1] <= 1
+    assert "reading answers, 30 of 30 comparisons" in [doing for _, doing in told]
+
+
+def test_who_follows_hears_the_parts_before_the_last(folder, capfd):
+    assert run(cli.cli, ["report", "--json", "--follow", str(folder)]) == 0
+    *lines, last = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    together = {}
+    for line in [one for one in lines if "progress" not in one]:
+        together |= line
+    with Project.open(folder) as project:
+        assert together == json.loads(json.dumps(report.make(project)))
+    assert last == {}

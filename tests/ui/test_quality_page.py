@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import pytest
 from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel
 
+from dpo_studio.core import report_words as wording
 from dpo_studio.core.types import Message
 from dpo_studio.evaluation.quality import report as quality
 from dpo_studio.store import Project, completions, prompts, rankings
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.label.page import LabelPage
-from dpo_studio.ui.quality import wording
 from dpo_studio.ui.quality.evidence import Evidence
 from dpo_studio.ui.quality.label_list import LabelList, text_of
 from dpo_studio.ui.quality.page import QualityPage
@@ -117,7 +119,7 @@ def test_labels_that_change_are_read_again_after_a_pause_and_once(qtbot, context
         context.rankings_changed.emit()
     assert started == []
     qtbot.waitUntil(lambda: page.reader.report["people"]["labels"] == 1, timeout=WAIT_MS)
-    assert started == [True, False]
+    assert [one for one, _ in groupby(started)] == [True, False]
     assert not page.view.no_labels.isVisible()
     page.hide()
     context.rankings_changed.emit()
@@ -374,3 +376,52 @@ def test_going_through_a_list_in_label(qtbot, context, project):
     context.groups_wanted.emit([mine.id], "Again")
     press(page, Qt.Key.Key_Escape)
     assert bar.isHidden() and page.item.group.id == waiting.id
+
+
+def test_the_first_report_is_there_part_by_part_and_can_be_stopped(qtbot, context, project, page):
+    fill(project)
+    seen = []
+    page.reader.changed.connect(lambda: seen.append(sorted(page.reader.report or ())))
+    show(page, qtbot)
+    qtbot.waitUntil(lambda: page.reader.whole, timeout=WAIT_MS)
+    parts = [one for one, _ in groupby(seen)]
+    assert parts[:2] == [[], ["judges", "people"]] and "prompts" in parts[-1] and len(parts) == 4
+    assert page.view.bar.isHidden() and page.view.again.text() == "Read again"
+    before = page.reader.report
+    page.view.again.click()
+    assert page.view.bar.isVisible() and page.view.again.text() == "Stop"
+    page.view.again.click()
+    assert not page.reader.busy and page.reader.stale and page.reader.report is before and page.reader.problem == ""
+
+
+def test_a_first_report_that_was_stopped_says_that_it_is_not_whole(qtbot, context, project, page):
+    add_group(project, "only")
+    show(page, qtbot)
+    page.reader.stop()
+    assert "not all of it" in page.view.problem.text() and page.view.problem.isVisible()
+    page.view.again.click()
+    qtbot.waitUntil(lambda: page.reader.whole, timeout=WAIT_MS)
+    assert page.view.problem.isHidden()
+
+
+def test_numbers_of_what_is_not_read_yet_are_left_out(qtbot, project, light):
+    fill(project)
+    view = ReportView()
+    qtbot.addWidget(view)
+    parts = list(quality.parts(project))
+    view.show_report(parts[0])
+    assert not any("longer answer" in text for text in texts(view.people)) and view.lengths.isHidden()
+    assert not any("Nothing stands out" in text for text in texts(view.findings))
+    view.show_report({**parts[0], **parts[1]})
+    assert any("longer answer" in text for text in texts(view.people)) and view.findings.buttons
+
+
+def test_prompts_that_are_alike_can_be_listed_on_prompts(qtbot, context, project, page):
+    ids = [prompts.add(project, [Message("user", text)]).id for text in ("Why?", "WHY?")]
+    page.ensure_built()
+    page.show_evidence(Evidence("Alike", prompts=(tuple(ids),), reading="same_prompts"))
+    news = []
+    context.page_wanted.connect(news.append)
+    context.prompts_wanted.connect(lambda found, why: news.append((found, why)))
+    page.sets.listing.click()
+    assert news == ["prompts", (ids, "Alike")]

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from dpo_studio.core.types import Message
 from dpo_studio.store import Project, completions, prompts, rankings
 from dpo_studio.ui.context import Context
+from dpo_studio.ui.job_board import Job, JobBoard
 from dpo_studio.ui.main_window import MainWindow
 from dpo_studio.ui.merging import Merging
 from dpo_studio.ui.settings_store import SettingsStore
@@ -128,3 +129,47 @@ def test_it_is_in_the_menu_while_a_project_is_open(qtbot, two):
     assert window.menus.merge.isEnabled() and window.menus.merge in window.menus.all_actions()
     window.close_project()
     assert not window.menus.merge.isEnabled()
+
+
+def test_a_merge_is_a_job_that_runs_beside_a_model_and_can_be_ended(qtbot, merging, two):
+    class Training(Job):
+        def start(self):
+            pass
+
+    board = context_of(merging).jobs
+    training = Training("training")
+    board.submit(training)
+    with Project.open(two[1]) as there:
+        label(there, 0, "Ben")
+    merging.merge(two[1])
+    (job,) = [one for one in board.jobs if one is not training]
+    assert job.state == "running" and board.running is training
+    assert job.stop_means == "Stop, and merge nothing"
+    board.cancel(job)
+    qtbot.waitUntil(lambda: len(merging.said) == 2, timeout=LONG_MS)
+    assert merging.said[1] == ("Merging was stopped: nothing was merged.", "info")
+    assert board.jobs == [training] and merging._action.isEnabled()
+    assert rankings.labelled(context_of(merging).project) == []
+    training.finish()
+    merging.merge(two[1])
+    qtbot.waitUntil(lambda: len(merging.said) == 4, timeout=LONG_MS)
+    assert merging.said[3][0] == "Merged 1 judgement."
+
+
+def test_jobs_that_need_the_accelerator_still_wait_for_one_another(qtbot):
+    class Some(Job):
+        def start(self):
+            pass
+
+    class Beside(Some):
+        needs_accelerator = False
+
+    board = JobBoard()
+    first, second, beside = Some("first"), Some("second"), Beside("beside")
+    for job in (first, second, beside):
+        board.submit(job)
+    assert [job.state for job in (first, second, beside)] == ["running", "waiting", "running"]
+    beside.finish()
+    assert second.state == "waiting"
+    first.finish()
+    assert second.state == "running" and board.jobs == [second]

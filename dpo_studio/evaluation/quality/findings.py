@@ -132,7 +132,10 @@ def _circles(said: Mapping[str, Any], *, judge: bool) -> Iterator[dict[str, Any]
     if number:
         goes = "One set of answers goes" if number == 1 else f"{number:,} sets of answers go"
         groups = list(dict.fromkeys(key for circle in said["cycles"] for key in circle["groups"]))
-        text = f"{goes} round in a circle, A before B before C before A: no order fits all those labels."
+        text = (
+            f"{goes} round in a circle, A before B before C before A: no order fits all those labels;"
+            " look at them again."
+        )
         yield _finding("cycles", ("Judges: " if judge else "") + text, groups=groups)
 
 
@@ -141,16 +144,19 @@ def _of_prompts(same: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield _finding(
             "across",
             f"{_number(same['held_out'], 'held-out prompt is', 'held-out prompts are')} nearly the same as one for"
-            " training: what is measured on held-out prompts will look better than it is.",
+            " training: what is measured on held-out prompts will look better than it is. Use them for training, too.",
             prompts=same["across"],
         )
-    for key, how in (("same", "but for capitals and spaces the same as"), ("near", "nearly the same as")):
+    for key, how in (
+        ("same", "the same as an earlier one but for case and spaces"),
+        ("near", "nearly the same as another"),
+    ):
         more = sum(len(ids) - 1 for ids in same[key])
         if more:
             yield _finding(
                 f"{key}_prompts",
-                f"{_number(more, 'prompt is', 'prompts are')} {how} an earlier one: what is preferred there counts more"
-                " than once.",
+                f"{_number(more, 'prompt is', 'prompts are')} {how}: what is preferred there counts more"
+                " than once. Archive the repeats, or leave them where that is meant.",
                 prompts=same[key],
             )
 

@@ -1,4 +1,4 @@
-"""What is behind a warning, as a list: why it is listed, the rows, the whole text of the marked one, and ways out of it."""
+"""What is behind a warning, as a list: why it is listed, the rows, the whole text of the marked one, and ways on."""
 
 from __future__ import annotations
 

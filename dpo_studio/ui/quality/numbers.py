@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QWidget
 
+from dpo_studio.core.report_words import Row
 from dpo_studio.ui import theme
 
 from .evidence import Evidence
-from .wording import Row
 
 _NAME_CHARACTERS = 30
 

@@ -9,13 +9,13 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QKeySequence, QShowEvent
 from PySide6.QtWidgets import QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
+from dpo_studio.core import report_words as wording
 from dpo_studio.core.errors import UserError
 from dpo_studio.store import prompts
 from dpo_studio.ui import theme
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.page import KeyHelp, Page
 
-from . import wording
 from .evidence import Evidence
 from .label_list import LabelList
 from .mending import ARCHIVE, TRAINING, Mending

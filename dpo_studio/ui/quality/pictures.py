@@ -15,9 +15,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontMetricsF
 from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
+from dpo_studio.core.report_words import days_sentence, places_sentence
 from dpo_studio.ui import theme
-
-from .wording import places_sentence
 
 PLOT_HEIGHT = 230
 _MOST_DATES = 6
@@ -182,9 +181,7 @@ class DaysPicture(Picture):
     def show_days(self, days: Mapping[str, int]) -> None:
         """Show counts by date ("2026-01-31")."""
         self._days = days
-        most = max(days.items(), key=lambda item: item[1], default=None)
-        many = f"{len(days)} days with labels" if len(days) != 1 else "One day with labels"
-        self.say(f"{many}; the most, {most[1]:,}, on {most[0]}." if most else "No labels yet.")
+        self.say(days_sentence(days))
         self.apply_theme()
 
     def draw(self, look: theme.Theme) -> None:

@@ -19,9 +19,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from dpo_studio.core import report_words as wording
 from dpo_studio.ui import theme
 
-from . import wording
 from .agreement_table import AgreementTable
 from .evidence import Evidence
 from .findings_list import FindingsList

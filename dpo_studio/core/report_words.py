@@ -122,6 +122,21 @@ def judge_rows(each_judge: Sequence[Mapping[str, Any]]) -> list[Row]:
     return found
 
 
+def kappa_in_words(pair: Mapping[str, Any]) -> str:
+    """Kappa of two annotators with its interval, or that there are too few."""
+    if pair["kappa"] is None:
+        return TOO_FEW
+    low, high = pair["kappa_interval"]
+    return f"{pair['kappa']:.2f} ({low:.2f} to {high:.2f})"
+
+
+def days_sentence(days: Mapping[str, int]) -> str:
+    """On how many days there were labels, and on which the most."""
+    most = max(days.items(), key=lambda item: item[1], default=None)
+    many = f"{len(days)} days with labels" if len(days) != 1 else "One day with labels"
+    return f"{many}; the most, {most[1]:,}, on {most[0]}." if most else "No labels yet."
+
+
 def places_sentence(places: Sequence[Mapping[str, Any]]) -> str:
     """Where the best answers stood, in words, for the most frequent number of answers."""
     if not places:
