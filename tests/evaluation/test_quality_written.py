@@ -82,7 +82,9 @@ def test_pictures_are_well_formed_and_hold_what_there_is():
 def test_nothing_is_drawn_of_nothing(tmp_path):
     with Project.create(tmp_path / "empty") as project:
         values = report.make(project)
-    assert "<figure" not in written.as_html(values, "empty") and "Nothing stands out" in written.as_markdown(values, "e")
+    assert "<figure" not in written.as_html(values, "empty") and "Nothing stands out" in written.as_markdown(
+        values, "e"
+    )
 
 
 def test_a_file_that_cannot_be_is_refused_before_anything_is_read(folder, tmp_path, capfd):

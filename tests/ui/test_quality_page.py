@@ -82,7 +82,7 @@ def test_from_a_warning_to_the_labels_in_label(qtbot, context, project, page, li
     fill(project)
     show(page, qtbot)
     assert page.view.state.text() == "Reading the labels…" and page.view.again.text() == "Stop"
-    qtbot.waitUntil(lambda: page.reader.report is not None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: page.reader.whole, timeout=WAIT_MS)
     assert page.badge() == "1 warning"
     sentence = "The longer answer won 24 of 24 times"
     qtbot.waitUntil(lambda: any(text.startswith(sentence) for text in texts(page.view.findings)))
@@ -110,7 +110,7 @@ def test_from_a_warning_to_the_labels_in_label(qtbot, context, project, page, li
 def test_labels_that_change_are_read_again_after_a_pause_and_once(qtbot, context, project, page):
     group = add_group(project, "only")
     show(page, qtbot)
-    qtbot.waitUntil(lambda: page.reader.report is not None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: page.reader.whole, timeout=WAIT_MS)
     assert page.view.no_labels.isVisible() and page.view.label_button.isVisible()
     started = []
     page.reader.changed.connect(lambda: started.append(page.reader.busy))
@@ -118,7 +118,7 @@ def test_labels_that_change_are_read_again_after_a_pause_and_once(qtbot, context
         label(project, group, ranks)
         context.rankings_changed.emit()
     assert started == []
-    qtbot.waitUntil(lambda: page.reader.report["people"]["labels"] == 1, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: page.reader.report["people"]["labels"] == 1 and not page.reader.busy, timeout=WAIT_MS)
     assert [one for one, _ in groupby(started)] == [True, False]
     assert not page.view.no_labels.isVisible()
     page.hide()
@@ -178,9 +178,9 @@ def test_pictures_and_numbers_lead_to_groups(qtbot, project, light, qapp):
     view.agreement.table.cellClicked.emit(0, 1)
     behind = wanted.pop()
     assert behind.sentence == "bob and eve differ" and len(behind.groups) == 16
-    row = next(button for button in view.people.buttons if "Between" in button.accessibleName())
+    row = next(button for button in view.people.buttons if "Agreement of all" in button.accessibleName())
     row.click()
-    assert wanted.pop() == Evidence("Between annotators", behind.groups)
+    assert wanted.pop() == Evidence("Agreement of all", behind.groups)
     light.apply(qapp, "dark")
     assert view.lengths.plot.backgroundBrush().color().name() == light.DARK.card
     assert view.days.isHidden() and view.agreement.isVisibleTo(view), "one day is no picture"

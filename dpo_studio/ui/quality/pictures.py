@@ -20,6 +20,8 @@ from dpo_studio.ui import theme
 
 PLOT_HEIGHT = 230
 _MOST_DATES = 6
+#: Room for the upper half of the highest number beside the axis.
+_ABOVE = 10
 
 
 class Picture(QFrame):
@@ -45,6 +47,7 @@ class Picture(QFrame):
         item = self.plot.getPlotItem()
         item.setMenuEnabled(False)
         item.hideButtons()
+        item.layout.setContentsMargins(1, _ABOVE, 1, 1)
         for name in ("left", "bottom"):
             item.getAxis(name).enableAutoSIPrefix(False)
         layout = QVBoxLayout(self)
