@@ -95,7 +95,7 @@ class Rows:
         self.completions = self._in_both("completions")
         self._told(_COMPARED / 4, "comparing the comparisons")
         groups = self._in_both("groups")
-        self.groups |= groups
+        self.groups = {None: None} | groups
         self._told(_COMPARED / 2, "comparing the comparisons")
         ours, theirs = self._held(self.here), self._held(self.there)
         self._same = {
@@ -104,7 +104,7 @@ class Rows:
             if ours[its_own][0] == theirs[group][0] and self._adds_nothing(*ours[its_own], theirs[group][1])
         }
         self._told(_COMPARED * 3 / 4, "comparing the labels")
-        self.rankings |= self._in_both("rankings")
+        self.rankings = {None: None} | self._in_both("rankings")
 
     def write(self) -> Merged:
         """Add what is new, in the caller's transaction."""
