@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from . import fast_lora
+
 _PROBED_ROWS = 5
 
 
@@ -163,6 +165,11 @@ class _MlpForward:
 
     def __call__(self, x: Tensor) -> Tensor:
         module = self._module
+        if torch.is_grad_enabled():
+            gate, up = (fast_lora.adapter_of(layer, x) for layer in (module.gate_proj, module.up_proj))
+            down = fast_lora.adapter_of(module.down_proj, x)
+            if gate and up and down:
+                return _AdaptedMlp.apply(x, *gate, *up, *down)
         return module.down_proj(_SwiGlu.apply(module.gate_proj(x), module.up_proj(x)))
 
 
@@ -182,3 +189,40 @@ class _SwiGlu(torch.autograd.Function):
         by_up = silu(gate).mul_(by_out)
         by_gate = torch.ops.aten.silu_backward(by_out * up, gate)
         return by_gate, by_up
+
+
+class _AdaptedMlp(torch.autograd.Function):
+    """A whole gated MLP on x (…, in) and the `fast_lora.Adapter` of gate, up and down, of which neither silu(gate)·up
+    nor a second gradient of x is kept. Its values are to the last bit those of the layers one by one.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, *adapters: Any) -> Tensor:
+        rows = x.reshape(-1, x.shape[-1])
+        three = [adapters[first : first + 4] for first in (0, 4, 8)]
+        gate_layer, up_layer, down_layer = (fast_lora.rounded(*adapter) for adapter in three)
+        gate, gate_low = fast_lora.forward(rows, gate_layer)
+        up, up_low = fast_lora.forward(rows, up_layer)
+        out, down_low = fast_lora.forward(silu(gate).mul_(up), down_layer)
+        ctx.save_for_backward(rows, gate, up, gate_low, up_low, down_low, *gate_layer, *up_layer, *down_layer)
+        ctx.shape, ctx.adapters = x.shape, [(a.dtype, b.dtype, scaling) for _, a, b, scaling in three]
+        return out.view(*x.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        rows, gate, up, gate_low, up_low, down_low, *tensors = ctx.saved_tensors
+        gate_layer, up_layer, down_layer = (fast_lora.Rounded(*tensors[first : first + 3]) for first in (0, 3, 6))
+        by_out = grads[0].reshape(-1, down_layer.weight.shape[0])
+        active = silu(gate)
+        by_low, *of_down = fast_lora.backward(by_out, active * up, down_low, down_layer)
+        by_product = (by_out @ down_layer.weight).addmm_(by_low, down_layer.a)
+        by_up = active.mul_(by_product)
+        by_gate = torch.ops.aten.silu_backward(by_product.mul_(up), gate)
+        by_low, *of_gate = fast_lora.backward(by_gate, rows, gate_low, gate_layer)
+        by_x = (by_gate @ gate_layer.weight).addmm_(by_low, gate_layer.a)
+        by_low, *of_up = fast_lora.backward(by_up, rows, up_low, up_layer)
+        by_x.addmm_(by_up, up_layer.weight).addmm_(by_low, up_layer.a)
+        by_adapters: list[Tensor | None] = []
+        for (by_a, by_b), (of_a, of_b, scaling) in zip((of_gate, of_up, of_down), ctx.adapters, strict=True):
+            by_adapters += [None, by_a.to(of_a), by_b.to(of_b).mul_(scaling), None]
+        return by_x.view(ctx.shape), *by_adapters

@@ -6,7 +6,7 @@ stay fp32, are rounded for the products, and only the input and x·Aᵀ are kept
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from peft.tuners.lora.layer import Linear as LoraLinear
@@ -48,45 +48,89 @@ class _Forward:
 
     def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         layer, base = self._layer, self._layer.base_layer
-        if args or kwargs or layer.merged:
-            return self._theirs(x, *args, **kwargs)
-        if layer.disable_adapters:
+        if not args and not kwargs and layer.disable_adapters and not layer.merged:
             return linear(x, base.weight, base.bias)
-        if len(layer.active_adapters) != 1 or x.dtype != base.weight.dtype:
-            return self._theirs(x)
+        adapter = None if args or kwargs else self.adapter(x)
+        if adapter is None:
+            return self._theirs(x, *args, **kwargs)
+        return _AdaptedLinear.apply(x, base.bias, *adapter)
+
+    def adapter(self, x: Tensor) -> Adapter | None:
+        """The one adapter that is on for `x`; None where PEFT's own forward is to compute it."""
+        layer, weight = self._layer, self._layer.base_layer.weight
+        if layer.merged or layer.disable_adapters or len(layer.active_adapters) != 1 or x.dtype != weight.dtype:
+            return None
         (name,) = layer.active_adapters
         dropout = layer.lora_dropout[name] if name in layer.lora_dropout else None
         if dropout is None or (dropout.training and not isinstance(dropout, nn.Identity)):
-            return self._theirs(x)
-        a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
-        return _AdaptedLinear.apply(x, base.weight, base.bias, a, b, layer.scaling[name])
+            return None
+        return Adapter(weight, layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name])
+
+
+class Adapter(NamedTuple):
+    """W (out, in), A (rank, in), B (out, rank) and the scale of B."""
+
+    weight: Tensor
+    a: Tensor
+    b: Tensor
+    scaling: float
+
+
+def adapter_of(layer: Any, x: Tensor) -> Adapter | None:
+    """A layer's adapter if the layer has no bias and would compute `x` by one operation."""
+    forward = layer.__dict__.get("forward")
+    if not isinstance(forward, _Forward) or layer.base_layer.bias is not None:
+        return None
+    return forward.adapter(x)
+
+
+class Rounded(NamedTuple):
+    """A layer's tensors in the weight's own format, for the products; `b` is scaled."""
+
+    weight: Tensor
+    a: Tensor
+    b: Tensor
+
+
+def rounded(weight: Tensor, a: Tensor, b: Tensor, scaling: float) -> Rounded:
+    return Rounded(weight, a.to(weight.dtype), (b * scaling).to(weight.dtype))
+
+
+def forward(rows: Tensor, layer: Rounded, bias: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The layer's output (rows, out), and x·Aᵀ (rows, rank)."""
+    low = linear(rows, layer.a)
+    return linear(rows, layer.weight, bias).addmm_(low, layer.b.t()), low
+
+
+def backward(by_out: Tensor, rows: Tensor, low: Tensor, layer: Rounded) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of x·Aᵀ (rows, rank), of A and of the scaled B."""
+    by_low = by_out @ layer.b
+    return by_low, by_low.t() @ rows, by_out.t() @ low
 
 
 class _AdaptedLinear(torch.autograd.Function):
-    """On x (…, in), W (out, in), A (rank, in), B (out, rank)."""
+    """On x (…, in) and an `Adapter`."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scaling: float
+        ctx: Any, x: Tensor, bias: Tensor | None, weight: Tensor, a: Tensor, b: Tensor, scaling: float
     ) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
-        a_rounded, b_rounded = a.to(x.dtype), (b * scaling).to(x.dtype)
-        low = linear(rows, a_rounded)
-        out = linear(rows, weight, bias).addmm_(low, b_rounded.t())
-        ctx.save_for_backward(rows, low, weight, a_rounded, b_rounded)
+        layer = rounded(weight, a, b, scaling)
+        out, low = forward(rows, layer, bias)
+        ctx.save_for_backward(rows, low, *layer)
         ctx.shape, ctx.scaling, ctx.kinds = x.shape, scaling, (a.dtype, b.dtype)
         # Not a view, which some models (Gemma 3n) could not change in place.
         return torch.ops.aten._unsafe_view(out, (*x.shape[:-1], out.shape[-1]))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        rows, low, weight, a, b = ctx.saved_tensors
-        by_out = grads[0].reshape(-1, weight.shape[0])
-        by_low = by_out @ b
+        rows, low, *tensors = ctx.saved_tensors
+        layer = Rounded(*tensors)
+        by_out = grads[0].reshape(-1, layer.weight.shape[0])
+        by_low, by_a, by_b = backward(by_out, rows, low, layer)
         by_x = None
         if ctx.needs_input_grad[0]:
-            by_x = (by_out @ weight).addmm_(by_low, a).view(ctx.shape)
+            by_x = (by_out @ layer.weight).addmm_(by_low, layer.a).view(ctx.shape)
         of_a, of_b = ctx.kinds
-        by_a = (by_low.t() @ rows).to(of_a)
-        by_b = (by_out.t() @ low).to(of_b).mul_(ctx.scaling)
-        return by_x, None, None, by_a, by_b, None
+        return by_x, None, None, by_a.to(of_a), by_b.to(of_b).mul_(ctx.scaling), None

@@ -87,7 +87,8 @@ class _FrozenHead(torch.autograd.Function):
             by_logits.exp_()
             if slope is not None:
                 by_logits.mul_(slope)
-            by_hidden = by_logits.to(head.weight.dtype) @ head.weight
+            # In the memory of the logits, which are not needed any more.
+            by_hidden = logits.copy_(by_logits) @ head.weight
             of_target = head.weight.index_select(0, t)
             if slope is not None:
                 of_target = of_target * slope.gather(1, at_target).to(of_target.dtype)

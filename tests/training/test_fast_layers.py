@@ -50,6 +50,19 @@ def test_replaced_layers_change_no_value_and_no_gradient(family, norms, mlps, bu
     assert torch.equal(values_and_gradients(model, group)[0], values)
 
 
+def test_an_mlp_as_one_operation_has_the_bits_of_its_layers(build_model, make_example):
+    """In bf16 too: what is scored without gradients, the reference above all, is compared with what is trained."""
+    model = adapted(build_model("llama").bfloat16())
+    fast_lora.install(model)
+    assert fast_layers.install(model)["mlps"] == 2
+    group = make_example(random.Random(4), k=3)
+    scorer = Scorer(model, shared=False)
+    trained = scorer.logps([group])[0]
+    assert trained.requires_grad
+    with torch.no_grad():
+        assert torch.equal(scorer.logps([group])[0], trained)
+
+
 def lora_layer(*, dtype, bias=False, dropout=0.0):
     class Net(torch.nn.Module):
         def __init__(self):
