@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dpo_studio.core.errors import UserError
@@ -35,9 +36,7 @@ def add_group(
     Raises:
         UserError: fewer than two completions are asked for.
     """
-    if size < 2:
-        raise UserError("A comparison needs at least two completions.", "Ask for two or more.")
-    assert not recipe or len(recipe) == size
+    size = _checked_size(size, recipe)
     with project.transaction() as db:
         cursor = db.conn.execute(
             "INSERT INTO groups (uuid, prompt_id, size, policy_id, sampling, recipe, created)"
@@ -45,6 +44,48 @@ def add_group(
             [new_uuid(), prompt_id, size, policy_id, to_text(sampling), to_text(list(recipe) or None), now()],
         )
         return get_group(project, GroupId(cursor.lastrowid or 0))
+
+
+@dataclass(frozen=True, slots=True)
+class NewGroup:
+    """A group to be made; the fields are those of `add_group`."""
+
+    prompt_id: PromptId
+    size: int
+    policy_id: PolicyId | None
+    sampling: Mapping[str, Any]
+    recipe: Sequence[Mapping[str, Any]] = ()
+
+
+def add_groups(project: Project, wanted: Sequence[NewGroup]) -> list[GroupId]:
+    """Make many groups at once, all or none; their ids in this order.
+
+    Raises:
+        UserError: as `add_group`.
+    """
+    created = now()
+    texts = {id(each.sampling): to_text(each.sampling) for each in wanted}  # mostly one for all of them
+    with project.transaction() as db:
+        (last,) = db.conn.execute("SELECT ifnull(max(id), 0) FROM groups").fetchone()
+        ids = [GroupId(last + 1 + place) for place in range(len(wanted))]
+        db.conn.executemany(
+            "INSERT INTO groups (id, uuid, prompt_id, size, policy_id, sampling, recipe, created)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    group_id,
+                    new_uuid(),
+                    each.prompt_id,
+                    _checked_size(each.size, each.recipe),
+                    each.policy_id,
+                    texts[id(each.sampling)],
+                    to_text(list(each.recipe) or None),
+                    created,
+                )
+                for group_id, each in zip(ids, wanted, strict=True)
+            ],
+        )
+    return ids
 
 
 def add(
@@ -180,8 +221,22 @@ def group_by_uuid(project: Project, uuid: str) -> Group:
 
 def unfinished(project: Project) -> list[Group]:
     """Groups that wait for completions, oldest first."""
-    ids = [row[0] for row in project.db.conn.execute("SELECT id FROM groups WHERE ready = 0 ORDER BY id")]
-    return get_groups(project, ids)
+    return get_groups(project, unfinished_ids(project))
+
+
+def unfinished_ids(project: Project, *, after: int = 0, at_least: int = 0, limit: int = -1) -> list[GroupId]:
+    """The ids of groups that wait for completions and come after this one, oldest first.
+
+    Args:
+        at_least: so many completions they have already.
+        limit: no more of them; all where it is negative.
+    """
+    rows = project.db.conn.execute(
+        "SELECT id FROM groups g WHERE ready = 0 AND id > ?"
+        " AND (? = 0 OR (SELECT count(*) FROM group_items i WHERE i.group_id = g.id) >= ?) ORDER BY id LIMIT ?",
+        [after, at_least, at_least, limit],
+    )
+    return [GroupId(row[0]) for row in rows]
 
 
 def recent_groups(project: Project, limit: int = 50) -> list[Group]:
@@ -190,8 +245,17 @@ def recent_groups(project: Project, limit: int = 50) -> list[Group]:
     return get_groups(project, [row[0] for row in rows])
 
 
-def count_unfinished(project: Project) -> int:
-    return int(project.db.conn.execute("SELECT count(*) FROM groups WHERE ready = 0").fetchone()[0])
+def count_unfinished(project: Project, *, at_most: int = -1) -> int:
+    """How many groups wait for completions, counted no further than `at_most`."""
+    rows = project.db.conn.execute("SELECT count(*) FROM (SELECT 1 FROM groups WHERE ready = 0 LIMIT ?)", [at_most])
+    return int(rows.fetchone()[0])
+
+
+def _checked_size(size: int, recipe: Sequence[Mapping[str, Any]]) -> int:
+    if size < 2:
+        raise UserError("A comparison needs at least two completions.", "Ask for two or more.")
+    assert not recipe or len(recipe) == size
+    return size
 
 
 _FIELDS = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -118,8 +119,7 @@ def pages(
     """
     words = words_of(wanted.text)
     if words and all(len(word) < INDEXED_LETTERS for word in words):
-        (end,) = project.db.conn.execute("SELECT ifnull(max(id), 0) FROM prompts").fetchone()
-        parts = range(0, end, _LOOKED_THROUGH)
+        parts = range(0, last(project), _LOOKED_THROUGH)
         for start in reversed(parts) if newest_first else parts:
             between = (start + _LOOKED_THROUGH + 1, start + 1) if newest_first else (start, start + _LOOKED_THROUGH)
             yield page(project, wanted, after=between[0], up_to=between[1], newest_first=newest_first, limit=_END)
@@ -201,6 +201,16 @@ def totals(project: Project) -> tuple[int, int]:
     """How many prompts there are that are not archived, and how many that are: kept as they are written."""
     counts = dict(project.db.conn.execute("SELECT archived, prompts FROM prompt_tallies").fetchall())
     return counts.get(0, 0), counts.get(1, 0)
+
+
+def last(project: Project) -> int:
+    """The id of the prompt that was added last; 0 where there is none."""
+    return int(project.db.conn.execute("SELECT ifnull(max(id), 0) FROM prompts").fetchone()[0])
+
+
+def after(project: Project, prompt_id: int) -> array[int]:
+    """The ids of all prompts that were added after this one and are not archived."""
+    return array("q", page(project, PromptFilter(), after=prompt_id, limit=-1))
 
 
 def words_of(text: str) -> list[str]:

@@ -67,19 +67,42 @@ def latest_group(project: Project, prompt_id: PromptId) -> Group | None:
     return None if row[0] is None else completions.get_group(project, GroupId(row[0]))
 
 
-def used_seeds(project: Project, policy_id: PolicyId | None) -> dict[PromptId, set[int]]:
-    """The seeds with which groups were asked of this policy, alone or among others, by prompt."""
+def used_seeds(
+    project: Project, policy_id: PolicyId | None, prompt_ids: Iterable[PromptId]
+) -> dict[PromptId, set[int]]:
+    """The seeds with which groups of these prompts were asked of this policy, alone or among others, by prompt."""
     seeds: dict[PromptId, set[int]] = {}
-    rows = project.db.conn.execute(
-        """SELECT prompt_id, json_extract(sampling, '$.seed') FROM groups WHERE sampling IS NOT NULL
-        AND (policy_id IS ? OR EXISTS
-            (SELECT 1 FROM json_each(groups.recipe) WHERE json_extract(value, '$.policy_id') = ?))""",
-        [policy_id, policy_id],
-    )
-    for prompt_id, seed in rows:
-        if seed is not None:
-            seeds.setdefault(PromptId(prompt_id), set()).add(int(seed))
+    for ids in in_chunks(prompt_ids):
+        rows = project.db.conn.execute(
+            f"""SELECT prompt_id, json_extract(sampling, '$.seed') FROM groups
+            WHERE prompt_id IN ({", ".join("?" * len(ids))}) AND sampling IS NOT NULL
+            AND (policy_id IS ? OR EXISTS
+                (SELECT 1 FROM json_each(groups.recipe) WHERE json_extract(value, '$.policy_id') = ?))""",
+            [*ids, policy_id, policy_id],
+        )
+        for prompt_id, seed in rows:
+            if seed is not None:
+                seeds.setdefault(PromptId(prompt_id), set()).add(int(seed))
     return seeds
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The queue of unfinished groups.
+
+    Attributes:
+        groups: how many there are.
+        some_usable: whether one of them has two completions or more, and could be labelled as it is.
+    """
+
+    groups: int = 0
+    some_usable: bool = False
+
+
+def waiting(project: Project) -> Waiting:
+    """What waits for answers. Goes through the queue."""
+    groups = completions.count_unfinished(project)
+    return Waiting(groups, bool(groups) and bool(completions.unfinished_ids(project, at_least=2, limit=1)))
 
 
 def take_out_of_queue(project: Project, group_ids: Iterable[GroupId]) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 from dpo_studio.core import commands, recipes, server_reference
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import SamplingSettings
-from dpo_studio.core.types import Group, GroupId, Policy, PolicyId, Prompt
+from dpo_studio.core.types import Group, GroupId, Policy, PolicyId, Prompt, PromptId
 
 from . import completions, policies, prompt_states
 from .database import Project
@@ -88,7 +88,19 @@ def make_groups(
     *,
     spread: str = "none",
 ) -> list[GroupId]:
-    """Write a group for each prompt, all or none.
+    """Write a group for each prompt, all or none; see `ask`."""
+    return ask(project, [prompt.id for prompt in prompts], policy, settings, spread=spread)
+
+
+def ask(
+    project: Project,
+    prompt_ids: Sequence[PromptId],
+    policy: Policy | Sequence[Policy],
+    settings: SamplingSettings,
+    *,
+    spread: str = "none",
+) -> list[GroupId]:
+    """Write a group for each of these prompts, all or none; as quick in a large project as in a small one.
 
     A prompt that one of the policies answered with the same seed gets the next free one, so that its new
     answers are others.
@@ -102,31 +114,66 @@ def make_groups(
     """
     answering = [policy] if isinstance(policy, Policy) else list(policy)
     recipe = recipes.plan(settings, [each.id for each in answering], spread=spread)
-    used = [prompt_states.used_seeds(project, policy_id) for policy_id in {each.id for each in answering}]
-    made = []
+    plain = recipes.is_plain(recipe)
+    by_seed: dict[int, tuple[dict[str, Any], list[dict[str, Any]]]] = {}
+
+    def asked_with(seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        if seed not in by_seed:
+            own = [dataclasses.replace(each, sampling=dataclasses.replace(each.sampling, seed=seed)) for each in recipe]
+            by_seed[seed] = {**settings.to_json(), "seed": seed}, [] if plain else [each.to_json() for each in own]
+        return by_seed[seed]
+
     with project.transaction():
-        for prompt in prompts:
-            taken = set().union(*(seeds.get(prompt.id, set()) for seeds in used))
+        used = [prompt_states.used_seeds(project, one, prompt_ids) for one in {each.id for each in answering}]
+        groups = []
+        for prompt_id in prompt_ids:
+            taken = set().union(*(seeds.get(prompt_id, set()) for seeds in used))
             seed = settings.seed
             while seed in taken:
                 seed = seed + 1 if seed < _MAX_SEED else 0
-            own = [dataclasses.replace(each, sampling=dataclasses.replace(each.sampling, seed=seed)) for each in recipe]
-            group = completions.add_group(
-                project,
-                prompt.id,
-                size=settings.k,
-                policy_id=answering[0].id,
-                sampling={**settings.to_json(), "seed": seed},
-                recipe=[] if recipes.is_plain(recipe) else [each.to_json() for each in own],
-            )
-            made.append(group.id)
-    return made
+            sampling, own = asked_with(seed)
+            groups.append(completions.NewGroup(prompt_id, settings.k, answering[0].id, sampling, own))
+        return completions.add_groups(project, groups)
 
 
 def policy_ids(group: Group) -> tuple[PolicyId, ...]:
     """Whom a group was asked of, each once, in the order of their first candidates; empty where it was imported."""
     asked = [entry["policy_id"] for entry in group.recipe] or [group.policy_id]
     return tuple(dict.fromkeys(policy_id for policy_id in asked if policy_id is not None))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answerable:
+    """Unfinished groups that say which model is to answer them: those that were imported do not.
+
+    Attributes:
+        last: the id of the last of them; 0 where there is none.
+        answers: how many they miss together.
+    """
+
+    last: int = 0
+    answers: int = 0
+
+
+_ANSWERABLE = "ready = 0 AND policy_id IS NOT NULL AND sampling IS NOT NULL"
+
+
+def answerable(project: Project) -> Answerable:
+    """What going on with unfinished groups would have to write. Goes through the queue."""
+    row = project.db.conn.execute(
+        "SELECT ifnull(max(id), 0), ifnull(sum(max(0, size -"
+        " (SELECT count(*) FROM group_items i WHERE i.group_id = g.id))), 0)"
+        f" FROM groups g WHERE {_ANSWERABLE}"
+    ).fetchone()
+    return Answerable(*row)
+
+
+def answerable_ids(project: Project, *, after: int, up_to: int, limit: int) -> list[GroupId]:
+    """The next of those groups, oldest first: not before `after`, not beyond `up_to`."""
+    rows = project.db.conn.execute(
+        f"SELECT id FROM groups WHERE {_ANSWERABLE} AND id > ? AND id <= ? ORDER BY id LIMIT ?", [after, up_to, limit]
+    )
+    return [GroupId(row[0]) for row in rows]
 
 
 def commands_for(project: Project, groups: Iterable[Group], *, device: str = "auto") -> list[commands.Generate]:

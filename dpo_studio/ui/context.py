@@ -26,6 +26,8 @@ class Context(QObject):
         unsettled: an import of the open project is to be finished, see `settling`.
         prompts_wanted: (ids, sentence) Prompts is to list these prompts, for the reason the sentence gives.
         prompts_chosen: the ids of prompts to be answered, for the page that asks models.
+        adding_wanted: (way, source, page) prompts are to be added by "write", "paste", "starters" or "import" (from
+            this source, or "" to ask which); then that page is to be shown again, with the new ones chosen.
         device_changed: `device` is another one.
 
     Attributes:
@@ -46,6 +48,7 @@ class Context(QObject):
     unsettled = Signal()
     prompts_wanted = Signal(object, str)
     prompts_chosen = Signal(object)
+    adding_wanted = Signal(str, str, str)
     device_changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -55,11 +58,11 @@ class Context(QObject):
         self.device = ""
 
     def open(self, project: Project | None) -> None:
-        """Show another project; the one before is closed."""
-        if self.project is not None and self.project is not project:
-            self.project.close()
-        self.project = project
+        """Show another project; the one before is closed once nothing shows it any more."""
+        before, self.project = self.project, project
         self.project_changed.emit()
+        if before is not None and before is not project:
+            before.close()
 
     def say(self, text: str) -> None:
         self.message.emit(text, "info")

@@ -1,10 +1,10 @@
 """How long lists of prompts take on a large project: pages, searches, filters and changes, asked of the store.
 
 `python -m tests.benchmarks.prompts [--rows N] [--tries N] [--window]` fills a project of N prompts (1,000,000) in a
-temporary folder, once, and prints the median and the 99th percentile of each; `--window` opens the Prompts page on it,
-too. Nothing is kept; all of it is read from the disk that holds the temporary folder. The text is made of 2,000 words
-drawn with frequencies like those of a language (the second is half as frequent as the first, and so on), so that there
-are frequent words, and one that is on three prompts alone.
+temporary folder, once, and prints the median and the 99th percentile of each; `--window` opens the Prompts and the
+Generate page on it, too. Nothing is kept; all of it is read from the disk that holds the temporary folder. The text is
+made of 2,000 words drawn with frequencies like those of a language (the second is half as frequent as the first, and
+so on), so that there are frequent words, and one that is on three prompts alone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from dpo_studio.core import events
 from dpo_studio.core.types import Message
 from dpo_studio.store import Project, prompt_edits, prompt_import, prompt_search, prompt_words, prompts
 from dpo_studio.store.prompt_search import PromptFilter
@@ -110,66 +111,131 @@ def measure(project: Project, tries: int) -> dict[str, list[float]]:
     return {name: _times(ask, tries) for name, ask in asked.items()}
 
 
-def drive(project: Project) -> dict[str, float]:
+class Watch:
+    """Turns the window's loop and says how long it stood still."""
+
+    def __init__(self) -> None:
+        from PySide6.QtCore import QTimer
+        from PySide6.QtWidgets import QApplication
+
+        self._app = QApplication.instance() or QApplication([])
+        self._ticks: list[float] = []
+        self._clock = QTimer()
+        self._clock.setInterval(0)
+        self._clock.timeout.connect(lambda: self._ticks.append(time.perf_counter()))
+
+    def start(self) -> None:
+        self._clock.start()
+        self._ticks.clear()
+
+    def stop(self) -> None:
+        self._clock.stop()
+
+    def longest_gap(self) -> float:
+        """Milliseconds since it was asked last."""
+        gaps = [1000 * (after - before) for before, after in itertools.pairwise(self._ticks)]
+        self._ticks.clear()
+        return max(gaps, default=0.0)
+
+    def until(self, there: Callable[[], bool]) -> float:
+        """Milliseconds until something is so."""
+        began = time.perf_counter()
+        while not there():
+            self._app.processEvents()
+        return 1000 * (time.perf_counter() - began)
+
+
+def drive_prompts(project: Project, watch: Watch) -> dict[str, float]:
     """Milliseconds of the Prompts page on this project: until rows are there, and how long the window stood still."""
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    from PySide6.QtCore import Qt, QTimer
+    from PySide6.QtCore import Qt
     from PySide6.QtTest import QTest
-    from PySide6.QtWidgets import QApplication
 
     from dpo_studio.ui.context import Context
     from dpo_studio.ui.prompts.page import PromptsPage
 
-    app = QApplication.instance() or QApplication([])
     context = Context()
     context.open(project.beside())
-    ticks: list[float] = []
-    clock = QTimer()
-    clock.setInterval(0)
-    clock.timeout.connect(lambda: ticks.append(time.perf_counter()))
-
-    def longest_gap() -> float:
-        gaps = [1000 * (after - before) for before, after in itertools.pairwise(ticks)]
-        ticks.clear()
-        return max(gaps, default=0.0)
-
-    def until(there: Callable[[], bool]) -> float:
-        began = time.perf_counter()
-        while not there():
-            app.processEvents()
-        return 1000 * (time.perf_counter() - began)
-
     began = time.perf_counter()
     page = PromptsPage(context)
     page.resize(1240, 820)
     page.ensure_built()
     page.show()
     found = {"page built and shown": 1000 * (time.perf_counter() - began)}
-    clock.start()
+    watch.start()
     rows = page.table.rows
-    found["until the first prompts"] = until(lambda: rows.rowCount() > 0)
-    found["until all are listed"] = until(lambda: page.listing.complete)
-    found["  longest gap meanwhile"] = longest_gap()
+    found["until the first prompts"] = watch.until(lambda: rows.rowCount() > 0)
+    found["until all are listed"] = watch.until(lambda: page.listing.complete)
+    found["  longest gap meanwhile"] = watch.longest_gap()
     QTest.keyClick(page.table, Qt.Key.Key_End)
     last = prompts.get(project, rows.id_at(rows.rowCount() - 1)).messages
-    found["End: until the last is read"] = until(lambda: page.reading.messages == last)
+    found["End: until the last is read"] = watch.until(lambda: page.reading.messages == last)
     shown: list[int] = []
     rows.modelReset.connect(lambda: shown.append(rows.rowCount()))
     page.bar.field.setText(FREQUENT)
     page.bar._on_typed()
-    found["search: until the first prompts"] = until(lambda: bool(shown) and rows.rowCount() > 0)
-    found["search: until all are listed"] = until(lambda: page.listing.complete)
-    found["  longest gap meanwhile"] = max(longest_gap(), found["  longest gap meanwhile"])
+    found["search: until the first prompts"] = watch.until(lambda: bool(shown) and rows.rowCount() > 0)
+    found["search: until all are listed"] = watch.until(lambda: page.listing.complete)
+    found["  longest gap meanwhile"] = max(watch.longest_gap(), found["  longest gap meanwhile"])
     page.bar.clear()
-    until(lambda: page.listing.complete and page.listing.store is not None and page.listing.store.is_idle)
+    watch.until(lambda: page.listing.complete and page.listing.store is not None and page.listing.store.is_idle)
     page.table.selectRow(5)
-    ticks.clear()
+    watch.longest_gap()
     page.archive()
     there = rows.rowCount()
-    found["archive one: until it is gone from the list"] = until(lambda: rows.rowCount() < there)
-    until(lambda: page.listing.store is not None and page.listing.store.is_idle)
-    found["  longest gap while the list is read again"] = longest_gap()
-    clock.stop()
+    found["archive one: until it is gone from the list"] = watch.until(lambda: rows.rowCount() < there)
+    watch.until(lambda: page.listing.store is not None and page.listing.store.is_idle)
+    found["  longest gap while the list is read again"] = watch.longest_gap()
+    watch.stop()
+    page.shut_down()
+    context.open(None)
+    return found
+
+
+def drive_generate(project: Project, watch: Watch) -> dict[str, float]:
+    """Milliseconds of the Generate page on this project: opened, all prompts asked, with no model behind it."""
+    from PySide6.QtCore import Qt
+    from PySide6.QtTest import QTest
+
+    from dpo_studio.core import commands
+    from dpo_studio.ui.context import Context
+    from dpo_studio.ui.generate.page import GeneratePage
+
+    context = Context()
+    context.open(project.beside())
+    sent: list[commands.Command] = []
+    began = time.perf_counter()
+    page = GeneratePage(context)
+    page.answering.process.send = sent.append  # type: ignore[method-assign]
+    page.resize(1240, 820)
+    page.ensure_built()
+    page.show()
+    found = {"page built and shown": 1000 * (time.perf_counter() - began)}
+    watch.start()
+    rows = page.table.rows
+    found["until the first prompts"] = watch.until(lambda: rows.rowCount() > 0)
+    found["until all are listed"] = watch.until(lambda: page.listing.complete)
+    found["until it is known how many have no answers"] = watch.until(page.work.generate_button.isEnabled)
+    found["  longest gap meanwhile"] = watch.longest_gap()
+    QTest.keyClick(page.table, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+    found["all selected: until the button says so"] = watch.until(
+        lambda: page.table.selected_count() == rows.rowCount()
+    )
+    watch.until(lambda: page.isVisible())
+    found["  longest gap meanwhile"] = max(watch.longest_gap(), found["  longest gap meanwhile"])
+    began = time.perf_counter()
+    page.generate()
+    found["all asked: until the model is told the first"] = watch.until(lambda: bool(sent))
+    watch.until(lambda: not page.answering._source.is_open)  # type: ignore[union-attr]
+    found["all asked: until all are in the queue"] = 1000 * (time.perf_counter() - began)
+    found["  longest gap while they are written"] = watch.longest_gap()
+    page.answering.cancel()
+    command = sent[0]
+    assert isinstance(command, commands.Generate)
+    page.answering.on_event(events.JobFinished(command.job, "cancelled"))
+    watch.until(lambda: page.queue.continue_button.isVisible())
+    found["  longest gap when it is cancelled"] = watch.longest_gap()
+    watch.stop()
+    page.shut_down()
     context.open(None)
     return found
 
@@ -178,7 +244,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--tries", type=int, default=TRIES, help="fewer for what takes longer than 50 ms")
-    parser.add_argument("--window", action="store_true", help="open the Prompts page on it, too")
+    parser.add_argument("--window", action="store_true", help="open the Prompts and the Generate page on it, too")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, Project.create(Path(folder) / "project") as project:
         began = time.perf_counter()
@@ -187,8 +253,13 @@ def main() -> None:
         print(f"{chosen.rows:,} prompts, {size:,.0f} MB, written in {time.perf_counter() - began:.0f} s", flush=True)
         for name, times in measure(project, chosen.tries).items():
             print(f"  {name:38} median {statistics.median(times):8.2f} ms   p99 {_p99(times):8.2f} ms   n {len(times)}")
-        for name, ms in (drive(project) if chosen.window else {}).items():
-            print(f"  {name:46} {ms:8.1f} ms")
+        if chosen.window:
+            os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+            watch = Watch()
+            for page, drive in (("Prompts", drive_prompts), ("Generate", drive_generate)):
+                print(f"{page}, in the window", flush=True)
+                for name, ms in drive(project, watch).items():
+                    print(f"  {name:46} {ms:8.1f} ms", flush=True)
 
 
 def _times(ask: Callable[[], object], tries: int) -> list[float]:

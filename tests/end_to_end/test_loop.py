@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication
 
 from dpo_studio.core import events
 from dpo_studio.jobs.training import EventTail
@@ -52,11 +53,11 @@ def _page(window: MainWindow, name: str):
 
 def _generate(qtbot, window: MainWindow) -> None:
     page = _page(window, "generate")
-    qtbot.keyClick(page, Qt.Key.Key_T, Qt.KeyboardModifier.ControlModifier)
-    qtbot.waitUntil(lambda: page.type_panel.isVisible())
-    page.type_panel.text.setPlainText("\n".join(PROMPTS))
-    qtbot.keyClick(page.type_panel.text, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
-    qtbot.waitUntil(lambda: page.work.generate_button.isVisible())
+    QApplication.clipboard().setText("\n".join(PROMPTS))
+    qtbot.keyClick(page, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: window.current_page.name == "prompts")
+    qtbot.keyClick(window.current_page, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: page.isVisible() and page.table.selected_count() == len(PROMPTS), timeout=10_000)
     page.form.k.setValue(4)
     page.form.numbers.fields["max_new_tokens"].setText("24")
     qtbot.keyClick(page, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)

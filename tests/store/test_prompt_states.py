@@ -64,7 +64,7 @@ def test_used_seeds_are_those_of_the_policy(project: Project) -> None:
     make_group(project, "a", size=2, have=0, policy_id=one.id, sampling={"seed": 7})
     make_group(project, "a", size=2, have=0, policy_id=other.id, sampling={"seed": 9})
     make_group(project, "a", size=2, have=2)
-    assert prompt_states.used_seeds(project, one.id) == {group.prompt.id: {5, 7}}
+    assert prompt_states.used_seeds(project, one.id, [group.prompt.id]) == {group.prompt.id: {5, 7}}
 
 
 def test_taking_out_of_the_queue_keeps_every_completion(project: Project) -> None:

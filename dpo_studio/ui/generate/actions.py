@@ -11,9 +11,10 @@ from PySide6.QtWidgets import QWidget
 from dpo_studio.ui.page import KeyHelp
 
 KEY_HELP = (
-    KeyHelp("Ctrl+Enter", "Generate answers, or add the prompts that were typed"),
-    KeyHelp("Ctrl+T", "Type prompts"),
-    KeyHelp("Ctrl+I", "Import prompts from a file"),
+    KeyHelp("Ctrl+Enter", "Generate answers"),
+    KeyHelp("Ctrl+T", "Write a prompt"),
+    KeyHelp("Ctrl+V", "In the list: paste prompts"),
+    KeyHelp("Ctrl+I", "Import a file, a folder or a data set; a file can be dropped here, too"),
     KeyHelp("Ctrl+Shift+P", "Pause, or go on"),
     KeyHelp("Ctrl+.", "Cancel, keeping what is finished"),
     KeyHelp("Ctrl+A", "In the list: select all prompts"),
@@ -28,5 +29,5 @@ def add_actions(widget: QWidget, actions: Iterable[tuple[str, str, Callable[[], 
         if keys:
             action.setShortcut(QKeySequence(keys))
         action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        action.triggered.connect(does)
+        action.triggered.connect(lambda _checked=False, does=does: does())
         widget.addAction(action)

@@ -7,25 +7,26 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from dpo_studio.core import commands, events
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.prompt_files import Conversation
-from dpo_studio.core.settings import SamplingSettings
-from dpo_studio.core.types import Group, Policy, Prompt, PromptId
-from dpo_studio.store import Project, completions, policies, prompt_states, requests
-from dpo_studio.store import prompts as prompt_rows
+from dpo_studio.core.types import Group, Policy, PromptId
+from dpo_studio.store import Project, completions, policies, requests
 from dpo_studio.ui.context import Context
 
+from .asking import Asked, Asking, Source, Wish
 from .job import GenerationJob
 from .progress import Candidate
 from .thread import ModelProcess, TokenBurst
 
 ANNOUNCE_MS = 400
+#: So many groups are answered by one command.
+_AT_ONCE = 64
 _PLAIN_FACT = "plain_models"
 _PLAIN = "no chat format of its own: “### User:” and “### Assistant:” stand between the turns"
 
@@ -36,7 +37,8 @@ class Answering(QObject):
     Attributes:
         job: the generation that runs or waits its turn, or None.
         problem: (sentence, details) of what ended the last one early; empty when nothing did.
-        refused: by prompt, why it could not be answered; known while the project is open.
+        refused: by prompt, why it could not be answered; known until the next generation.
+        announces: whether the news of changed groups that goes round just now is of answers being written.
 
     Signals:
         changed: the job moved on.
@@ -62,94 +64,75 @@ class Answering(QObject):
         self.job: GenerationJob | None = None
         self.problem: tuple[str, str] = ("", "")
         self.refused: dict[PromptId, str] = {}
+        self.announces = False
+        self._source: Source | None = None
+        self._asking = Asking(self)
+        self._asking.came.connect(self._on_came)
+        self._asking.failed.connect(self._on_asking_failed)
+        self._asking.stopped.connect(self._on_stopped)
+        self._asking.left.connect(self._on_left)
+        self._asking.open(context.project)
         self.process = ModelProcess(parent=self)
         self.process.events_received.connect(self._on_events)
         self.process.worker_ended.connect(self._on_worker_ended)
         self._announce = QTimer(self)
         self._announce.setSingleShot(True)
         self._announce.setInterval(ANNOUNCE_MS)
-        self._announce.timeout.connect(context.groups_changed)
+        self._announce.timeout.connect(self._announce_now)
         context.project_changed.connect(self._on_project_changed)
 
-    def generate(
-        self, prompts: Sequence[Prompt], settings: SamplingSettings, policies: Sequence[Policy], *, spread: str = "none"
-    ) -> None:
-        """Ask for answers to these prompts; they are in the queue, durably, when this returns.
-
-        Args:
-            policies: who answers; several take turns over each prompt's answers.
-            spread: a key of core.recipes.SPREADS.
+    def generate(self, wish: Wish) -> None:
+        """Ask for answers. They are in the queue, durably, before the first is written.
 
         Raises:
-            UserError: the project cannot be written.
+            UserError: answers are being written already.
         """
-        project = self._opened()
-        made = requests.make_groups(project, prompts, policies, settings, spread=spread)
-        self._start(self._commands(project, completions.get_groups(project, made)))
+        self._opened()
+        self._start(self._asking.ask(wish))
 
-    def generate_with(
-        self,
-        prompts: Sequence[Prompt],
-        settings: SamplingSettings,
-        base: str,
-        *,
-        others: Sequence[Policy] = (),
-        spread: str = "none",
-        on_known: Callable[[Policy], None] = lambda policy: None,
-    ) -> None:
+    def generate_with(self, wish: Wish, base: str, *, on_known: Callable[[Policy], None] = lambda policy: None) -> None:
         """As `generate`, with a model that a person named: it joins the project once it could be loaded.
 
         Args:
-            others: the project's models that take turns with it.
+            wish: its policies are those that take turns with the model.
             on_known: told the policy that it became.
         """
         project = self._opened()
         known = requests.find_base(project, base)
         if known is not None:
             on_known(known)
-            self.generate(prompts, settings, [known, *others], spread=spread)
+            self.generate(replace(wish, policies=[known, *wish.policies]))
             return
 
-        def make_work() -> Sequence[commands.Generate]:
+        def ask() -> Source:
             policy = requests.policy_for(project, base)
-            made = requests.make_groups(project, prompts, [policy, *others], settings, spread=spread)
             self._context.policies_changed.emit()
             on_known(policy)
-            self._announce.start()
-            return self._commands(project, completions.get_groups(project, made))
+            return self._asking.ask(replace(wish, policies=[policy, *wish.policies]))
 
         if self._loaded == base:
-            self._start(make_work())
+            self._start(ask())
         else:
-            self._start([], load=commands.Load(base), make_work=make_work)
+            self._start(None, load=commands.Load(base), on_loaded=lambda: self._take_from(ask()))
 
     def go_on(self) -> None:
         """Ask for what every unfinished group misses.
 
         Raises:
-            UserError: none of them can be gone on with.
+            UserError: answers are being written already.
         """
-        project = self._opened()
-        work = self._commands(project, completions.unfinished(project))
-        if not work:
-            raise UserError(
-                "None of the waiting prompts says which model is to answer it: they were imported.",
-                "Label what is there, or stop waiting for them.",
-            )
-        self._start(work)
+        self._opened()
+        self._start(self._asking.go_on())
 
     def take_out_of_queue(self, *, at_least: int) -> None:
         """Stop waiting for unfinished groups with this many answers; see store.prompt_states.
 
         Raises:
-            UserError: answers are being written, or the project cannot be written.
+            UserError: answers are being written.
         """
-        project = self._opened()
-        groups = [group.id for group in completions.unfinished(project) if len(group.completions) >= at_least]
-        prompt_states.take_out_of_queue(project, groups)
+        self._opened()
         self.problem = ("", "")
-        self._context.groups_changed.emit()
-        self.active_changed.emit()
+        self._asking.leave_queue(at_least=at_least)
 
     def cancel(self) -> None:
         """End the job; finished answers are kept."""
@@ -195,29 +178,67 @@ class Answering(QObject):
             raise UserError("Answers are being written already.", "Wait for them, or cancel first.")
         return project
 
-    def _commands(self, project: Project, groups: Sequence[Group]) -> list[commands.Generate]:
-        self._prompt_of.update({group.id: group.prompt.id for group in groups})
-        work = requests.commands_for(project, groups)
-        self._note_plain_templates({command.base for command in work})
-        return work
-
     def _start(
-        self,
-        work: Sequence[commands.Generate],
-        *,
-        load: commands.Load | None = None,
-        make_work: Callable[[], Sequence[commands.Generate]] | None = None,
+        self, source: Source | None, *, load: commands.Load | None = None, on_loaded: Callable[[], None] = lambda: None
     ) -> None:
         self._project = self._context.project
         self.problem = ("", "")
         self.refused.clear()
+        self._prompt_of.clear()
         self.process.log_folder = self._log_folder()
-        job = GenerationJob(work, send=self.process.send, kill=self.process.kill, load=load, make_work=make_work)
+        job = GenerationJob(self._more, send=self.process.send, kill=self.process.kill, load=load, on_loaded=on_loaded)
         self.job = job
+        self._take_from(source)
         job.changed.connect(self.changed)
         job.ended.connect(self._on_job_ended)
         self._context.jobs.submit(job)
         self._announce.start()
+        self.active_changed.emit()
+
+    def _take_from(self, source: Source | None) -> None:
+        """The job answers what comes from there."""
+        self._source = source
+        self._on_came()
+
+    def _more(self) -> list[commands.Generate]:
+        """What the job is to do next: never so much that reading it would be felt."""
+        project, source = self._project, self._source
+        if project is None or source is None or project is not self._context.project:
+            return []
+        work: list[commands.Generate] = []
+        while not work and (taken := source.take(project, _AT_ONCE)):
+            groups = completions.get_groups(project, taken)
+            self._prompt_of.update({group.id: group.prompt.id for group in groups})
+            work = requests.commands_for(project, groups)
+        self._note_plain_templates({command.base for command in work})
+        return work
+
+    def _on_came(self) -> None:
+        """More is written into the project, or all of it."""
+        job, source = self.job, self._source
+        if job is not None and source is not None:
+            job.may_come, job.progress_of.planned = source.is_open, source.answers
+            try:
+                job.came()
+            except UserError as error:
+                self._on_asking_failed(str(error))
+        if job is None or isinstance(source, Asked):
+            self._announce_soon()
+
+    def _on_asking_failed(self, sentence: str) -> None:
+        job = self.job
+        if job is None:
+            self._context.message.emit(sentence, "error")
+            return
+        job.problem = (sentence, "")
+        self._context.jobs.cancel(job)
+
+    def _on_stopped(self, prompts: int) -> None:
+        count = "1 prompt was" if prompts == 1 else f"{prompts:,} prompts were"
+        self._context.say(f"{count} not asked any more; Generate asks them.")
+
+    def _on_left(self) -> None:
+        self._context.groups_changed.emit()
         self.active_changed.emit()
 
     def _log_folder(self) -> Path:
@@ -277,8 +298,18 @@ class Answering(QObject):
 
     def _end_group(self, group: int) -> None:
         self.group_ended.emit(group)
+        self._announce_soon()
+
+    def _announce_soon(self) -> None:
         if not self._announce.isActive():
             self._announce.start()
+
+    def _announce_now(self) -> None:
+        self.announces = self.job is not None
+        try:
+            self._context.groups_changed.emit()
+        finally:
+            self.announces = False
 
     def _on_worker_ended(self, sentence: str, details: str) -> None:
         self._loaded = None
@@ -289,11 +320,18 @@ class Answering(QObject):
         job, self.job = self.job, None
         if job is not None and self._project is self._context.project:
             self.problem = job.problem
+        self._source = None
+        self._asking.stop()
         self._announce.stop()
         self._context.groups_changed.emit()
         self.active_changed.emit()
 
+    def close(self) -> None:
+        """The window is closed: nothing more is written."""
+        self._asking.open(None)
+
     def _on_project_changed(self) -> None:
+        self._asking.open(self._context.project)
         self.refused.clear()
         self.problem = ("", "")
         if self.job is not None:
@@ -317,13 +355,3 @@ def about_model(project: Project, group: Group) -> str:
     names = sorted(policy.name for policy in asked)  # in an order that does not tell whose an answer is
     plain = {policies.model_reference(project, policy) for policy in asked} & set(plain_models(project))
     return " and ".join(names) + (f"  ·  {_PLAIN}" if plain else "")
-
-
-def add_prompts(project: Project, conversations: Sequence[Conversation], *, source: str) -> str:
-    """Add prompts, all or none, and say how many were new."""
-    before = prompt_rows.count(project)
-    added = prompt_rows.add_many(project, conversations, source=source)
-    new = prompt_rows.count(project) - before
-    known = len(added) - new
-    words = f"{new} {'prompt' if new == 1 else 'prompts'} added"
-    return f"{words}; {known} {'was' if known == 1 else 'were'} here already." if known else f"{words}."

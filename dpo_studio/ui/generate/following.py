@@ -7,12 +7,12 @@ from PySide6.QtCore import QObject
 from dpo_studio.core.types import Group, PromptId
 from dpo_studio.store import Project, prompt_states, prompts
 from dpo_studio.ui.context import Context
+from dpo_studio.ui.prompt_list.table import PromptTable
 
 from .answer_view import AnswerView
 from .answering import Answering, about_model
 from .notes import notes_on
 from .progress import candidates_of
-from .prompt_list import PromptTable
 from .sources import is_labelled, is_mixed, sources_of
 from .thread import TokenBurst
 
@@ -50,13 +50,13 @@ class Follower(QObject):
     def show(self, prompt_id: PromptId | None) -> None:
         """Show a prompt's newest group as it stands."""
         project = self._context.project
-        known = prompt_id is not None and self._table.prompt_model.row_of(prompt_id) is not None
-        if project is None or not known or prompt_id is None:
+        prompt = None if project is None or prompt_id is None else prompts.get_many(project, [prompt_id]).get(prompt_id)
+        if project is None or prompt_id is None or prompt is None or prompt.archived:
             self.shown, self._group = None, None
             self._view.show_sentence(_NOTHING)
             return
         self.shown = prompt_id
-        prompt, group = prompts.get(project, prompt_id), prompt_states.latest_group(project, prompt_id)
+        group = prompt_states.latest_group(project, prompt_id)
         refusal = self._answering.refused.get(prompt_id, "")
         if group is None:
             self._group = None

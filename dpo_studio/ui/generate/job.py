@@ -16,9 +16,14 @@ CANCEL_GRACE_MS = 10_000
 
 
 class GenerationJob(Job):
-    """Answers groups that are in the project already, or, for a model not used before, asks for them once it loaded.
+    """Answers groups of the project, for a model not used before once it could be loaded.
+
+    Args:
+        more: the next commands; none where there are none yet, or no more.
+        load: a model to load first; `on_loaded` is called when it is, before the first `more`.
 
     Attributes:
+        may_come: whether there may be more to answer when `more` gives nothing.
         progress_of: texts, states and numbers so far.
         stage: what happens before the first token, such as "converting the starter model"; else empty.
         problem: (sentence, details) when it could not go on; empty sentences otherwise.
@@ -28,17 +33,18 @@ class GenerationJob(Job):
 
     def __init__(
         self,
-        work: Sequence[commands.Generate],
+        more: Callable[[], Sequence[commands.Generate]],
         *,
         send: Callable[[commands.Command], None],
         kill: Callable[[], None],
         load: commands.Load | None = None,
-        make_work: Callable[[], Sequence[commands.Generate]] | None = None,
+        on_loaded: Callable[[], None] = lambda: None,
         parent: QObject | None = None,
     ) -> None:
         super().__init__("generating", parent)
         self._send, self._kill = send, kill
-        self._load, self._make_work = load, make_work
+        self._more, self._load, self._on_loaded = more, load, on_loaded
+        self.may_come = True
         self._work: list[commands.Generate] = []
         self._current: commands.Generate | None = None
         self.stage = ""
@@ -46,7 +52,6 @@ class GenerationJob(Job):
         self.cancelled = False
         self.paused = False
         self.progress_of = Progress(max_new_tokens=160)
-        self._take_up(work)
 
     def start(self) -> None:
         self.stage = "starting the model process"
@@ -54,20 +59,21 @@ class GenerationJob(Job):
             self._send(self._load)
         else:
             self._next()
-        self._report()
+        if self.state == "running":
+            self._report()
 
     def cancel(self) -> None:
         """End after the token in hand. A process that does not answer, or only loads a model, is ended itself."""
         if self.cancelled:
             return
         self.cancelled = True
-        if self.paused and self._current is None:
-            self.finish()
-        elif self._current is not None:
+        if self._current is not None:
             self._send(commands.Cancel(self._current.job))
             QTimer.singleShot(CANCEL_GRACE_MS, self, self._on_cancel_late)
-        else:
+        elif self._load is not None:
             self._kill()  # `worker_ended` follows
+        else:
+            self.finish()
         self.changed.emit()
 
     @property
@@ -96,6 +102,13 @@ class GenerationJob(Job):
         if self.state != "ended":
             self._report()
 
+    def came(self) -> None:
+        """There is more to answer than before, or it is known that there is not."""
+        if self.state == "running" and self._current is None and self._load is None and not self.paused:
+            self._next()
+            if self.state == "running":
+                self._report()
+
     def owns(self, event: events.Event) -> bool:
         """Whether an event is about this job."""
         job = getattr(event, "job", None)
@@ -110,7 +123,7 @@ class GenerationJob(Job):
             self.stage = "reading the prompt"
             if self._load is not None:
                 self._load = None
-                self._take_up(self._make_work() if self._make_work is not None else ())
+                self._on_loaded()
                 self._next()
         elif isinstance(event, events.Failed):
             self.problem = (f"{event.message} {event.hint}".strip(), event.details)
@@ -133,20 +146,19 @@ class GenerationJob(Job):
                 self.problem = (sentence, details)
             self.finish()
 
-    def _take_up(self, work: Sequence[commands.Generate]) -> None:
-        self._work.extend(work)
-        for command in work:
-            self.progress_of.expect(command.items)
-            self.progress_of.max_new_tokens = int(command.sampling.get("max_new_tokens", 160))
-
     def _next(self) -> None:
-        if self.paused and self._work and not self.cancelled:
-            self._current = None  # the pause came as the last command ended; `resume` sends the next one
-        elif self._work and not self.cancelled:
+        """Send what comes next; a pause that came as the last command ended holds it back until `resume`."""
+        self._current = None
+        if not self._work and not self.cancelled:
+            self._work.extend(self._more())
+            for command in self._work:
+                self.progress_of.expect(command.items)
+                self.progress_of.max_new_tokens = int(command.sampling.get("max_new_tokens", 160))
+        if self.cancelled or not (self._work or self.may_come):
+            self.finish()
+        elif self._work and not self.paused:
             self._current = self._work.pop(0)
             self._send(self._current)
-        else:
-            self.finish()
 
     def _report(self) -> None:
         known = self.progress_of

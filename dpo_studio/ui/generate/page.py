@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections.abc import Sequence
 
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QShowEvent
-from PySide6.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.prompt_files import Conversation
-from dpo_studio.core.types import Policy, PolicyId, Prompt, PromptId
-from dpo_studio.store import completions, policies, prompt_states, prompts, requests
-from dpo_studio.store.prompt_states import PromptState
+from dpo_studio.core.types import Policy, PolicyId, PromptId
+from dpo_studio.store import completions, policies, prompt_search, requests
 from dpo_studio.ui import theme
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.page import KeyHelp, Page
+from dpo_studio.ui.prompt_list.listing import Listing
+from dpo_studio.ui.prompt_list.rows import Remark
 
 from .actions import KEY_HELP, add_actions
-from .answering import Answering, add_prompts
+from .answering import Answering
+from .asking import Wish
+from .counts import Counts
 from .following import Follower
 from .mix import STARTER
-from .prompt_panels import ImportPanel, Panel, TypePanel
 from .thread import TokenBurst
 from .work_view import EmptyView, WorkView
 
 SETTINGS_FACT, SPREAD_FACT = "generate_settings", "generate_spread"
+#: The rail counts no further.
+_MOST_COUNTED = 10_000
 
 
 class GeneratePage(Page):
@@ -39,13 +42,16 @@ class GeneratePage(Page):
     def __init__(self, context: Context, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
         self.answering = Answering(context, self)
-        self._states: dict[PromptId, PromptState] = {}
+        self._counts = Counts()
+        self._to_choose: Sequence[int] | None = None
+        self._remarked: tuple[set[PromptId], bool, int] = (set(), False, 0)
         self._stale = True
         self._refresh_later = QTimer(self)
         self._refresh_later.setSingleShot(True)
         self._refresh_later.timeout.connect(self._refresh)
         context.project_changed.connect(self._on_project_changed)
-        for signal in (context.prompts_changed, context.groups_changed, context.rankings_changed):
+        context.prompts_changed.connect(self._on_prompts_changed)
+        for signal in (context.groups_changed, context.rankings_changed):
             signal.connect(self._on_rows_changed)
         context.policies_changed.connect(self._show_policies)
         context.prompts_chosen.connect(self._on_prompts_chosen)
@@ -60,10 +66,11 @@ class GeneratePage(Page):
     def badge(self) -> str:
         """What waits for answers, with a dot while they are being written."""
         project = self.context.project
-        waiting = completions.count_unfinished(project) if project is not None else 0
+        count = completions.count_unfinished(project, at_most=_MOST_COUNTED + 1) if project is not None else 0
+        waiting = f"{count:,} waiting" if count <= _MOST_COUNTED else f"over {_MOST_COUNTED:,} waiting"
         if self.answering.job is not None:
-            return f"● {waiting} waiting" if waiting else "● generating"
-        return f"{waiting} waiting" if waiting else ""
+            return f"● {waiting}" if count else "● generating"
+        return waiting if count else ""
 
     def key_help(self) -> list[KeyHelp]:
         return list(KEY_HELP)
@@ -75,9 +82,9 @@ class GeneratePage(Page):
         self._empty, self.work = EmptyView(), WorkView()
         self.form, self.table, self.view, self.queue = self.work.form, self.work.table, self.work.view, self.work.queue
         self.follower = Follower(self.context, self.answering, table=self.table, view=self.view, parent=self)
-        self.type_panel, self.import_panel = TypePanel(), ImportPanel()
+        self.listing = Listing(self.context, self.table, parent=self)
         self._stack = QStackedWidget()
-        for widget in (self._empty, self.work, self.type_panel, self.import_panel):
+        for widget in (self._empty, self.work):
             self._stack.addWidget(widget)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*[theme.SPACE_XL] * 4)
@@ -91,9 +98,11 @@ class GeneratePage(Page):
         add_actions(
             self,
             (
-                ("Generate answers", "Ctrl+Return", self._on_go),
-                ("Type prompts", "Ctrl+T", self.type_prompts),
-                ("Import prompts…", "Ctrl+I", self.choose_file),
+                ("Generate answers", "Ctrl+Return", self.generate),
+                ("Write a prompt…", "Ctrl+T", lambda: self.add_prompts("write")),
+                ("Paste prompts…", "Ctrl+V", lambda: self.add_prompts("paste")),
+                ("Starter prompts…", "", lambda: self.add_prompts("starters")),
+                ("Import prompts…", "Ctrl+I", lambda: self.add_prompts("import")),
                 ("Continue unfinished prompts", "", self.go_on),
                 ("Label what is there", "", self.accept_as_is),
                 ("Stop waiting for unfinished prompts", "", self.stop_waiting),
@@ -108,11 +117,9 @@ class GeneratePage(Page):
 
     def _connect(self) -> None:
         for view in (self._empty, self.work):
-            view.type_button.clicked.connect(self.type_prompts)
-            view.import_button.clicked.connect(self.choose_file)
-        for panel in (self.type_panel, self.import_panel):
-            panel.closed.connect(self._show_stack)
-            panel.accepted.connect(self._on_prompts_accepted)
+            for way, button in view.adding.items():
+                button.clicked.connect(lambda _checked=False, way=way: self.add_prompts(way))
+        self.listing.changed.connect(self._on_list_changed)
         self.work.generate_button.clicked.connect(self.generate)
         self.work.clear_button.clicked.connect(self._clear_selection)
         self.view.follow_button.clicked.connect(self._clear_selection)
@@ -136,51 +143,41 @@ class GeneratePage(Page):
     def dropEvent(self, event: QDropEvent) -> None:
         path = next((url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()), "")
         if path:
-            self.look_at_file(Path(path))
+            self.add_prompts("import", path)
+
+    def shut_down(self) -> None:
+        """The window is closed: end what is read and asked."""
+        self.answering.close()
+        if self.built:
+            self.listing.close()
 
     # What a person does
 
-    def look_at_file(self, path: Path) -> None:
-        """Show what a file holds, ready to be imported."""
-        try:
-            self.import_panel.show_file(path)
-        except UserError as error:
-            self.context.complain(error)
-            return
-        self._stack.setCurrentWidget(self.import_panel)
-        self.import_panel.accept_button.setFocus()
-
-    def choose_file(self) -> None:
-        kinds = "Prompts (*.txt *.md *.jsonl *.json *.ndjson);;All files (*)"
-        path, _ = QFileDialog.getOpenFileName(self, "Import prompts", "", kinds)
-        if path:
-            self.look_at_file(Path(path))
-
-    def type_prompts(self) -> None:
-        self._stack.setCurrentWidget(self.type_panel)
-        self.type_panel.focus_text()
+    def add_prompts(self, way: str, source: str = "") -> None:
+        """Go to where prompts come in; see `Context.adding_wanted`."""
+        self.context.adding_wanted.emit(way, source, self.name)
 
     def generate(self) -> None:
         """Ask for answers to the selected prompts, or to all that have none."""
-        project, targets = self.context.project, self._targets()
-        if project is None or not targets or self.answering.job is not None or self.form.show_problems():
+        project, count = self.context.project, self._target_count
+        if project is None or not count or self.answering.job is not None or self.form.show_problems():
             return
         settings, spread, second = self.form.settings(), self.form.mix.spread_name, self.form.mix.other_id
+        chosen = self.table.selected_ids() or None
         try:
             project.set_fact(SETTINGS_FACT, json.dumps(settings.to_json()))
             project.set_fact(SPREAD_FACT, spread)
             other = self.form.model.named
             self.follower.follows = True
-            others = [] if second is None else [self._policy(second)]
+            asked = [] if second is None else [self._policy(second)]
             if other is not None:
                 base = requests.model_reference(other)
-                self.answering.generate_with(
-                    targets, settings, base, others=others, spread=spread, on_known=self.form.model.select_policy
-                )
+                wish = Wish(chosen, count, settings, asked, spread)
+                self.answering.generate_with(wish, base, on_known=self.form.model.select_policy)
             else:
-                chosen = self.form.model.policy_id
-                known = self._policy(STARTER if chosen is None else chosen)
-                self.answering.generate(targets, settings, [known, *others], spread=spread)
+                first = self.form.model.policy_id
+                asked.insert(0, self._policy(STARTER if first is None else first))
+                self.answering.generate(Wish(chosen, count, settings, asked, spread))
             if self.form.model.policy_id is None or second == STARTER:
                 self.context.policies_changed.emit()
         except UserError as error:
@@ -222,37 +219,9 @@ class GeneratePage(Page):
         except UserError as error:
             self.context.complain(error)
 
-    def _on_go(self) -> None:
-        """Ctrl+Enter: what the primary button in sight does."""
-        panel = self._stack.currentWidget()
-        if isinstance(panel, Panel):
-            panel.accept()
-        else:
-            self.generate()
-
     def _clear_selection(self) -> None:
-        if self._stack.currentWidget() is not self.work:
-            self._show_stack()
-            return
         self.table.clearSelection()
         self.follower.follow()
-
-    def _on_prompts_accepted(self, conversations: list[Conversation]) -> None:
-        project, panel = self.context.project, self._stack.currentWidget()
-        if project is None:
-            return
-        source = self.import_panel.source if panel is self.import_panel else "typed"
-        try:
-            self.context.say(add_prompts(project, conversations, source=source))
-        except UserError as error:
-            self.context.complain(error)
-            return
-        if panel is self.type_panel:
-            self.type_panel.clear()
-        self.context.prompts_changed.emit()
-        self._refresh()
-        self._show_stack()
-        self.work.generate_button.setFocus()
 
     # What is shown
 
@@ -268,49 +237,67 @@ class GeneratePage(Page):
             pass
         self.form.restore(kept if isinstance(kept, dict) else {})
         self.form.mix.choose_spread(project.fact(SPREAD_FACT) if project is not None else "")
+        self._counts, self._to_choose = Counts(), None
         self.form.show_policies([("", None)])  # another project's models have the same numbers as others here
         self._show_policies()
+        self.listing.open(project)
         self._refresh()
-        self._show_stack()
 
     def _on_rows_changed(self) -> None:
         self.badge_changed.emit()
+        if self.answering.announces and self.built:
+            self.table.rows.forget()  # counts are taken when all is written
+            return
         self._stale = True
         if self.built and self.isVisible() and not self._refresh_later.isActive():
             self._refresh_later.start(50)
 
+    def _on_prompts_changed(self) -> None:
+        if self.built:
+            self.listing.refresh()
+        self._on_rows_changed()
+
     def _refresh(self) -> None:
-        """Read prompts and states again."""
-        project = self.context.project
+        """Read states and counts again; what is in sight at once."""
         self._stale = False
         self._refresh_later.stop()
         if not self.built:
             return
-        everything = prompts.all_prompts(project, archived=False) if project is not None else []
-        self._states = prompt_states.by_prompt(project) if project is not None else {}
-        self.table.fill(everything, self._states)
-        self.table.prompt_model.set_refused(self.answering.refused)
-        if self._stack.currentWidget() in (self._empty, self.work):
-            self._show_stack()
+        self.table.rows.forget()
+        self._show_remarks()
+        self._show_stack()
         self.follower.show(self.follower.shown)
         self._show_request()
         self._show_job()
+        self.listing.ask("counts", Counts.of, self._on_counted)
+
+    def _on_counted(self, counts: Counts) -> None:
+        self._counts = counts
+        self._show_request()
+        self._show_job()
+
+    def _on_list_changed(self) -> None:
+        self._show_stack()
+        if self._to_choose is not None and self.listing.complete:
+            chosen, self._to_choose = self._to_choose, None
+            self.table.select(chosen)
+            self.work.generate_button.setFocus()
+        self._show_request()
 
     def _show_stack(self) -> None:
-        self._stack.setCurrentWidget(self.work if self.table.prompt_model.prompts else self._empty)
+        project = self.context.project
+        none = project is None or not prompt_search.totals(project)[0]
+        self._stack.setCurrentWidget(self._empty if none else self.work)
 
     def _show_policies(self) -> None:
         project = self.context.project
         if self.built and project is not None:
             self.form.show_policies(requests.known_policies(project))
 
-    def _targets(self) -> list[Prompt]:
-        """The selected prompts, or those without answers."""
-        model = self.table.prompt_model
-        chosen = set(self.table.selected_ids())
-        if chosen:
-            return [prompt for prompt in model.prompts if prompt.id in chosen]
-        return [prompt for prompt in model.prompts if prompt.id not in self._states]
+    @property
+    def _target_count(self) -> int:
+        """How many prompts are selected, or are without answers where none is."""
+        return self.table.selected_count() or self._counts.unanswered or 0
 
     def _on_active_changed(self) -> None:
         self.badge_changed.emit()
@@ -318,16 +305,16 @@ class GeneratePage(Page):
 
     def _show_request(self) -> None:
         """What Generate would do now."""
-        selected, targets, active = self.table.selected_ids(), self._targets(), self.answering.job is not None
-        count = "1 prompt" if len(targets) == 1 else f"{len(targets)} prompts"
+        selected, targets, active = self.table.selected_count(), self._target_count, self.answering.job is not None
+        count = "1 prompt" if targets == 1 else f"{targets:,} prompts"
         k = self.form.k.value()
         button = self.work.generate_button
         button.setText(f"Generate {k} answers for {count}" if targets else f"Generate {k} answers")
         button.setEnabled(bool(targets) and not active)
-        hint = "" if targets or active else "Every prompt has answers. Select some in the list to draw others."
+        none_left = self._counts.unanswered == 0 and not selected and not active
+        hint = "Every prompt has answers. Select some in the list to draw others." if none_left else ""
         self.work.hint.setText(hint)
-        every = len(self.table.prompt_model.prompts)
-        self.work.show_count(every, len(selected), without_answers=0 if selected else len(targets))
+        self.work.show_count(self.table.rows.rowCount(), selected, without_answers=0 if selected else targets)
         self.work.clear_button.setVisible(bool(selected))
 
     def _show_job(self) -> None:
@@ -336,13 +323,24 @@ class GeneratePage(Page):
             return
         job = self.answering.job
         paused = job is not None and job.paused
-        self.table.prompt_model.set_writing(self.answering.written_now, paused=paused)
+        self._show_remarks()
         self.view.cards.set_paused(paused)
         self.view.follow_button.setVisible(self.answering.current_group is not None and not self.follower.follows)
         if job is None:
-            self.queue.show_queue(self._states.values(), self.answering.problem)
+            self.queue.show_queue(self._counts.waiting, self.answering.problem)
         else:
             self.queue.show_job(job, self.context.jobs.running)
+
+    def _show_remarks(self) -> None:
+        """Say in the list what is being written and what was refused."""
+        job, writing, refused = self.answering.job, self.answering.written_now, self.answering.refused
+        paused = job is not None and job.paused
+        if self._remarked == (writing, paused, len(refused)):
+            return
+        self._remarked = (writing, paused, len(refused))
+        remarks: dict[PromptId, Remark] = {prompt: ("refused", reason) for prompt, reason in refused.items()}
+        remarks.update((prompt, ("paused" if paused else "writing…", "")) for prompt in writing)
+        self.table.rows.remark(remarks)
 
     def _on_text_added(self, burst: TokenBurst) -> None:
         if self.built:
@@ -357,27 +355,23 @@ class GeneratePage(Page):
         prompt = self.answering.prompt_of(group)
         self._update_state(prompt)
         if self.built:
-            self.table.prompt_model.set_refused(self.answering.refused)
+            self._show_remarks()
             if prompt is not None and prompt == self.follower.shown:
                 self.follower.show(prompt)
 
     def _update_state(self, prompt: PromptId | None) -> None:
-        project = self.context.project
-        if prompt is None or project is None or not self.built:
-            return
-        state = prompt_states.by_prompt(project, prompt).get(prompt, PromptState())
-        self._states[prompt] = state
-        self.table.prompt_model.set_state(prompt, state)
+        if prompt is not None and self.built:
+            self.table.rows.forget_one(prompt)
 
-    def _on_prompts_chosen(self, chosen: list[PromptId]) -> None:
+    def _on_prompts_chosen(self, chosen: Sequence[int]) -> None:
         self.ensure_built()
+        self._to_choose = chosen
+        self.listing.refresh()
         self._refresh()
-        self._show_stack()
-        self.table.select(chosen)
-        self.work.generate_button.setFocus()
 
-    def _on_picked(self, _selected: list[PromptId], current: PromptId | None) -> None:
-        if current is not None:
+    def _on_picked(self) -> None:
+        current = self.table.current_id() if self.table.selected_count() else None
+        if current is not None and current != self.follower.shown:
             self.follower.follows = self.answering.job is None
             self.follower.show(current)
         self._show_request()

@@ -50,18 +50,21 @@ class Progress:
 
     Attributes:
         total, done: answers asked for and finished.
+        planned: answers that are to be asked for in all, where that is known; else 0.
         live: by group and candidate, the answers being written now.
         refused: by group, why it could not be answered.
         current: the group that is written now, None between two.
     """
 
     max_new_tokens: int
-    total: int = 0
+    planned: int = 0
     done: int = 0
     current: int | None = None
     live: dict[tuple[int, int], Candidate] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
     _left: dict[int, set[int]] = field(default_factory=dict)
+    _expected: int = 0
+    _refused: int = 0
     _finished_tokens: int = 0
     _started_s: float | None = None
     _last_s: float = 0.0
@@ -71,7 +74,7 @@ class Progress:
         """Take up what a command asks for."""
         for item in items:
             self._left.setdefault(item.group, set()).update(item.candidates)
-            self.total += len(item.candidates)
+            self._expected += len(item.candidates)
 
     def apply(self, event: events.Event, now_s: float) -> None:
         """Take in what the worker says; `now_s` is a monotonic clock's."""
@@ -97,7 +100,7 @@ class Progress:
             self._forget(event.group)
         elif isinstance(event, events.GroupRefused):
             self.refused[event.group] = f"{event.message} {event.hint}".strip()
-            self.total -= len(self._left.get(event.group, ()))
+            self._refused += len(self._left.get(event.group, ()))
             self._forget(event.group)
 
     def pause(self, now_s: float) -> None:
@@ -110,6 +113,10 @@ class Progress:
             self._started_s += now_s - self._paused_s
             self._last_s += now_s - self._paused_s
         self._paused_s = None
+
+    @property
+    def total(self) -> int:
+        return max(self.planned, self._expected) - self._refused
 
     @property
     def written_now(self) -> set[int]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from dpo_studio.store.prompt_states import PromptState
+from dpo_studio.store.prompt_states import Waiting
 from dpo_studio.ui import theme
 from dpo_studio.ui.job_board import Job
 
@@ -85,28 +83,25 @@ class QueueBar(QFrame):
             self.show_running("Stopping; finished answers are kept.", None, cancelling=True)
         elif job.paused:
             known = job.progress_of
-            words = f"Paused at {known.done} of {known.total} answers; nothing is lost, and the model stays in memory."
+            words = (
+                f"Paused at {known.done:,} of {known.total:,} answers; nothing is lost, and the model stays in memory."
+            )
             self.show_running(words, known.fraction, can_pause=True, paused=True)
         elif job.stage:
             self.show_running(f"{job.stage[:1].upper()}{job.stage[1:]}…", None, can_pause=job.can_pause)
         else:
             known = job.progress_of
-            parts = [f"{known.done} of {known.total} answers"]
+            parts = [f"{known.done:,} of {known.total:,} answers"]
             if known.tokens_per_s:
                 parts.append(f"{known.tokens_per_s:.0f} tokens/s")
             if known.time_left_s is not None:
                 parts.append(f"{in_words(known.time_left_s)} left")
             self.show_running("  ·  ".join(parts), known.fraction, can_pause=job.can_pause)
 
-    def show_queue(self, states: Collection[PromptState], problem: tuple[str, str]) -> None:
+    def show_queue(self, waiting: Waiting, problem: tuple[str, str]) -> None:
         """No job: what is unfinished, and what went wrong last."""
         sentence, details = problem
-        self.show_waiting(
-            sum(state.unfinished for state in states),
-            some_usable=any(state.unfinished and state.have >= 2 for state in states),
-            problem=sentence,
-            details=details,
-        )
+        self.show_waiting(waiting.groups, some_usable=waiting.some_usable, problem=sentence, details=details)
 
     def show_running(
         self,
@@ -138,7 +133,7 @@ class QueueBar(QFrame):
         self.problem.setText(problem)
         self.problem.setVisible(bool(problem))
         self._details = details
-        self.words.setText("1 prompt waits for answers." if groups == 1 else f"{groups} prompts wait for answers.")
+        self.words.setText("1 prompt waits for answers." if groups == 1 else f"{groups:,} prompts wait for answers.")
         self.words.setVisible(groups > 0)
         self.bar.hide()
         waiting = (self.continue_button, self.accept_button, self.give_up_button) if groups else ()

@@ -15,9 +15,9 @@ from PySide6.QtWidgets import (
 )
 
 from dpo_studio.ui import theme
+from dpo_studio.ui.prompt_list.table import PromptTable
 
 from .answer_view import AnswerView
-from .prompt_list import PromptTable
 from .queue_bar import QueueBar
 from .settings_form import SettingsForm
 
@@ -42,10 +42,7 @@ class WorkView(QWidget):
         self.clear_button = _button("Clear", "ghost")
         self.clear_button.setAccessibleName("Clear the selection")
         self.clear_button.setToolTip("Select none (Esc)")
-        self.import_button = _button("Import…")
-        self.import_button.setToolTip("Prompts from a text or JSONL file (Ctrl+I)")
-        self.type_button = _button("Type prompts")
-        self.type_button.setToolTip("Type or paste prompts (Ctrl+T)")
+        self.adding = _adding_buttons("write", "paste", "import")
         self.view = AnswerView()
 
         splitter = QSplitter(Qt.Orientation.Horizontal)
@@ -75,11 +72,11 @@ class WorkView(QWidget):
 
     def show_count(self, every: int, selected: int, *, without_answers: int) -> None:
         """Say how many prompts there are and are selected, or wait for their first answers."""
-        words = "1 prompt" if every == 1 else f"{every} prompts"
+        words = "1 prompt" if every == 1 else f"{every:,} prompts"
         if selected:
-            words = f"{selected} of {every} selected"
+            words = f"{selected:,} of {every:,} selected"
         elif 0 < without_answers < every:
-            words += f", {without_answers} without answers"
+            words += f", {without_answers:,} without answers"
         self.count.setText(words)
 
     def _head(self) -> QHBoxLayout:
@@ -108,8 +105,8 @@ class WorkView(QWidget):
         top.addStretch()
         bottom = QHBoxLayout()
         bottom.setSpacing(theme.SPACE_S)
-        bottom.addWidget(self.import_button)
-        bottom.addWidget(self.type_button)
+        for button in self.adding.values():
+            bottom.addWidget(button)
         bottom.addStretch()
         layout = QVBoxLayout(side)
         layout.setContentsMargins(0, 0, theme.SPACE_S, 0)
@@ -130,14 +127,13 @@ class EmptyView(QWidget):
         more = QLabel("A prompt is what the model is asked: a question, a task, or a conversation it is to go on with.")
         more.setProperty("role", "muted")
         more.setWordWrap(True)
-        self.type_button = _button("Type prompts", "primary")
-        self.import_button = _button("Import…")
-        self.import_button.setToolTip("A text file with one prompt a line, or JSONL (Ctrl+I)")
+        self.adding = _adding_buttons("import", "paste", "write", "starters")
+        self.adding["import"].setProperty("role", "primary")
         buttons = QHBoxLayout()
         buttons.setSpacing(theme.SPACE_S)
         buttons.addStretch()
-        buttons.addWidget(self.type_button)
-        buttons.addWidget(self.import_button)
+        for button in self.adding.values():
+            buttons.addWidget(button)
         buttons.addStretch()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -155,6 +151,21 @@ def _heading() -> QLabel:
     heading = QLabel("Generate")
     heading.setProperty("role", "heading")
     return heading
+
+
+def _adding_buttons(*ways: str) -> dict[str, QPushButton]:
+    """The ways in which prompts come in, each of them on the Prompts page."""
+    named = {
+        "write": ("Write…", "Write a prompt or a conversation (Ctrl+T)"),
+        "paste": ("Paste…", "Prompts from the clipboard (Ctrl+V in the list)"),
+        "import": ("Import…", "Prompts from a file, a folder or a data set (Ctrl+I)"),
+        "starters": ("Starter prompts…", "Prompts that come with the app, by theme"),
+    }
+    made = {}
+    for way in ways:
+        made[way] = _button(named[way][0])
+        made[way].setToolTip(named[way][1])
+    return made
 
 
 def _button(words: str, role: str = "") -> QPushButton:

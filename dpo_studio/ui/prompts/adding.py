@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from PySide6.QtCore import QObject, Signal
@@ -43,12 +44,35 @@ class Adding(QObject):
         self._made: dict[type[Panel], Panel] = {}
         self._waits_for: tuple[int, Panel] | None = None
         self._importing: Importing | None = None
+        self._back_to = ""
+        self._brought: list[int] = []
 
     @property
     def panel(self) -> Panel | None:
         """The panel that is shown."""
         shown = self._stack.currentWidget()
         return shown if isinstance(shown, Panel) else None
+
+    def begin(self, way: str, source: str = "", *, back_to: str = "") -> None:
+        """Show a panel by its name, as `Context.adding_wanted` has them, for another page to go back to."""
+        self._back_to, self._brought = back_to, []
+        ways = {"write": self.write, "paste": self.paste, "starters": self.starters}
+        if way in ways:
+            ways[way]()
+        else:
+            self.import_from(source)
+
+    def close(self) -> None:
+        """The panel is done with: the list is shown, or the page that wanted prompts, with those that came."""
+        back_to, self._back_to = self._back_to, ""
+        self.closed.emit()
+        if back_to:
+            self._context.page_wanted.emit(back_to)
+            self._choose(self._brought)
+
+    def stay(self) -> None:
+        """A person went elsewhere: nothing is gone back to."""
+        self._back_to = ""
 
     def write(self) -> None:
         """Write one prompt, going on with what was begun."""
@@ -79,16 +103,21 @@ class Adding(QObject):
             panel.show_prompt(prompt, was_asked=prompt_edits.was_asked(project, prompt.id))
             self._show(panel)
 
-    def on_done(self, number: int) -> None:
-        """A change is in the project: if it is what a panel waits for, the panel is done with."""
+    def on_done(self, number: int, came: Sequence[int]) -> None:
+        """A change is in the project: if it is what a panel waits for, the panel is done with.
+
+        Args:
+            came: the prompts that it brought.
+        """
         panel = self._awaited(number)
         if panel is None:
             return
         panel.done()
+        self._brought += came
         if isinstance(panel, WritePanel) and panel.again.isChecked():
             panel.begin()
         else:
-            self.closed.emit()
+            self.close()
 
     def on_refused(self, sentence: str, number: int) -> bool:
         """A change was not made; whether a panel said why, with everything still in it."""
@@ -129,10 +158,10 @@ class Adding(QObject):
         if made is None:
             made = self._made[kind] = kind()
             self._stack.addWidget(made)
-            made.closed.connect(self.closed)
+            made.closed.connect(self.close)
             if isinstance(made, ImportPanel):
                 self._importing = Importing(self._context, made, self)
-                self._importing.done.connect(self.closed)
+                self._importing.done.connect(self._on_imported)
             else:
                 made.accepted.connect(self._on_accepted)
             made.check_wanted.connect(self._on_check_wanted)
@@ -145,6 +174,15 @@ class Adding(QObject):
     def _show(self, panel: Panel) -> None:
         self._stack.setCurrentWidget(panel)
         panel.begin()
+
+    def _on_imported(self, before: int) -> None:
+        if self._back_to:  # they may be many: the page that wants them hears of them when they are found
+            self._listing.ask("brought", lambda project: prompt_search.after(project, before), self._choose)
+        self.close()
+
+    def _choose(self, brought: Sequence[int]) -> None:
+        if len(brought):
+            self._context.prompts_chosen.emit(brought)
 
     def _on_accepted(self) -> None:
         panel = self.sender()

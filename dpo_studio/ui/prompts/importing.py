@@ -10,7 +10,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.store import Project
+from dpo_studio.store import Project, prompt_search
 from dpo_studio.store.settling import is_settled
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.exchange.commands import Commands, CommandThread
@@ -23,10 +23,10 @@ class Importing(QObject):
     """Runs one look or one import at a time; a newer look takes the place of the one before.
 
     Signals:
-        done: it is in the project.
+        done: it is in the project; new prompts of it come after this id.
     """
 
-    done = Signal()
+    done = Signal(int)
 
     def __init__(self, context: Context, panel: ImportPanel, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -35,6 +35,7 @@ class Importing(QObject):
         self._look: CommandThread | None = None
         self._import: CommandThread | None = None
         self._project: Project | None = None
+        self._before = 0
         panel.look_wanted.connect(self.look)
         panel.accepted.connect(self.run)
         panel.stop_wanted.connect(self.stop)
@@ -59,7 +60,7 @@ class Importing(QObject):
         if project is None or self._import is not None:
             return
         self.give_up()
-        panel, self._project = self._panel, project
+        panel, self._project, self._before = self._panel, project, prompt_search.last(project)
         panel.show_busy(f"Importing {panel.looked_at}…")
         panel.is_busy = True
         panel.field.setEnabled(False)
@@ -104,7 +105,7 @@ class Importing(QObject):
         self._context.say(imported_sentence(answer))
         for signal in (self._context.prompts_changed, self._context.groups_changed, self._context.rankings_changed):
             signal.emit()
-        self.done.emit()
+        self.done.emit(self._before)
 
     def _on_not_imported(self, error: Exception) -> None:
         if not self._end():
@@ -113,7 +114,7 @@ class Importing(QObject):
             self._panel.done()
             self._context.unsettled.emit()
             self._context.say("It was too late to stop: all rows were read and are being written in the background.")
-            self.done.emit()
+            self.done.emit(self._before)
         else:
             self._tell(error)
 

@@ -45,6 +45,7 @@ class PromptsPage(Page):
         context.project_changed.connect(self._on_project_changed)
         context.prompts_changed.connect(self._on_prompts_changed)
         context.prompts_wanted.connect(self.show_prompts)
+        context.adding_wanted.connect(self._on_adding_wanted)
         for signal in (context.groups_changed, context.rankings_changed):
             signal.connect(self._on_states_changed)
 
@@ -129,6 +130,7 @@ class PromptsPage(Page):
 
     def leave(self) -> None:
         """What is written in the editor and not added yet is kept."""
+        self.adding.stay()
         try:
             self.adding.keep_draft()
         except UserError as error:
@@ -213,7 +215,7 @@ class PromptsPage(Page):
     def step_back(self) -> None:
         """Esc: the panel closes; else the filters are cleared."""
         if self.adding.panel is not None:
-            self._show_list()
+            self.adding.close()
         elif self.tags.isVisible():
             self.tags.hide()
             self.table.setFocus()
@@ -221,6 +223,14 @@ class PromptsPage(Page):
             self.bar.clear()
 
     # What happened
+
+    def _on_adding_wanted(self, way: str, source: str, back_to: str) -> None:
+        """Another page wants prompts to be added."""
+        if self.context.project is None:
+            return
+        self.ensure_built()
+        self.context.page_wanted.emit(self.name)
+        self.adding.begin(way, source, back_to=back_to)
 
     def _on_done(self, done: Done, number: int) -> None:
         if done.sentence:
@@ -230,7 +240,7 @@ class PromptsPage(Page):
             self.table.remove([PromptId(one) for one in done.came])
         elif done.gone:
             self.table.remove([PromptId(one) for one in done.gone])
-        self.adding.on_done(number)
+        self.adding.on_done(number, done.came)
         self._own_news = True
         try:
             self.context.prompts_changed.emit()

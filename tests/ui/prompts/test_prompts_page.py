@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QApplication, QPushButton
 
 from dpo_studio.store import Project, prompt_edits, prompts
 from dpo_studio.ui.generate.page import GeneratePage
-from tests.ui.prompts.driving import CTRL, listed, press, say, titles
+from tests.ui.prompts.driving import CTRL, WAIT_MS, listed, press, say, titles
 
 
 def test_selected_prompts_are_handed_to_generate(filled, context, qtbot):
@@ -24,8 +24,8 @@ def test_selected_prompts_are_handed_to_generate(filled, context, qtbot):
     press(page, qtbot, Qt.Key.Key_A, CTRL)
     press(page, qtbot, Qt.Key.Key_Return, CTRL)
     assert wanted == ["generate"]
-    assert [p.title for p in generate.table.prompt_model.prompts] == ["Bake a cake", "Why is the sky blue?"]
-    assert len(generate.table.selected_ids()) == 2
+    qtbot.waitUntil(lambda: generate.table.selected_count() == 2, timeout=WAIT_MS)
+    assert titles(generate) == ["Bake a cake", "Why is the sky blue?"]
     assert generate.work.generate_button.text() == "Generate 4 answers for 2 prompts"
     generate.answering.process.close()
 

@@ -7,49 +7,31 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QLineEdit
+from PySide6.QtWidgets import QLineEdit
 
-from dpo_studio.core import commands, events
+from dpo_studio.core import events
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, policies, prompts
+from dpo_studio.store import completions, policies, prompts
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.generate.page import GeneratePage
 from dpo_studio.ui.generate.server_row import ServerRow
 from dpo_studio.ui.generate.thread import TokenBurst
 from tests import keyring_in_a_file
 from tests.openai_server import OpenAIServer
-
-WAIT_MS = 120_000
-
-
-@pytest.fixture
-def context(qapp: QApplication, tmp_path: Path):
-    made = Context()
-    made.open(Project.create(tmp_path / "project"))
-    prompts.add(made.project, [Message("user", "One?")])
-    yield made
-    made.open(None)
+from tests.ui.generate.driving import WAIT_MS, ask, settle
 
 
 @pytest.fixture
-def page(context: Context, qtbot):
-    made = GeneratePage(context)
-    qtbot.addWidget(made)
-    made.resize(1200, 800)
-    made.ensure_built()
-    made.show()
-    yield made
-    made.answering.process.close()
-    made.form.model.server_row.close_commands()
+def context(context: Context) -> Context:
+    prompts.add(context.project, [Message("user", "One?")])
+    return context
 
 
 @pytest.fixture
-def sent(page: GeneratePage, monkeypatch: pytest.MonkeyPatch) -> list[commands.Command]:
-    """The commands that would go to the model process, which is not started."""
-    told: list[commands.Command] = []
-    monkeypatch.setattr(page.answering.process, "send", told.append)
-    return told
+def page(page: GeneratePage, qtbot) -> GeneratePage:
+    settle(page, qtbot)
+    return page
 
 
 @pytest.fixture
@@ -81,14 +63,14 @@ def test_stop_strings_are_typed_one_a_line_sent_and_come_back(page, context, sen
     for line in ("###", r"\n\n", r"\alpha"):
         qtbot.keyClicks(field, line)
         qtbot.keyClick(field, Qt.Key.Key_Return)
-    page.generate()
-    (command,) = sent
+    command = ask(page, qtbot, sent)
     assert command.sampling["stop"] == ["###", "\n\n", r"\alpha"]
     page.answering.on_event(events.JobFinished(command.job, "cancelled"))
     again = GeneratePage(context)
     again.ensure_built()
     assert again.form.settings().stop == ("###", "\n\n", r"\alpha")
     assert again.form.numbers.fields["stop"].toPlainText() == "###\n\\n\\n\n\\alpha"
+    again.shut_down()
     again.deleteLater()
 
 
@@ -108,9 +90,8 @@ def test_tab_leaves_the_stop_field(page, qtbot) -> None:
     assert not field.hasFocus() and field.toPlainText() == ""
 
 
-def test_an_answer_that_a_stop_string_ended_says_so(page, context, sent) -> None:
-    page.generate()
-    command = sent[0]
+def test_an_answer_that_a_stop_string_ended_says_so(page, context, sent, qtbot) -> None:
+    command = ask(page, qtbot, sent)
     group = command.items[0].group
     page.answering.on_event(
         events.CompletionFinished(command.job, group, 0, "Red", (1,), "hash", -1.0, "stop_string", 5)
@@ -205,8 +186,7 @@ def test_a_server_that_is_not_named_is_one_sentence_and_nothing_is_asked_for(
 
 
 def test_thinking_is_folded_while_it_is_written_and_kept_in_the_project(page, context, sent, qtbot) -> None:
-    page.generate()
-    command = sent[0]
+    command = ask(page, qtbot, sent)
     group = command.items[0].group
     for text in ("<think>\nFirst", " I count", " to ten."):
         page.answering.on_event(TokenBurst(command.job, group, 0, text, 3))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from PySide6.QtWidgets import QApplication, QTextBrowser
+from PySide6.QtWidgets import QTextBrowser
 
 from dpo_studio.core import commands, events
 from dpo_studio.core.types import Message
@@ -13,36 +11,21 @@ from dpo_studio.store import Project, completions, policies, prompts, rankings
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.generate.page import GeneratePage
 from dpo_studio.ui.generate.thread import TokenBurst
+from tests.ui.generate.driving import ask, settle
 
 
 @pytest.fixture
-def context(qapp: QApplication, tmp_path: Path):
-    made = Context()
-    made.open(Project.create(tmp_path / "project"))
-    prompts.add(made.project, [Message("user", "One?")])
-    policies.add(made.project, "starter", name="Base")
-    policies.add(made.project, "/models/tuned", name="Tuned")
-    yield made
-    made.open(None)
+def context(context: Context) -> Context:
+    prompts.add(context.project, [Message("user", "One?")])
+    policies.add(context.project, "starter", name="Base")
+    policies.add(context.project, "/models/tuned", name="Tuned")
+    return context
 
 
 @pytest.fixture
-def page(context: Context, qtbot):
-    made = GeneratePage(context)
-    qtbot.addWidget(made)
-    made.resize(1200, 800)
-    made.ensure_built()
-    made.show()
-    yield made
-    made.answering.process.close()
-
-
-@pytest.fixture
-def sent(page: GeneratePage, monkeypatch: pytest.MonkeyPatch) -> list[commands.Command]:
-    """The commands that would go to the model process, which is not started."""
-    told: list[commands.Command] = []
-    monkeypatch.setattr(page.answering.process, "send", told.append)
-    return told
+def page(page: GeneratePage, qtbot) -> GeneratePage:
+    settle(page, qtbot)
+    return page
 
 
 def choose(box, data) -> None:
@@ -63,12 +46,11 @@ def texts_in_sight(page: GeneratePage) -> str:
     return " ".join(browser.toPlainText() for browser in page.findChildren(QTextBrowser) if browser.isVisible())
 
 
-def test_a_spread_is_explained_asked_for_and_told_once_it_was_labelled(page, context, sent) -> None:
+def test_a_spread_is_explained_asked_for_and_told_once_it_was_labelled(page, context, sent, qtbot) -> None:
     choose(page.form.mix.spread, "wide")
     # Around 0.8: 40 % less and more, and a third of that between.
     assert page.form.mix.spread_cell.about.text() == "·  temperature 0.48 to 1.12"
-    page.generate()
-    (command,) = sent
+    command = ask(page, qtbot, sent)
     heats = [source.sampling["temperature"] for source in command.sources]
     assert heats == pytest.approx([0.48, 0.8 * (1 - 0.4 / 3), 0.8 * (1 + 0.4 / 3), 1.12], abs=1e-4)
     assert command.items[0].sources == (0, 1, 2, 3)
@@ -86,6 +68,7 @@ def test_a_spread_is_explained_asked_for_and_told_once_it_was_labelled(page, con
     again = GeneratePage(context)
     again.ensure_built()
     assert again.form.mix.spread_name == "wide"
+    again.shut_down()
     again.deleteLater()
 
 
@@ -108,7 +91,7 @@ def test_the_second_model_is_another_than_the_first(page) -> None:
     assert mix.other_id is None
 
 
-def test_the_starter_is_offered_before_it_was_ever_used_and_joins_the_project(page, context, sent, tmp_path) -> None:
+def test_the_starter_is_offered_before_it_was_used_and_joins_the_project(page, context, sent, tmp_path, qtbot) -> None:
     fresh = Project.create(tmp_path / "fresh")
     prompts.add(fresh, [Message("user", "One?")])
     tuned = policies.add(fresh, "/models/tuned", name="Tuned")
@@ -117,18 +100,17 @@ def test_the_starter_is_offered_before_it_was_ever_used_and_joins_the_project(pa
     assert mix.other.findData("starter") == -1  # it is the first one
     choose(page.form.model, tuned.id)
     choose(mix.other, "starter")
-    page.generate()
-    assert [source.base for source in sent[0].sources] == ["/models/tuned", "starter"]
+    settle(page, qtbot)
+    assert [source.base for source in ask(page, qtbot, sent).sources] == ["/models/tuned", "starter"]
     starter = policies.all_policies(fresh)[1]
     assert page.form.model.findData(starter.id) >= 0 and page.form.model.policy_id == tuned.id
     assert mix.other.findData(starter.id) >= 0
 
 
-def test_two_models_take_turns_and_stay_covered_until_the_label(page, context, sent) -> None:
+def test_two_models_take_turns_and_stay_covered_until_the_label(page, context, sent, qtbot) -> None:
     base, tuned = policies.all_policies(context.project)
     choose(page.form.mix.other, tuned.id)
-    page.generate()
-    (command,) = sent
+    command = ask(page, qtbot, sent)
     assert [source.base for source in command.sources] == ["starter", "/models/tuned"]
     assert command.items[0].sources == (0, 1, 0, 1)
     for candidate, text in enumerate(("Red", "Blue")):
@@ -149,11 +131,11 @@ def test_two_models_take_turns_and_stay_covered_until_the_label(page, context, s
     assert [card.source_words for card in page.view.cards.cards] == ["Base", "Tuned", "Base", "Tuned"]
 
 
-def test_covered_answers_can_be_uncovered_by_hand(page, context, sent) -> None:
+def test_covered_answers_can_be_uncovered_by_hand(page, context, sent, qtbot) -> None:
     choose(page.form.mix.other, policies.all_policies(context.project)[1].id)
-    page.generate()
-    finish(page, sent[0], 0, "Red")
+    command = ask(page, qtbot, sent)
+    finish(page, command, 0, "Red")
     page.view.uncover_button.click()
     assert not page.view.is_covered and page.view.cards.cards[0].text.toPlainText() == "Red"
-    finish(page, sent[0], 1, "Blue")
+    finish(page, command, 1, "Blue")
     assert page.view.cards.cards[1].text.toPlainText() == "Blue"
