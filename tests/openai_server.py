@@ -16,7 +16,9 @@ class OpenAIServer:
     """Answers "Answer SEED: first words" in pieces.
 
     Attributes:
-        mode: "", "cut", "slow", "not json", "filtered", "in-stream error" or "web page".
+        mode: "", "cut", "slow", "not json", "filtered", "in-stream error", "web page", "not streamed"
+            or "only thinks".
+        thinks: what it thinks first, in words, and the field in which it says so; or nothing.
         statuses: status codes to answer the next chat requests with, each once; 200 after them.
         asked: the bodies of the chat requests that came.
         keys: what each request of either kind gave as its authorization, or None.
@@ -29,6 +31,7 @@ class OpenAIServer:
 
     def __init__(self, key: str = "") -> None:
         self.mode, self.key = "", key
+        self.thinks: tuple[str, str] = ("", "")
         self.statuses: list[int] = []
         self.asked: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
@@ -72,6 +75,18 @@ class OpenAIServer:
                 if outer.refuses in body and outer.refuses:
                     self._json(400, {"error": {"message": f"{outer.refuses} is not supported"}})
                     return
+                if outer.mode == "not streamed":
+                    message = {
+                        "role": "assistant",
+                        "content": f"Answer {body['seed']}",
+                        outer.thinks[1]: outer.thinks[0],
+                    }
+                    self._json(
+                        200,
+                        {"choices": [{"message": message, "finish_reason": "stop"}]},
+                        **{"Content-Type": "application/json"},
+                    )
+                    return
                 if not body.get("stream"):
                     self._json(200, {"choices": [outer.choice(body)]})
                     return
@@ -85,7 +100,10 @@ class OpenAIServer:
 
             def _stream(self, body: dict[str, Any]) -> None:
                 self._chunk({"role": "assistant"}, None)
-                words = outer.words(body["seed"])
+                thought, field = outer.thinks
+                for number, word in enumerate(thought.split(" ") if thought else ()):
+                    self._chunk({"content": None, field: word if number == 0 else f" {word}"}, None)
+                words = [] if outer.mode == "only thinks" else outer.words(body["seed"])
                 for word in words[:2] if outer.mode == "cut" else words:
                     self._chunk({"content": word}, None)
                 if outer.mode == "cut":
@@ -103,7 +121,7 @@ class OpenAIServer:
                 self._chunk({}, "length" if body["max_tokens"] < 4 else reason)
                 self.wfile.write(b": a comment\n\ndata: [DONE]\n\n")
 
-            def _chunk(self, delta: dict[str, str], reason: str | None) -> None:
+            def _chunk(self, delta: dict[str, str | None], reason: str | None) -> None:
                 body = {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
                 self.wfile.write(f"data: {json.dumps(body)}\n\n".encode())
                 self.wfile.flush()

@@ -9,7 +9,7 @@ a sentence is something the answer talks about.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dpo_studio.core import word_count
@@ -61,6 +61,20 @@ _LOOK_BACK = 200
 _BLANK_LINES = re.compile(r"\A(?:[ \t]*\n)+")
 _ENDS_OF_SENTENCES = ".!?:;…。！？:؟।»)]”"
 _BEFORE_A_QUOTED_MARK = "\"'`“‘«([{*_"
+
+
+#: Around the thinking of a server that gives it apart from the answer: as most models write it themselves.
+BEGIN, END = "<think>\n", "\n</think>\n\n"
+_PARTS_OF_MARKS = ("<|channel>", "<channel|>")
+_HARMONY = ("<|channel|>", "<|message|>", "<|start|>", "<|end|>")
+
+
+def control_tokens(tokens: Iterable[str]) -> set[str]:
+    """Which of a tokenizer's control tokens are marks of thinking, or parts of such: they belong to a completion."""
+    known = set(tokens)
+    marks = re.compile("|".join(f"{each.begin}|{each.end}" for each in _MARKS[:-1]), re.IGNORECASE)
+    found = {token for token in known if marks.fullmatch(token) or token in _PARTS_OF_MARKS}
+    return found | (known.intersection(_HARMONY) if _HARMONY[0] in known else set())
 
 
 def split(text: str) -> tuple[Section, ...]:

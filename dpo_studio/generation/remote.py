@@ -3,7 +3,7 @@
 Sent are temperature, top_p, max_tokens and seed; top_k, min_p and the repetition penalty are not part of that API.
 Stop strings are looked for here, in what is streamed: they mean the same as for a local model, and there may be more
 than the four that the API takes; at one of them the connection is closed, at which servers stop writing. Token ids
-and log-probabilities stay unknown. Only the answer itself is read, not the separate reasoning of some servers.
+and log-probabilities stay unknown.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from dpo_studio.core.server_reference import ServerReference
 from dpo_studio.core.settings import SamplingSettings
 
 from . import server_keys
+from .server_answer import ServerAnswer
 from .server_errors import (
     RefusedError,
     UnknownModelError,
@@ -36,7 +37,6 @@ from .server_errors import (
     wait_s,
 )
 from .server_keys import FoundKey
-from .stops import StoppableText
 
 AT_ONCE = 4
 _POLL_S = 0.05
@@ -271,40 +271,43 @@ class Server:
             talk.sockets.append(open_socket)
             if talk.stopped.is_set():
                 talk.stop()
-        text, reason, pieces, done = StoppableText(_Pieces(), stops), "", 0, False
+        text, reason, done = ServerAnswer(stops), "", False
 
         def tell(piece: str) -> None:
             if piece and not attempt:
                 talk.said.put((candidate, piece))
 
-        for line in response.iter_lines():
-            if not line.startswith("data:"):
-                continue
-            data = line.removeprefix("data:").strip()
-            if data == "[DONE]":
+        for body in self._bodies(response):
+            if body is None:
                 done = True
                 break
-            body = json_of(data, self.reference)
             if body.get("error"):
                 raise UserError(
                     f"The server stopped with an error: {said_in(body)}", "Try again; see the server's log."
                 )
             choices = body.get("choices")
             for choice in choices if isinstance(choices, list) else ():
-                piece = (choice.get("delta") or {}).get("content") or ""
-                if piece:
-                    pieces += 1
-                    tell(text.push(piece))
+                tell(text.push(choice.get("delta") or choice.get("message") or {}))
                 reason = choice.get("finish_reason") or reason
             if text.cut:
-                return _Ended(candidate, attempt, text.text, "stop_string", pieces, seed)
+                return _Ended(candidate, attempt, text.text, "stop_string", text.pieces, seed)
         if not done and not reason:
             raise cut()
         if (reason or "stop") not in ("stop", "length"):
             raise RefusedError(f"The server ended an answer before its end ({reason}).", "Change the prompt.")
-        tell(text.finish())
+        tell(text.finish(is_cut=reason == "length"))
         ended = "stop_string" if text.cut else reason or "stop"
-        return _Ended(candidate, attempt, text.text, ended, pieces, seed)
+        return _Ended(candidate, attempt, text.text, ended, text.pieces, seed)
+
+    def _bodies(self, response: httpx2.Response) -> Iterator[dict[str, Any] | None]:
+        """What is streamed, None at its end; from a server that does not stream, all at once."""
+        if response.headers.get("content-type", "").startswith("application/json"):
+            yield json_of(response.read().decode(errors="replace"), self.reference)
+            return
+        for line in response.iter_lines():
+            data = line.removeprefix("data:").strip()
+            if line.startswith("data:"):
+                yield None if data == "[DONE]" else json_of(data, self.reference)
 
     def _check(self, response: httpx2.Response) -> None:
         """Raises what a status means."""
@@ -316,16 +319,6 @@ class Server:
     @property
     def _key_advice(self) -> str:
         return server_keys.advice(self.reference.url, self._key)
-
-
-class _Pieces:
-    """Text that comes as text: what StoppableText reads from where a model would give tokens."""
-
-    def push(self, piece: str) -> str:
-        return piece
-
-    def finish(self) -> str:
-        return ""
 
 
 def unheard(sampling: SamplingSettings) -> str:

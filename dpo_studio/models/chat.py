@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dpo_studio.core import thinking
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Message
 
@@ -42,6 +44,10 @@ class ChatFormat:
         self.end_id = self._find_end_id()
         own = () if tokenizer.eos_token_id is None else (int(tokenizer.eos_token_id),)
         self.end_ids = frozenset({self.end_id, *own, *(int(end) for end in extra_end_ids)})
+        marks = thinking.control_tokens(map(str, tokenizer.all_special_tokens))
+        ids = {int(tokenizer.convert_tokens_to_ids(mark)): mark for mark in marks}
+        self._marks = {token: mark for token, mark in ids.items() if token not in self.end_ids}
+        self._mark = re.compile("|".join(map(re.escape, self._marks.values()))) if self._marks else None
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """The tokens of `apply_chat_template(add_generation_prompt=True)`, nothing added.
@@ -64,14 +70,32 @@ class ChatFormat:
     def completion_ids(self, text: str, finish_reason: str = "stop") -> list[int]:
         """The tokens of a completion's text, with the end of the turn unless it was cut ("length", "stop_string").
 
-        Control tokens that the text spells out are read as ordinary text.
+        Control tokens that the text spells out are read as ordinary text, but for the marks of thinking.
         """
-        ids = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        ids, at = [], 0
+        for mark in self._mark.finditer(text) if self._mark is not None else ():
+            ids += [*self._plain_ids(text[at : mark.start()]), self._tokenizer.convert_tokens_to_ids(mark.group())]
+            at = mark.end()
+        ids += self._plain_ids(text[at:])
         return [*ids] if finish_reason in ("length", "stop_string") else [*ids, self.end_id]
 
     def text(self, ids: Sequence[int]) -> str:
-        """The text of sampled tokens, control tokens left out."""
-        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        """The text of sampled tokens, control tokens left out but for the marks of thinking."""
+        parts: list[str] = []
+        between: list[int] = []
+        for token in ids:
+            if token in self._marks:
+                parts += [self._decode(between), self._marks[token]]
+                between = []
+            else:
+                between.append(token)
+        return "".join([*parts, self._decode(between)])
+
+    def _decode(self, ids: list[int]) -> str:
+        return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def _plain_ids(self, text: str) -> list[int]:
+        return list(self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
     def _apply(self, rows: list[dict[str, str]], *, tokenize: bool, ready: bool = True) -> Any:
         """The conversation as token ids, or as text."""

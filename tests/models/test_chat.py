@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dpo_studio.core import thinking
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Message
 from dpo_studio.models.chat import ChatFormat
@@ -83,3 +84,20 @@ def test_a_tokenizer_without_an_end_is_refused() -> None:
     tok.eos_token = None
     with pytest.raises(UserError, match="no token that ends"):
         ChatFormat(tok)
+
+
+@pytest.mark.parametrize("marks", [("<think>", "</think>"), ("[THINK]", "[/THINK]"), ("<|channel>", "<channel|>")])
+def test_control_tokens_that_mark_thinking_stay_in_the_text_and_come_back_as_themselves(marks: tuple[str, str]) -> None:
+    tok = tokenizer()
+    tok.add_special_tokens({"additional_special_tokens": ["<|im_start|>", END, *marks, "<|tool|>"]})
+    begin, end, tool = tok.convert_tokens_to_ids([*marks, "<|tool|>"])
+    chat = ChatFormat(tok)
+    said = [begin, *tok("\nOne, two.\n")["input_ids"], end, tool, *tok("\n\nThree.")["input_ids"], chat.end_id]
+    assert chat.text(said) == f"{marks[0]}\nOne, two.\n{marks[1]}\n\nThree."
+    assert chat.completion_ids(chat.text(said)) == [token for token in said if token != tool]
+
+
+def test_the_marks_of_harmony_are_kept_only_where_it_is_spoken() -> None:
+    harmony = {"<|channel|>", "<|message|>", "<|start|>", "<|end|>"}
+    assert thinking.control_tokens([*harmony, "<|return|>"]) == harmony
+    assert thinking.control_tokens(["<|end|>", "<|user|>", "<|assistant|>", "</s>"]) == set()

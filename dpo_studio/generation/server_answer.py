@@ -1,0 +1,74 @@
+"""An answer as a server streams it: its text up to a stop string, and the thinking that comes apart from it.
+
+Servers that know a model's marks give its thinking in a field of its own: `reasoning_content` (DeepSeek, llama.cpp,
+older vLLM) or `reasoning` (newer vLLM, Ollama, OpenRouter). It is put before the answer in marks, as a local model
+writes it; stop strings are looked for in the answer alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dpo_studio.core import thinking
+
+from .stops import StoppableText
+
+
+class ServerAnswer:
+    """An answer as its parts come, with the thinking before it where the server gives that apart.
+
+    Attributes:
+        pieces: parts that said something, mostly one a token.
+    """
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._answer = StoppableText(_Pieces(), stops)
+        self._thought = ""
+        self._thinks = False
+        self.pieces = 0
+
+    @property
+    def cut(self) -> bool:
+        return self._answer.cut
+
+    @property
+    def text(self) -> str:
+        return self._thought + self._answer.text
+
+    def push(self, part: Mapping[str, Any]) -> str:
+        """Take in a delta, or a whole message; what is new of the text."""
+        thought, answer = part.get("reasoning_content") or part.get("reasoning"), part.get("content")
+        new = ""
+        if isinstance(thought, str) and thought and not self._answer.text:
+            self.pieces += 1
+            new = thought if self._thinks else thinking.BEGIN + thought
+            self._thinks = True
+        if isinstance(answer, str) and answer:
+            self.pieces += 1
+            new += self._end_thought()
+            self._thought += new
+            return new + self._answer.push(answer)
+        self._thought += new
+        return new
+
+    def finish(self, *, is_cut: bool) -> str:
+        """The rest; thinking that the token limit cut stays open."""
+        end = "" if is_cut else self._end_thought()
+        self._thought += end
+        return end + self._answer.finish()
+
+    def _end_thought(self) -> str:
+        end = thinking.END if self._thinks else ""
+        self._thinks = False
+        return end
+
+
+class _Pieces:
+    """Text that comes as text: what StoppableText reads from where a model would give tokens."""
+
+    def push(self, piece: str) -> str:
+        return piece
+
+    def finish(self) -> str:
+        return ""
