@@ -78,7 +78,9 @@ class OtherModels(QPushButton):
         room = self.fontMetrics().averageCharWidth() * 18
         self.setText(self.fontMetrics().elidedText(short, Qt.TextElideMode.ElideRight, room).replace("&", "&&"))
         self.setAccessibleName("Other models, which take turns with the first: " + (", ".join(names) or "none"))
-        told = "All of them answer each prompt, in turn. Which answer is whose stays covered until the prompt is labelled."
+        told = (
+            "All of them answer each prompt, in turn. Which answer is whose stays covered until the prompt is labelled."
+        )
         self.setToolTip("\n".join([*names, told]))
         for action in self._menu.actions():
             action.setEnabled(action.isChecked() or len(names) < MAX_CANDIDATES - 1)

@@ -24,7 +24,7 @@ from .answering import Answering
 from .asking import Wish
 from .counts import Counts
 from .following import Follower
-from .mix import STARTER
+from .other_models import STARTER
 from .thread import TokenBurst
 from .work_view import EmptyView, WorkView
 
@@ -162,14 +162,14 @@ class GeneratePage(Page):
         project, count = self.context.project, self._target_count
         if project is None or not count or self.answering.job is not None or self.form.show_problems():
             return
-        settings, spread, second = self.form.settings(), self.form.mix.spread_name, self.form.mix.other_id
+        settings, spread, others = self.form.settings(), self.form.mix.spread_name, self.form.mix.others.ids
         chosen = self.table.selected_ids() or None
         try:
             project.set_fact(SETTINGS_FACT, json.dumps(settings.to_json()))
             project.set_fact(SPREAD_FACT, spread)
             other = self.form.model.named
             self.follower.follows = True
-            asked = [] if second is None else [self._policy(second)]
+            asked = [self._policy(one) for one in others]
             if other is not None:
                 base = requests.model_reference(other)
                 wish = Wish(chosen, count, settings, asked, spread)
@@ -178,7 +178,7 @@ class GeneratePage(Page):
                 first = self.form.model.policy_id
                 asked.insert(0, self._policy(STARTER if first is None else first))
                 self.answering.generate(Wish(chosen, count, settings, asked, spread))
-            if self.form.model.policy_id is None or second == STARTER:
+            if self.form.model.policy_id is None or STARTER in others:
                 self.context.policies_changed.emit()
         except UserError as error:
             self.context.complain(error)

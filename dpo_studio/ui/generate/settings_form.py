@@ -19,9 +19,10 @@ from dpo_studio.core.settings import (
 from dpo_studio.ui import theme
 from dpo_studio.ui.widgets.flow import Cell, FlowLayout
 
-from .mix import STARTER, Mix
+from .mix import Mix
 from .model_choice import ModelChoice
 from .number_fields import NumberFields
+from .other_models import STARTER
 
 CUSTOM = "custom"
 
@@ -61,7 +62,7 @@ class SettingsForm(QWidget):
         layout.setSpacing(theme.SPACE_M)
         row = FlowLayout(spacing=theme.SPACE_M, row_spacing=theme.SPACE_S)
         row.add(Cell("Model", self.model, characters=18), stretch=3)
-        row.add(self.mix.other_cell, stretch=2)
+        row.add(self.mix.others_cell, stretch=2)
         row.add(Cell("Answers", self.k))
         row.add(self._preset_cell, stretch=1)
         row.add(self.mix.spread_cell, stretch=1)
@@ -73,7 +74,7 @@ class SettingsForm(QWidget):
 
         self.set_settings(SamplingSettings())
         self.model.changed.connect(self._on_model_changed)
-        self.mix.changed.connect(self._on_edited)
+        self.mix.changed.connect(self._on_mixed)
         self.k.valueChanged.connect(self._on_edited)
         self.numbers.edited.connect(self._on_edited)
         self.preset.activated.connect(self._on_preset)
@@ -122,7 +123,12 @@ class SettingsForm(QWidget):
 
     def _on_model_changed(self) -> None:
         chosen = STARTER if self.model.named is None and self.model.policy_id is None else self.model.policy_id
-        self.mix.show_policies(self._policies, without=chosen)
+        self.mix.others.offer(self._policies, without=chosen)
+        self._on_mixed()
+
+    def _on_mixed(self) -> None:
+        """Every model gives one answer at least."""
+        self.k.setMinimum(max(MIN_CANDIDATES, self.mix.models))
         self._on_edited()
 
     def _on_preset(self) -> None:

@@ -82,13 +82,13 @@ def test_nothing_can_be_spread_at_temperature_0(page, sent) -> None:
     assert not page.form.show_problems()
 
 
-def test_the_second_model_is_another_than_the_first(page) -> None:
+def test_the_other_models_are_others_than_the_first(page) -> None:
     mix, model = page.form.mix, page.form.model
-    assert [mix.other.itemText(index) for index in range(mix.other.count())] == ["None", "Tuned"]
-    choose(mix.other, model.itemData(1))
+    assert mix.others.offered == ["Tuned"]
+    mix.others.choose(model.itemData(1))
+    assert mix.others.text() == "Tuned"
     model.setCurrentIndex(1)
-    assert [mix.other.itemText(index) for index in range(mix.other.count())] == ["None", "Base"]
-    assert mix.other_id is None
+    assert mix.others.offered == ["Base"] and mix.others.ids == [] and mix.others.text() == "None"
 
 
 def test_the_starter_is_offered_before_it_was_used_and_joins_the_project(page, context, sent, tmp_path, qtbot) -> None:
@@ -97,19 +97,19 @@ def test_the_starter_is_offered_before_it_was_used_and_joins_the_project(page, c
     tuned = policies.add(fresh, "/models/tuned", name="Tuned")
     context.open(fresh)
     mix = page.form.mix
-    assert mix.other.findData("starter") == -1  # it is the first one
+    assert mix.others.offered == ["Tuned"]  # the starter is the first one
     choose(page.form.model, tuned.id)
-    choose(mix.other, "starter")
+    mix.others.choose("starter")
     settle(page, qtbot)
     assert [source.base for source in ask(page, qtbot, sent).sources] == ["/models/tuned", "starter"]
     starter = policies.all_policies(fresh)[1]
     assert page.form.model.findData(starter.id) >= 0 and page.form.model.policy_id == tuned.id
-    assert mix.other.findData(starter.id) >= 0
+    assert mix.others.offered == [starter.name]
 
 
 def test_two_models_take_turns_and_stay_covered_until_the_label(page, context, sent, qtbot) -> None:
     base, tuned = policies.all_policies(context.project)
-    choose(page.form.mix.other, tuned.id)
+    page.form.mix.others.choose(tuned.id)
     command = ask(page, qtbot, sent)
     assert [source.base for source in command.sources] == ["starter", "/models/tuned"]
     assert command.items[0].sources == (0, 1, 0, 1)
@@ -131,8 +131,27 @@ def test_two_models_take_turns_and_stay_covered_until_the_label(page, context, s
     assert [card.source_words for card in page.view.cards.cards] == ["Base", "Tuned", "Base", "Tuned"]
 
 
+def test_three_models_take_turns_and_each_gives_an_answer_at_least(page, context, sent, qtbot) -> None:
+    policies.add(context.project, "/models/other", name="Other")
+    context.policies_changed.emit()
+    _base, tuned, other = policies.all_policies(context.project)
+    page.form.k.setValue(2)
+    page.form.mix.others.choose(tuned.id, other.id)
+    assert page.form.mix.others.text() == "2 models" and page.form.k.value() == 3
+    page.form.k.setValue(5)
+    command = ask(page, qtbot, sent)
+    assert [source.base for source in command.sources] == ["starter", "/models/tuned", "/models/other"]
+    assert command.items[0].sources == (0, 1, 2, 0, 1)
+    finish(page, command, 1, "Red")
+    assert page.view.is_covered and page.view.about.text().startswith("Base and Other and Tuned")
+    assert sorted(page.form.mix.others.ids) == [tuned.id, other.id], "for the next prompts, too"
+    page.form.mix.others.choose()
+    page.form.k.setValue(2)
+    assert page.form.k.value() == 2
+
+
 def test_covered_answers_can_be_uncovered_by_hand(page, context, sent, qtbot) -> None:
-    choose(page.form.mix.other, policies.all_policies(context.project)[1].id)
+    page.form.mix.others.choose(policies.all_policies(context.project)[1].id)
     command = ask(page, qtbot, sent)
     finish(page, command, 0, "Red")
     page.view.uncover_button.click()
