@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtWidgets import QComboBox
 
 from dpo_studio.core import recipes
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import PolicyId
+from dpo_studio.ui.widgets.elided_combo import ElidedComboBox
 from dpo_studio.ui.widgets.flow import Cell
 
 from .other_models import OtherModels
@@ -28,7 +28,7 @@ class Mix(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.others = OtherModels()
-        self.spread = QComboBox()
+        self.spread = ElidedComboBox()
         self.spread.setAccessibleName("Spread of settings over a prompt's answers")
         self.spread.setToolTip("How far the answers' temperatures lie apart, from calmer to bolder than the preset.")
         for name, spread in recipes.SPREADS.items():
@@ -36,7 +36,7 @@ class Mix(QObject):
             tip = f"{spread.says[:1].upper()}{spread.says[1:]}."
             self.spread.setItemData(self.spread.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         self.others_cell = Cell("Other models", self.others, characters=18)
-        self.spread_cell = Cell("Spread", self.spread, characters=33)
+        self.spread_cell = Cell("Spread", self.spread, characters=26)
         self.spread.currentIndexChanged.connect(self.changed)
         self.others.changed.connect(self.changed)
 

@@ -9,13 +9,14 @@ from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QP
 
 from dpo_studio.core.types import Policy
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.elided_combo import ElidedComboBox
 
 from .server_row import ServerRow
 
 OTHER, SERVER = "other", "server"
 
 
-class ModelChoice(QComboBox):
+class ModelChoice(ElidedComboBox):
     """The models, and at the end ways to name another; `other_row` and `server_row` are where it is named.
 
     Signals:

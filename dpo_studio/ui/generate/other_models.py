@@ -28,7 +28,7 @@ class OtherModels(QPushButton):
         self._menu = QMenu(self)
         self._menu.setAccessibleName("Other models")
         self.setMenu(self._menu)
-        self.setStyleSheet("text-align: left")
+        self.setStyleSheet("text-align: left; padding-left: 8px")
         self._say()
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import (
@@ -17,6 +17,7 @@ from dpo_studio.core.settings import (
     SettingsError,
 )
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.elided_combo import ElidedComboBox
 from dpo_studio.ui.widgets.flow import Cell, FlowLayout
 
 from .mix import Mix
@@ -43,12 +44,12 @@ class SettingsForm(QWidget):
         self.k = QSpinBox()
         self.k.setAccessibleName("Answers for each prompt")
         self.k.setRange(MIN_CANDIDATES, MAX_CANDIDATES)
-        self.preset = QComboBox()
+        self.preset = ElidedComboBox()
         self.preset.setAccessibleName("Preset: how varied the answers are")
         for name in SAMPLING_PRESETS:
             self.preset.addItem(name.capitalize(), name)
         self.preset.addItem("Own numbers", CUSTOM)
-        self._preset_cell = Cell("Preset", self.preset, characters=33)
+        self._preset_cell = Cell("Preset", self.preset, characters=26)
         self.numbers_button = QPushButton("Numbers…")
         self.numbers_button.setProperty("role", "ghost")
         self.numbers_button.setCheckable(True)
