@@ -22,7 +22,7 @@ def context(qapp: QApplication, tmp_path: Path):
 
 
 @pytest.fixture
-def page(context: Context, qtbot):
+def page(context: Context, closed_windows_are_gone, qtbot):
     made = GeneratePage(context)
     qtbot.addWidget(made)
     made.resize(1200, 800)
