@@ -24,7 +24,7 @@ def context(qapp: QApplication, tmp_path: Path, light):
 
 
 @pytest.fixture
-def page(context: Context, qtbot):
+def page(context: Context, closed_windows_are_gone, qtbot):
     made = PromptsPage(context)
     qtbot.addWidget(made)
     made.resize(1200, 800)
