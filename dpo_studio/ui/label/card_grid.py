@@ -100,6 +100,14 @@ class CardGrid(QScrollArea):
             own = self.verticalScrollBar()
             own.setValue(own.value() + round(own.pageStep() * pages))
 
+    def scroll_sideways(self, pages: float) -> bool:
+        """Scroll wide tables by this share of what is visible, as `scroll` does; False where nothing is wider."""
+        readers = [card.reader for card in self.shown_cards]
+        bars = [one.horizontalScrollBar() for one in ([one for one in readers if one.hasFocus()] or readers)]
+        for bar in bars:
+            bar.setValue(bar.value() + round(bar.pageStep() * pages))
+        return any(bar.maximum() > 0 for bar in bars)
+
     def arrange(self) -> None:
         """Place the cards for the present size."""
         cards = self.shown_cards

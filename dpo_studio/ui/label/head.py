@@ -58,6 +58,7 @@ KEY_HELP = (
     ),
     KeyHelp("A", "Who is labelling; each person has a queue, a history and numbers of their own"),
     KeyHelp("↑ ↓ PgUp PgDn", "Scroll the answers; where they scroll apart, the one with the focus (Tab)"),
+    KeyHelp("← →", "Of more than two answers: scroll wide tables sideways"),
     KeyHelp("Ctrl+J", "Ask a judge (rules or a model) to rank too; what it says shows after your own label"),
     KeyHelp("Esc", "Leave an older label as it was and go back to the queue"),
 )

@@ -30,6 +30,7 @@ class Item:
         earlier: the standing judgement that is looked at again; None for one that waits in the queue.
         seconds: time it was on screen before it was put aside.
         confidence: how sure the person is, from a half to 1; None unless they said.
+        out_of_turn: it was asked for, and need not wait in the queue.
     """
 
     group: Group
@@ -42,6 +43,7 @@ class Item:
     earlier: Ranking | None = None
     seconds: float = field(default=0.0)
     confidence: float | None = None
+    out_of_turn: bool = False
 
     @property
     def changed(self) -> bool:

@@ -89,6 +89,11 @@ class OrderEntry:
         return self._earlier
 
     @property
+    def implies_last(self) -> bool:
+        """Whether the last answer that is left is placed by itself: not once "=" was pressed."""
+        return not self._ties_meant
+
+    @property
     def buckets(self) -> Buckets:
         """The placed positions, best bucket first."""
         return tuple(tuple(bucket) for bucket in self._buckets)

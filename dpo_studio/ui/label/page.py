@@ -194,7 +194,7 @@ class LabelPage(Page):
             self._on_response(entry.press(pressed.number - 1, strong=pressed.shift))
         elif pressed.name in ("left", "right"):
             if not entry.is_pair:
-                return False
+                return self.bench.stack.view.grid.scroll_sideways(0.4 if pressed.name == "right" else -0.4)
             self._on_response(entry.press(int(pressed.name == "right"), strong=pressed.shift))
         elif pressed.name == "=":
             self._on_response(entry.tie())
@@ -288,7 +288,7 @@ class LabelPage(Page):
         self._show(self.session.item)
         over = self.session.overtaken
         place = "" if over is None else f", in place of {described(over)} from another window"
-        words = f"Saved {described(saved)}{place} (Z takes it back)"
+        words = f"Saved {described(saved)}{', much better' * (saved.strength > 1)}{place} (Z takes it back)"
         self.bench.order_bar.say("   ·   ".join(filter(None, (words, self._what_now()))))
         self._after.start()
         self.reviewing.bar.note_saved(saved.group_id)
@@ -388,12 +388,13 @@ class LabelPage(Page):
 
     def _on_shown(self) -> None:
         self.setFocus()
-        self.stopwatch.resume()
+        self._on_back()
 
     def _on_back(self) -> None:
-        """The window is looked at again: another one may have labelled what is on screen meanwhile."""
+        """The page is looked at again: what is on screen may have been labelled or archived elsewhere meanwhile."""
         self.stopwatch.resume()
-        if self.built and self.session is not None and not self.saving.pending and self.session.look_elsewhere():
-            self._show(self.session.item)
-            self.bench.order_bar.say(f"The one before was labelled in another window.   ·   {self._what_now()}")
-            self._after.start()
+        if self.built and self.session is not None and not self.saving.pending:
+            if why := self.session.look_elsewhere():
+                self._show(self.session.item)
+                self.bench.order_bar.say(f"The one before {why}.   ·   {self._what_now()}")
+                self._after.start()

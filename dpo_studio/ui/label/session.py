@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from dpo_studio.core import ranking as weak_orders
 from dpo_studio.core.types import Completion, CompletionId, Group, GroupId, Ranking
-from dpo_studio.store import Project, completions, rankings
+from dpo_studio.store import Project, completions, rankings, waits
 
 from .drafts import Drafts
 from .item import Item
@@ -153,13 +153,19 @@ class Session:
             self.item.seconds = undone.seconds or 0.0
         return undone
 
-    def look_elsewhere(self) -> bool:
-        """Move on where what is on screen was labelled in another window; whether it was."""
+    def look_elsewhere(self) -> str:
+        """Move on where what is on screen waits no more: says why, or "".
+
+        It was labelled in another window, or its prompt was archived. What was begun stays.
+        """
         item = self.item
-        if item is None or item.earlier is not None or item.begun or not self._is_labelled(item):
-            return False
+        if item is None or item.earlier is not None or item.begun or self._is_waiting(item):
+            return ""
+        labelled = rankings.current(self.project, item.group.id, self.annotator) is not None
+        if item.out_of_turn and not labelled:
+            return ""
         self._move_on()
-        return True
+        return "was labelled in another window" if labelled else "is archived now"
 
     def revisit(self, ranking: Ranking) -> Item:
         """Show a standing judgement's item again; saving it writes a row that takes its place."""
@@ -180,6 +186,7 @@ class Session:
         group = completions.get_group(self.project, group_id)
         self._put_aside(group_id)
         self.item = self._fresh(group)
+        self.item.out_of_turn = True
         return self.item
 
     def back_to_queue(self) -> Item | None:
@@ -235,12 +242,12 @@ class Session:
         self._just_saved = None
         self.item = self.upcoming()
         self._ahead = self._ahead[1:]
-        while self.item is not None and self._is_labelled(self.item):  # in another window
+        while self.item is not None and not self._is_waiting(self.item):  # any more: see look_elsewhere
             self.item = self.upcoming()
             self._ahead = self._ahead[1:]
 
-    def _is_labelled(self, item: Item) -> bool:
-        return rankings.current(self.project, item.group.id, self.annotator) is not None
+    def _is_waiting(self, item: Item) -> bool:
+        return waits.is_waiting(self.project, self.annotator, item.group.id)
 
     def _put_aside(self, coming: GroupId) -> None:
         """Make room for the group that comes on screen; what waits there comes back after it."""

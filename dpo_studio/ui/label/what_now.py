@@ -22,4 +22,6 @@ def what_now(item: Item | None, *, reviewing: bool) -> str:
         return "Enter saves this order  ·  Backspace takes the last step back"
     if item.entry.buckets or item.written:
         return "Enter: the rest are worse  ·  = ties the next  ·  Backspace takes back"
+    if not item.entry.implies_last:
+        return f"Every answer has to be placed now, or Enter ends it  ·  1 to {item.entry.size} from best to worst"
     return f"1 to {item.entry.size} from best to worst, or drag  ·  X all bad  ·  Space skips"

@@ -3,6 +3,7 @@
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 
+from tests.groups import add_group
 from tests.ui.label.by_keys import press
 
 KEY = Qt.Key
@@ -47,3 +48,35 @@ def test_nothing_moves_while_an_item_is_read(open_page, context, qtbot):
         qtbot.wait(30)  # numbers, warnings and the next item are read now
         assert places() == before, number
     assert not page.bench.guideline.isVisible()
+
+
+def test_equal_before_any_number_says_what_it_did(open_page):
+    page = open_page(3)
+    press(page, KEY.Key_Equal)
+    assert page.bench.order_bar.notice.startswith("Every answer has to be placed now")
+    press(page, KEY.Key_Backspace)
+    assert page.bench.order_bar.notice.startswith("Nothing is placed yet")
+
+
+def test_much_better_is_told_when_it_is_saved(open_page):
+    page = open_page(2, 2)
+    press(page, KEY.Key_1, modifiers=Qt.KeyboardModifier.ShiftModifier)
+    assert page.bench.order_bar.notice.startswith("Saved 1 ≻ 2, much better (Z takes it back)")
+
+
+def test_links_are_reached_by_tab_and_asked_about_by_enter(context, show_page):
+    add_group(context.project, "Where?", ["see [one](https://one.example) and [two](https://two.example)", "nowhere"])
+    page = show_page()
+    reader = next(card.reader for card in page.bench.stack.view.grid.shown_cards if "one" in card.reader.toPlainText())
+    reader.setFocus(Qt.FocusReason.TabFocusReason)
+    asked = []
+    reader.anchorClicked.connect(lambda url: asked.append(url.toString()))
+    seen = set()
+    for _ in range(4):
+        press(page, KEY.Key_Tab)
+        if not reader.hasFocus():
+            break
+        seen.add(reader.textCursor().selectedText())
+        press(page, KEY.Key_Return)
+    assert asked == ["https://one.example", "https://two.example"] and not reader.hasFocus(), (seen, asked)
+    assert page.bench.link.isVisible() and page.item.entry.buckets == ()

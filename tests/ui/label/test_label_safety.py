@@ -10,7 +10,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.store import Project, rankings, repeats
+from dpo_studio.store import Project, prompt_edits, rankings, repeats
 from dpo_studio.ui.label import saving
 from dpo_studio.ui.label.session import Session
 from tests.ui.label.by_keys import press
@@ -156,3 +156,23 @@ def test_a_label_and_the_end_of_its_draft_are_written_together(two_windows):
     one.stash()
     one.save()
     assert one.project.fact("label_draft") == "", "or an end without warning would bring it back after an undo"
+
+
+def test_a_prompt_that_was_archived_is_not_asked_about_any_more(open_page, context, qtbot):
+    page = open_page(2, 2, 2, 2)
+    qtbot.waitUntil(lambda: page.bench.stack.prepared is not None)
+    page.hide()
+    prompt_edits.archive(context.project, [1, 2])
+    page.show()
+    assert page.item.group.id == 3, "neither what was on screen nor what was held ready"
+    assert page.bench.order_bar.notice.startswith("The one before is archived now")
+
+
+def test_what_was_asked_for_or_begun_stays(open_page, context):
+    page = open_page(2, 3)
+    page.session.visit(2)
+    prompt_edits.archive(context.project, [1, 2])
+    assert page.session.look_elsewhere() == "" and page.item.group.id == 2
+    page.item.out_of_turn = False
+    page.item.entry.press(1)
+    assert page.session.look_elsewhere() == "" and page.item.group.id == 2
