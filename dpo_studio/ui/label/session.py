@@ -215,6 +215,7 @@ class Session:
     def label_as(self, annotator: str) -> None:
         """Go on under another name, with what is on screen as it is: a first label waited for the name."""
         choice = self.upcoming_groups.choice
+        waits.ensure(self.project, annotator)  # what is held ready waits for them too
         self.annotator = annotator
         self.upcoming_groups = Upcoming(self.project, annotator, self._shuffler)
         self.upcoming_groups.take_over(choice)

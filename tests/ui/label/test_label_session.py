@@ -356,3 +356,11 @@ def test_undo_gives_an_own_answer_back_to_be_ranked_or_changed(project):
     session.save()
     assert texts_by_rank(project, 1)[0] == (1, "better")
     assert "mine" not in [c.text for c in rankings.labelled(project)[0][0].completions]
+
+
+def test_what_is_held_ready_stays_when_the_first_label_waited_for_a_name(project):
+    session = session_of(project)
+    ready = session.upcoming()
+    session.label_as("Ada")
+    session.save("skip")
+    assert session.item is ready
