@@ -48,6 +48,7 @@ class ChatFormat:
         ids = {int(tokenizer.convert_tokens_to_ids(mark)): mark for mark in marks}
         self._marks = {token: mark for token, mark in ids.items() if token not in self.end_ids}
         self._mark = re.compile("|".join(map(re.escape, self._marks.values()))) if self._marks else None
+        self._lead = self._find_lead()
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """The tokens of `apply_chat_template(add_generation_prompt=True)`, nothing added.
@@ -74,9 +75,9 @@ class ChatFormat:
         """
         ids, at = [], 0
         for mark in self._mark.finditer(text) if self._mark is not None else ():
-            ids += [*self._plain_ids(text[at : mark.start()]), self._tokenizer.convert_tokens_to_ids(mark.group())]
+            ids += [*self._piece_ids(text, at, mark.start()), self._tokenizer.convert_tokens_to_ids(mark.group())]
             at = mark.end()
-        ids += self._plain_ids(text[at:])
+        ids += self._piece_ids(text, at, len(text))
         return [*ids] if finish_reason in ("length", "stop_string") else [*ids, self.end_id]
 
     def text(self, ids: Sequence[int]) -> str:
@@ -93,6 +94,33 @@ class ChatFormat:
 
     def _decode(self, ids: list[int]) -> str:
         return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def _piece_ids(self, text: str, begin: int, end: int) -> list[int]:
+        piece = text[begin:end]
+        return self._ids_behind(self._lead, piece) if begin == 0 else self._plain_ids(piece)
+
+    def _ids_behind(self, lead: str, text: str) -> list[int]:
+        """The tokens of a text that follows another one; those it has by itself where the two share a token."""
+        before, both = self._plain_ids(lead), self._plain_ids(lead + text)
+        return both[len(before) :] if both[: len(before)] == before else self._plain_ids(text)
+
+    def _find_lead(self) -> str:
+        """What an answer is to be tokenised behind: "" mostly.
+
+        Tokenizers that put a space before every text (TinyLlama's, Zephyr's) give an answer one that the model never
+        writes, where the template ends in a new line.
+        """
+        try:
+            prompt = str(self._apply([{"role": "user", "content": "Hello"}], tokenize=False))
+        except UserError:
+            return ""
+        before, both = (
+            self._tokenizer(text, add_special_tokens=False)["input_ids"] for text in (prompt, prompt + _PROBE)
+        )
+        behind = list(both[len(before) :])
+        if both[: len(before)] != before or behind == self._plain_ids(_PROBE):
+            return ""
+        return "\n" if behind == self._ids_behind("\n", _PROBE) else ""
 
     def _plain_ids(self, text: str) -> list[int]:
         return list(self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])

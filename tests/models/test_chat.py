@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from transformers import PreTrainedTokenizerFast
 
 from dpo_studio.core import thinking
 from dpo_studio.core.errors import UserError
@@ -101,3 +102,32 @@ def test_the_marks_of_harmony_are_kept_only_where_it_is_spoken() -> None:
     harmony = {"<|channel|>", "<|message|>", "<|start|>", "<|end|>"}
     assert thinking.control_tokens([*harmony, "<|return|>"]) == harmony
     assert thinking.control_tokens(["<|end|>", "<|user|>", "<|assistant|>", "</s>"]) == set()
+
+
+def spaced_tokenizer(template: str) -> PreTrainedTokenizerFast:
+    """Characters behind a "▁" that is put before every text, as Llama's first tokenizers do."""
+    from tokenizers import Tokenizer, decoders, models, normalizers
+
+    letters = ["<s>", "</s>", "▁", "\n", *sorted(set("<|user>assistant|[/INST]Hello Wednesday:") - {" "})]
+    core = Tokenizer(models.BPE({letter: number for number, letter in enumerate(letters)}, []))
+    core.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    core.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>", eos_token="</s>")
+    tokenizer.chat_template = template
+    return tokenizer
+
+
+@pytest.mark.parametrize(
+    ("ending", "first"), [("<|assistant|>\n", "W"), (" [/INST]</s>", "▁")], ids=["after a new line", "after a token"]
+)
+def test_an_answer_has_the_tokens_it_has_behind_its_prompt(ending: str, first: str) -> None:
+    """No space before it that the model would never write."""
+    template = "<s>{% for message in messages %}{{ message['content'] }}{% endfor %}</s>" + ending.replace("\n", "\\n")
+    template = template.replace(ending.replace("\n", "\\n"), "{{ '" + ending.replace("\n", "\\n") + "' }}")
+    tokenizer = spaced_tokenizer(template)
+    chat = ChatFormat(tokenizer)
+    messages = [Message("user", "Hello")]
+    ids = chat.completion_ids("Wednesday")
+    assert tokenizer.convert_ids_to_tokens(ids)[0] == first
+    whole = tokenizer(chat.prompt_text(messages) + "Wednesday", add_special_tokens=False)["input_ids"]
+    assert [*chat.prompt_ids(messages), *ids] == [*whole, chat.end_id]
