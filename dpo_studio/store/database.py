@@ -17,10 +17,10 @@ from typing import Any
 from dpo_studio.core.errors import UserError
 
 from . import backup
+from .database_errors import DATABASE_NAME, damaged, readable, reason_of
 from .light_sqlite_utils import Database
 from .migrations import APPLICATION_ID, SCHEMA_VERSION, migrations
 
-DATABASE_NAME = "project.db"
 #: The annotator of a project in which nobody gave a name.
 NOBODY = "me"
 #: The fact that stands inside a transaction that adds prompts in bulk: see `prompt_words`.
@@ -33,10 +33,6 @@ SYNCHRONOUS, WAL_PAGES = "FULL", 4_000
 _BUSY_TIMEOUT_S, _ASK_AGAIN_S = 10.0, 0.001
 _MAGIC, _HEADER_BYTES = b"SQLite format 3\0", 100
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
-
-
-class BusyError(UserError):
-    """Another program was writing to the project; what was to be written can be tried again."""
 
 
 class Project:
@@ -82,7 +78,7 @@ class Project:
 
     @classmethod
     def _create_in(cls, folder: Path, guideline: str) -> Project:
-        with _readable(folder):
+        with readable(folder):
             project = cls(folder, _connect(folder / DATABASE_NAME))
             try:
                 project.db.conn.execute("PRAGMA journal_mode = WAL")
@@ -114,7 +110,7 @@ class Project:
             )
         _check_header(path)
         warning = ""
-        with _readable(folder):
+        with readable(folder):
             db = _connect(path)
             try:
                 _check_identity(folder, *_identity(db))
@@ -149,7 +145,7 @@ class Project:
         Raises:
             UserError: the database cannot be opened any more.
         """
-        with _readable(self.folder):
+        with readable(self.folder):
             return Project(self.folder, _connect(self.folder / DATABASE_NAME))
 
     def close(self) -> None:
@@ -172,7 +168,7 @@ class Project:
         if conn.in_transaction:
             yield self.db
             return
-        with _readable(self.folder):
+        with readable(self.folder):
             _begin(conn)
             try:
                 yield self.db
@@ -293,7 +289,7 @@ def _check_header(path: Path) -> None:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
     if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
-        raise _damaged(path.parent, "it is empty" if not header else "it is not a database")
+        raise damaged(path.parent, "it is empty" if not header else "it is not a database")
     application_id, version = (int.from_bytes(header[at : at + 4], "big") for at in (68, 60))
     if application_id or not path.with_name(f"{DATABASE_NAME}-wal").exists():
         _check_identity(path.parent, application_id, version)
@@ -315,7 +311,7 @@ def _check_identity(folder: Path, application_id: int, version: int) -> None:
 def _check_pages(db: Database, folder: Path) -> None:
     (said,) = db.conn.execute("PRAGMA quick_check(1)").fetchone()
     if said != "ok":
-        raise _damaged(folder, said.strip().splitlines()[-1])
+        raise damaged(folder, said.strip().splitlines()[-1])
 
 
 def _migrate(db: Database) -> None:
@@ -337,7 +333,7 @@ def _back_up_before_migrating(db: Database, folder: Path, version: int) -> None:
     except (OSError, sqlite3.Error) as error:
         raise UserError(
             f"This project is of an older version and has to be backed up before it is brought up to date,"
-            f" but the backup could not be written ({_reason(error)}).",
+            f" but the backup could not be written ({reason_of(error)}).",
             f"Make room on the disk, or check the permissions of {folder / 'backups'}; nothing was changed.",
         ) from error
 
@@ -348,7 +344,7 @@ def _back_up_daily(db: Database, folder: Path) -> str:
         backup.make_daily(db.conn, folder)
     except (OSError, sqlite3.Error) as error:
         return (
-            f"Today's backup could not be written ({_reason(error)})."
+            f"Today's backup could not be written ({reason_of(error)})."
             f" Make room on the disk, or check the permissions of {folder / 'backups'}."
         )
     return ""
@@ -361,57 +357,3 @@ def _clear(folder: Path, *, itself: bool) -> None:
     for path in [folder / "runs", folder / "backups", *([folder] if itself else [])]:
         with suppress(OSError):
             path.rmdir()
-
-
-@contextmanager
-def _readable(folder: Path) -> Iterator[None]:
-    """Turn SQLite's errors about the file into sentences; errors in our own SQL stay bugs."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        said = _in_words(folder, error)
-        if said is None:
-            raise
-        raise said from error
-
-
-def _in_words(folder: Path, error: sqlite3.DatabaseError) -> UserError | None:
-    """The sentence for an error that the file or its surroundings caused, by SQLite's primary code."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return BusyError(
-            "Another program is writing to this project and did not finish in time.",
-            "Close it, or wait a moment and do this again; nothing was lost.",
-        )
-    if code == sqlite3.SQLITE_FULL:
-        return UserError(
-            "The disk that holds this project is full, so this was not saved.",
-            "Free some space and do it again; everything saved before is intact.",
-        )
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return UserError(
-            f"{folder / DATABASE_NAME} cannot be written.",
-            "Check the folder's permissions, or copy the project to a place you can write to.",
-        )
-    if code == sqlite3.SQLITE_IOERR:
-        return UserError(
-            f"The disk failed while {folder / DATABASE_NAME} was read or written ({error}).",
-            "Check that the disk has room and is still connected, then open the project again.",
-        )
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return _damaged(folder, str(error))
-    return None
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-def _damaged(folder: Path, reason: str) -> UserError:
-    newest = backup.newest(folder)
-    hint = (
-        f"Its newest backup is {newest}: copy it over {DATABASE_NAME} after putting the damaged file aside."
-        if newest
-        else f"There is no backup yet; keep the file, and try sqlite3's .recover on {DATABASE_NAME}."
-    )
-    return UserError(f"The project's database is damaged ({reason}).", hint)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.store.database import BusyError
+from dpo_studio.store.database_errors import BusyError
 
 from .item import Item
 from .session import Session
