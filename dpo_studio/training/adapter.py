@@ -21,6 +21,11 @@ from .disk import whole_folder, write_tensors
 from .targets import targets_of
 
 ADAPTER_NAME = "default"
+_EXPERTS_STAY = Notice(
+    "experts_not_adapted",
+    "This model's experts stay as they are: their weights are not linear layers, on which alone an adapter can be put."
+    " What it learns is learnt by the other layers.",
+)
 
 
 def attach(model: Any, settings: TrainingSettings) -> tuple[Any, list[Notice]]:
@@ -54,6 +59,8 @@ def attach(model: Any, settings: TrainingSettings) -> tuple[Any, list[Notice]]:
             raise UserError(
                 f"No adapter can be put on this model: {error}", "Choose another model for training."
             ) from error
+        if any(weight.dim() == 3 for name, weight in model.named_parameters() if "experts" in name):
+            notices = [_EXPERTS_STAY]
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("lora_" in name)
         if parameter.requires_grad:

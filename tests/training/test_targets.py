@@ -43,6 +43,12 @@ def test_names_that_both_parts_share_are_told_apart(build_model):
     assert adapted_layers(build_model("gpt2"), "mlp") == {"mlp.c_fc", "mlp.c_proj"}
 
 
+@pytest.mark.parametrize(("family", "told"), [("qwen3_moe", True), ("llama", False)])
+def test_experts_without_an_adapter_are_told(family, told, build_model):
+    _, notices = adapter.attach(build_model(family), TrainingSettings())
+    assert [notice.code for notice in notices] == ["experts_not_adapted"] * told
+
+
 @pytest.mark.parametrize("family", ["llama4_text", "phimoe"])
 def test_routers_that_give_more_than_a_product_are_left_alone(family, build_model, make_example):
     model = build_model(family, num_local_experts=4, num_experts_per_tok=2, interleave_moe_layer_step=2)
