@@ -9,6 +9,7 @@ from dpo_studio.core import events
 from dpo_studio.core.settings import TrainingSettings
 
 from .fresh import FreshAnswers
+from .memory import give_back
 from .processes import Alone
 from .saved import State, checkpoint_within_bound
 
@@ -30,6 +31,7 @@ class DriftBound:
     def look(self, step: int) -> Iterator[events.Event]:
         """Fresh answers after `step` optimiser steps, and a word where they are past the bound."""
         yield from self._fresh.look(step)
+        give_back()
         if not self._settings.max_kl:
             return
         kl = self._processes.first(lambda: self._fresh.kl)

@@ -206,7 +206,7 @@ class _AdaptedMlp(torch.autograd.Function):
         out, down_low = fast_lora.forward(silu(gate).mul_(up), down_layer)
         ctx.save_for_backward(rows, gate, up, gate_low, up_low, down_low, *gate_layer, *up_layer, *down_layer)
         ctx.shape, ctx.adapters = x.shape, [(a.dtype, b.dtype, scaling) for _, a, b, scaling in three]
-        return out.view(*x.shape[:-1], -1)
+        return torch.ops.aten._unsafe_view(out, (*x.shape[:-1], out.shape[-1]))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:

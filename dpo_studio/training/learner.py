@@ -23,7 +23,7 @@ from . import diagnostics
 from .adapter import WithoutDropout, trainable
 from .batches import Example, micro_batches
 from .forward import Scorer
-from .memory import is_out_of_memory, memory_gb
+from .memory import give_back, is_out_of_memory, memory_gb
 from .objective import Scored, losses_of
 from .objectives.orders import ABSENT
 from .processes import Alone
@@ -147,6 +147,7 @@ class Learner:
 
     def measure(self, examples: Sequence[Example]) -> Measurement:
         """The metrics and log-probabilities of these groups, without training on them."""
+        give_back()
         share = self._processes.share(examples)
         self._mismatched = self._score_mismatched(share)
         found = self._processes.gather(lambda: self._look(share))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
+import sys
+from contextlib import suppress
 
 import torch
 
@@ -19,6 +22,13 @@ def memory_gb() -> float:
     import psutil
 
     return psutil.Process().memory_info().rss / 1e9
+
+
+def give_back() -> None:
+    """Return what was freed to the system: work of another kind needs other sizes, which do not fit into the holes."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # only glibc has it
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
