@@ -28,6 +28,8 @@ from .recompute import recomputed, worth_it
 #: With attention in groups, a row is filled up to a multiple of this many tokens. Products of a new size are compiled
 #: when they are first met, which takes longer than one product, so there should be few sizes.
 _STEP = 32
+#: Goes up whenever the way of computing changes such that last digits may: numbers in caches are then computed anew.
+_DIGITS = 2
 #: Tokens of a row above which its layers are computed again in the backward pass, by device. On the starter model in
 #: bf16 a token's activations take 0.6 MB.
 RECOMPUTE_ABOVE = {"cpu": 1536, "cuda": 16384, "mps": 4096}
@@ -136,7 +138,7 @@ class Scorer:
     def path(self) -> str:
         """A name for the way of computing, for caches: numbers of another way differ in their last digits."""
         rows = "shared" if self.shared else "alone"
-        return f"{rows}/{self._model.config._attn_implementation}/{fast_layers.taken(self._model)}"
+        return f"{rows}/{self._model.config._attn_implementation}/{fast_layers.taken(self._model)}/{_DIGITS}"
 
     def logps(self, examples: Sequence[Example]) -> list[Tensor]:
         """For each group the (k,) fp32 sums of log-probabilities, in nats, of its completions' tokens."""

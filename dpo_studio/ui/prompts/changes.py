@@ -81,10 +81,6 @@ class Changes(QObject):
             self._thread.deleteLater()
             self._thread = None
 
-    @property
-    def can_undo(self) -> bool:
-        return bool(self._undone_by)
-
     def archive(self, ids: array[int], archived: bool) -> None:
         """Put prompts out of the way, or back."""
         self._do(lambda project, send: _archive(project, ids, archived, send))

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from dpo_studio.ui import theme
 
-from .record import RunRecord
+from .record import RunRecord, Series
 from .wording import number, percent
 
 #: Metric, its title, how it is written, and whether the held-out value is shown beside it; the dearest first,
@@ -26,7 +26,7 @@ WIDEST = "held out 0.0000"
 
 
 class NumbersStrip(QFrame):
-    """One tile a number: its name, the newest training value, and the newest held-out one below."""
+    """One tile a number: its name, the training value, and the held-out one below."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -61,15 +61,18 @@ class NumbersStrip(QFrame):
             tile.setVisible(index < max(3, fitting))
 
     def show_record(self, record: RunRecord) -> None:
-        """Show the newest values; a dash where there is none."""
+        """Show the newest values, or those of the step that was kept in the end; a dash where there is none."""
         held_out = bool(record.started and record.started.held_out_groups)
+        kept = record.done.kept_step if record.done else 0
         for name, _, write, both in TILES:
             value, beside = self._values[name]
-            value.setText(write(_last(record.train.get(name))))
-            other = _last(record.held_out.get(name)) if both and held_out else None
+            value.setText(write(_value(record.train.get(name), kept)))
+            other = _value(record.held_out.get(name), kept) if both and held_out else None
             beside.setText("" if other is None else f"held out {write(other)}")
         self.setVisible(record.has_curves)
 
 
-def _last(series: object) -> float | None:
-    return None if series is None else series.last()  # type: ignore[attr-defined]
+def _value(series: Series | None, kept: int) -> float | None:
+    if series is None:
+        return None
+    return series.at(kept) if kept else series.last()

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QLabel
 
 from dpo_studio.core import events
 from dpo_studio.jobs import training
 from dpo_studio.ui.train.feed import RunFeed
+from dpo_studio.ui.train.numbers import NumbersStrip
+from dpo_studio.ui.train.record import RunRecord
 from dpo_studio.ui.train.run_view import progress_text
 from tests.ui.train import stories
 
@@ -101,3 +104,18 @@ def test_a_run_says_what_it_does_before_its_first_step(open_page, project, live)
         "paused before the first step",
         "step 1 of 32 · paused",
     ]
+
+
+def test_the_numbers_are_those_of_the_step_that_is_kept(qtbot):
+    """Not of the last one, which is past the bound and gone."""
+    record = RunRecord()
+    record.add([events.StepDone(step, step / 4, {"accuracy": step / 10, "loss": 1.0 / step}) for step in (1, 2, 3, 4)])
+    strip = NumbersStrip()
+    qtbot.addWidget(strip)
+    shown = strip.findChildren(QLabel)
+    strip.show_record(record)
+    assert "40%" in [label.text() for label in shown]
+    record.add([events.RunDone("drifted", 4, 9.0, "adapter", kept_step=2)])
+    strip.show_record(record)
+    texts = [label.text() for label in shown]
+    assert "20%" in texts and "40%" not in texts
