@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dpo_studio.cli_output import Reporter, counted, reports
+from dpo_studio.cli_output import Reporter, counted, followed, reports
 from dpo_studio.core.errors import UserError
 
 if TYPE_CHECKING:
     from dpo_studio.exchange.importing import Imported
     from dpo_studio.exchange.readers import Source
     from dpo_studio.store import Project
+    from dpo_studio.store.settling import Told
+
+#: What is done to rows one after the other, and in which part of an import of large files (by its time).
+_STAGES = {"read": (0.0, 0.2), "written": (0.2, 0.55), "made searchable": (0.55, 1.0), "taken back": (0.0, 1.0)}
 
 
 @click.command("import")
@@ -45,9 +49,18 @@ if TYPE_CHECKING:
 @click.option("--config", default="", help="Of a data set of the Hub that has several configurations.")
 @click.option("--skip-bad", is_flag=True, help="Import the good rows although some cannot be used.")
 @click.option("--preview", is_flag=True, help="Only say what would be imported, with the first rows.")
+@click.option("--expected", type=int, default=0, hidden=True, help="How many rows there are, where a preview said it.")
+@followed
 @reports
 def import_command(
-    out: Reporter, project: Path, source: str, kind: str, columns: tuple[str, ...], preview: bool, **asked: Any
+    out: Reporter,
+    project: Path,
+    source: str,
+    kind: str,
+    columns: tuple[str, ...],
+    preview: bool,
+    expected: int,
+    **asked: Any,
 ) -> None:
     """Import prompts, completions, preference pairs or rankings from SOURCE: all of it, or nothing.
 
@@ -69,24 +82,30 @@ def import_command(
         if tags and kind != "prompts":
             raise UserError("--tags is for prompts only.", "Leave it out.")
         if preview:
-            out.result(*_previewed(opened, found, kind, said, tags, asked["annotator"]))
+            out.result(*_previewed(opened, found, kind, said, tags, asked["annotator"], _telling(out, 0)))
             return
+        how_taken = {"skip_bad": asked["skip_bad"], "told": _telling(out, expected)}
         with refusals_listed(out):
             if kind == "prompts":
-                _import_prompts(out, opened, found, said, tags, skip_bad=asked["skip_bad"])
+                _import_prompts(out, opened, found, said, tags=tags, **how_taken)
             else:
-                _import_judgements(out, opened, found, kind, said, asked["annotator"], skip_bad=asked["skip_bad"])
+                _import_judgements(out, opened, found, said, kind=kind, annotator=asked["annotator"], **how_taken)
 
 
 @click.command("settle", hidden=True)
 @click.argument("project", type=click.Path(path_type=Path))
+@followed
 @reports
 def settle_command(out: Reporter, project: Path) -> None:
-    """Finish an import that was interrupted while it was written, as every other command does first."""
-    from dpo_studio.store import Project
+    """Finish an import that was interrupted while it was written, or take back what was cancelled.
 
-    Project.open(project).close()
-    out.result({"settled": True}, "Nothing is left to do.")
+    Every other command does so first.
+    """
+    from dpo_studio.store import Project, settling
+
+    with Project.open(project, settled=False) as opened:
+        cancelled = settling.settle(opened, _telling(out, 0))
+    out.result({"settled": True, "cancelled": cancelled}, "Nothing is left to do.")
 
 
 @contextmanager
@@ -118,6 +137,22 @@ def said_of(done: Imported, one: str) -> str:
     return "\n".join([text, *listed(done.refused)])
 
 
+def _telling(out: Reporter, expected: int) -> Told:
+    """Tells who waits how far it is, in words.
+
+    Args:
+        expected: how many rows are going to be read; 0 where it is not known.
+    """
+
+    def told(stage: str, done: int, total: int) -> None:
+        total = total or expected
+        begin, end = _STAGES[stage]
+        share = begin + (end - begin) * min(done / total, 1.0) if total else None
+        out.underway(share, f"{done:,} of {total:,} rows {stage}" if total else f"{done:,} rows {stage}")
+
+    return told
+
+
 def _columns(given: tuple[str, ...]) -> dict[str, str]:
     said: dict[str, str] = {}
     for item in given:
@@ -128,13 +163,11 @@ def _columns(given: tuple[str, ...]) -> dict[str, str]:
     return said
 
 
-def _import_prompts(
-    out: Reporter, project: Project, source: Source, said: dict[str, str], tags: list[str], *, skip_bad: bool
-) -> None:
+def _import_prompts(out: Reporter, project: Project, source: Source, said: dict[str, str], **how: Any) -> None:
     from dpo_studio.exchange import prompt_importing
     from dpo_studio.exchange.refusals import listed
 
-    done = prompt_importing.run(project, source, said, tags=tags, skip_bad=skip_bad)
+    done = prompt_importing.run(project, source, said, **how)
     _say_how(out, source, done.columns.meant, done.notes)
     text = f"Imported {counted(done.added, 'prompt')}."
     text += f" {done.duplicates:,} were there already." if done.duplicates else ""
@@ -143,11 +176,11 @@ def _import_prompts(
 
 
 def _import_judgements(
-    out: Reporter, project: Project, source: Source, kind: str, said: dict[str, str], annotator: str, *, skip_bad: bool
+    out: Reporter, project: Project, source: Source, said: dict[str, str], *, kind: str, **how: Any
 ) -> None:
     from dpo_studio.exchange import importing
 
-    done = importing.judgements(project, source, kind=kind, said=said, annotator=annotator, skip_bad=skip_bad)
+    done = importing.judgements(project, source, kind=kind, said=said, **how)
     _say_how(out, source, done.columns.meant if done.columns else {}, done.notes)
     one = {"rankings": "ranking", "pairs": "pair", "completions": "group of answers"}[kind]
     out.result({"format": kind, **done.to_json()}, said_of(done, one))
@@ -161,12 +194,18 @@ def _say_how(out: Reporter, source: Source, meant: dict[str, str], notes: list[s
 
 
 def _previewed(
-    project: Project, source: Source, kind: str, said: dict[str, str], tags: list[str], annotator: str
+    project: Project,
+    source: Source,
+    kind: str,
+    said: dict[str, str],
+    tags: list[str],
+    annotator: str,
+    told: Told,
 ) -> tuple[dict[str, Any], str]:
     from dpo_studio.exchange import preview
     from dpo_studio.exchange.refusals import Refused, listed
 
-    answer = preview.preview(project, source, kind=kind, said=said, tags=tags, annotator=annotator)
+    answer = preview.preview(project, source, kind=kind, said=said, tags=tags, annotator=annotator, told=told)
     read = f"{answer['source']}: {answer['reader']}" + (f" in {answer['encoding']}" if answer["encoding"] else "")
     lines = [f"{read}, read as {kind}.", *answer["notes"]]
     if answer["columns"]:

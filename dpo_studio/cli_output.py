@@ -45,8 +45,11 @@ class Reporter:
         """A line on stderr, for a person who waits."""
         print(text, file=sys.stderr, flush=True)
 
-    def underway(self, share: float, doing: str) -> None:
-        """How far it is (0 to 1) and what it does: at once to who follows, every few seconds to a person who waits."""
+    def underway(self, share: float | None, doing: str) -> None:
+        """How far it is (0 to 1, or None where that is not known) and what it does.
+
+        Often to who follows, every few seconds to a person who waits.
+        """
         now = time.monotonic()
         if now - self._said_at < (_FOLLOWED_EVERY_S if self.follow else _TOLD_EVERY_S):
             return
@@ -54,7 +57,7 @@ class Reporter:
         if self.follow:
             self.more({"progress": share, "doing": doing})
         else:
-            self.progress(f"{share:4.0%}  {doing}")
+            self.progress(doing if share is None else f"{share:4.0%}  {doing}")
 
     def more(self, values: Mapping[str, Any]) -> None:
         """A part of the result, to who follows; nothing to others."""

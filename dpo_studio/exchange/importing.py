@@ -11,7 +11,7 @@ from typing import Any
 from dpo_studio.core.errors import UserError
 from dpo_studio.store import Project, settling, staging
 from dpo_studio.store.bulk_writing import Writer
-from dpo_studio.store.database import new_uuid, storable
+from dpo_studio.store.database import storable
 from dpo_studio.store.matching import Judged, Matching
 
 from . import judged
@@ -74,6 +74,7 @@ def judgements(
     annotator: str = "",
     annotator_kind: str = "person",
     skip_bad: bool = False,
+    told: settling.Told | None = None,
 ) -> Imported:
     """Import the rows of a source of rankings, pairs or completions.
 
@@ -84,26 +85,25 @@ def judgements(
             is called "judge").
         annotator_kind: "person" or "judge", for rows that do not say "judge" themselves.
         skip_bad: import the good rows although there are bad ones.
+        told: hears how far it is; "read" rows come first, of 0 since it is not known of how many.
 
     Raises:
         ImportRefused: there are rows that cannot be used; nothing was imported.
-        UserError: the source cannot be read or holds no rows.
+        UserError: the source cannot be read or holds no rows, or the import was cancelled.
     """
     source = given if isinstance(given, Source) else open_source(given)
     name = annotator or ("judge" if annotator_kind == "judge" else project.annotator)
-    about = {"kind": kind, "uuid": new_uuid(), "source": source.name}
     done = Imported(columns=Columns(kind, said or {}))
-    with staging.stage(project.folder, about) as staged:
+    with staging.stage(project.folder, settling.about(kind, source.name)) as staged:
         used = 0
         for place, item, whose, _ in _looked_at(
-            project, source, kind, done, (storable(name), annotator_kind), only_named=True
+            project, source, kind, done, (storable(name), annotator_kind), only_named=True, told=told
         ):
             staged.add(settling.judged_row(place, item, whose))
             used += 1
         if done.refused and (not skip_bad or not used):
             raise ImportRefused(done.refused, total=used + len(done.refused))
-        written = settling.write(project, staged.decide())
-    settling.write_words(project)
+        written = settling.take(project, staged, told=told)
     done.rankings, done.prompts, done.groups = written.rows, written.prompts, written.groups
     done.duplicates += written.duplicates
     done.refused += [Refused(place, reason) for place, reason in written.refused]
@@ -111,7 +111,13 @@ def judgements(
 
 
 def preview(
-    project: Project, source: Source, *, kind: str, said: Mapping[str, str] | None = None, annotator: str = ""
+    project: Project,
+    source: Source,
+    *,
+    kind: str,
+    said: Mapping[str, str] | None = None,
+    annotator: str = "",
+    told: settling.Told | None = None,
 ) -> Imported:
     """What `judgements` would do with `skip_bad`; the project is only read.
 
@@ -119,7 +125,8 @@ def preview(
         UserError: the source cannot be read, holds no rows, or a column that is needed is not found.
     """
     done = Imported(columns=Columns(kind, said or {}))
-    for place, item, _, new in _looked_at(project, source, kind, done, (annotator or project.annotator, "person")):
+    whose = (annotator or project.annotator, "person")
+    for place, item, _, new in _looked_at(project, source, kind, done, whose, told=told):
         done.rankings += new
         done.duplicates += not new
         if len(done.first) < SHOWN_FIRST:
@@ -135,6 +142,7 @@ def _looked_at(
     annotator: tuple[str, str],
     *,
     only_named: bool = False,
+    told: settling.Told | None = None,
 ) -> Iterator[tuple[str, Judged, tuple[str, str], bool]]:
     """(place, what a row says, whose it is, whether it is new) of each row that can be used; `done` learns the others.
 
@@ -160,6 +168,8 @@ def _looked_at(
             used += 1
             yield place, item, whose, new
         matching.writer.flush()
+        if told is not None:
+            told("read", used + len(done.refused), 0)
     if not used and not done.refused:
         raise UserError(f"{source.name} holds no rows.", "Check the file.")
     done.prompts, done.groups, done.notes = matching.prompts, matching.groups, source.notes

@@ -43,6 +43,7 @@ from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Message
 from dpo_studio.store import Project
 from dpo_studio.store.matching import Judged
+from dpo_studio.store.settling import Told
 
 from . import importing, prompt_importing
 from .columns import kind_of
@@ -63,6 +64,7 @@ def preview(
     said: Mapping[str, str] | None = None,
     tags: Sequence[str] = (),
     annotator: str = "",
+    told: Told | None = None,
 ) -> dict[str, Any]:
     """The object that the module describes.
 
@@ -71,6 +73,7 @@ def preview(
         said: column names by meaning, where they are not to be guessed.
         tags: for all prompts.
         annotator: who judged, for rows that do not say.
+        told: hears how many rows were "read", of 0 since it is not known of how many.
 
     Raises:
         UserError: the source cannot be read at all, or holds no rows.
@@ -102,7 +105,7 @@ def preview(
         "hint": "",
     }
     try:
-        answer.update(_counted(project, source, kind, said, tags, annotator))
+        answer.update(_counted(project, source, kind, said, tags, annotator, told))
     except UserError as error:
         if not columns:
             raise
@@ -113,15 +116,21 @@ def preview(
 
 
 def _counted(
-    project: Project, source: Source, kind: str, said: Mapping[str, str], tags: Sequence[str], annotator: str
+    project: Project,
+    source: Source,
+    kind: str,
+    said: Mapping[str, str],
+    tags: Sequence[str],
+    annotator: str,
+    told: Told | None,
 ) -> dict[str, Any]:
     if kind == "prompts":
-        asked = prompt_importing.preview(project, source, said, tags=tags, shown=SHOWN)
+        asked = prompt_importing.preview(project, source, said, tags=tags, shown=SHOWN, told=told)
         added = new_prompts = asked.added
         rows = [_prompt_row(row, new) for row, new in asked.first]
         found: prompt_importing.PromptImport | importing.Imported = asked
     else:
-        done = importing.preview(project, source, kind=kind, said=said, annotator=annotator)
+        done = importing.preview(project, source, kind=kind, said=said, annotator=annotator, told=told)
         added, new_prompts = done.rankings, done.prompts
         rows = [_judged_row(place, item, new) for place, item, new in done.first]
         found = done

@@ -9,7 +9,6 @@ from typing import Any
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.store import Project, prompt_import, settling, staging
-from dpo_studio.store.database import new_uuid
 from dpo_studio.store.prompts import stored_form
 
 from .columns import Columns
@@ -50,8 +49,8 @@ class PromptImport:
 class _Reading:
     """The rows of a source as prompts; those that cannot be are put aside, answers are counted."""
 
-    def __init__(self, source: Source, done: PromptImport, tags: Sequence[str]) -> None:
-        self._source, self._done, self._tags = source, done, tags
+    def __init__(self, source: Source, done: PromptImport, tags: Sequence[str], told: settling.Told | None) -> None:
+        self._source, self._done, self._tags, self._told = source, done, tags, told
         self.taken = self.answers = 0
 
     def __iter__(self) -> Iterator[PromptRow]:
@@ -61,6 +60,8 @@ class _Reading:
                 continue
             self.taken += 1
             self.answers += bool(row.answer)
+            if self._told is not None and self.taken % _AT_ONCE == 0:
+                self._told("read", self.taken + len(self._done.refused), 0)
             yield row
 
     def finish(self) -> None:
@@ -78,7 +79,13 @@ class _Reading:
 
 
 def run(
-    project: Project, source: Source, said: Mapping[str, str], *, tags: Sequence[str] = (), skip_bad: bool = False
+    project: Project,
+    source: Source,
+    said: Mapping[str, str],
+    *,
+    tags: Sequence[str] = (),
+    skip_bad: bool = False,
+    told: settling.Told | None = None,
 ) -> PromptImport:
     """Add the prompts of a source.
 
@@ -86,28 +93,34 @@ def run(
         said: column names by meaning, where they are not to be guessed.
         tags: for all of them.
         skip_bad: add the good rows although there are bad ones.
+        told: hears how far it is; "read" rows come first, of 0 since it is not known of how many.
 
     Raises:
         ImportRefused: there are rows that cannot be used; nothing was imported.
-        UserError: the source cannot be read to its end or holds no rows; nothing was imported.
+        UserError: the source cannot be read to its end or holds no rows, or the import was cancelled; nothing was
+            imported.
     """
     done = PromptImport(Columns("prompts", said))
-    reading = _Reading(source, done, tags)
-    about = {"kind": "prompts", "uuid": new_uuid(), "source": source.name}
-    with staging.stage(project.folder, about) as staged:
+    reading = _Reading(source, done, tags, told)
+    with staging.stage(project.folder, settling.about("prompts", source.name)) as staged:
         for row in reading:
             staged.add(settling.prompt_row(*stored_form(row.messages), row.tags))
         reading.finish()
         if done.refused and (not skip_bad or not reading.taken):
             raise ImportRefused(done.refused, total=reading.taken + len(done.refused))
-        written = settling.write(project, staged.decide())
-    settling.write_words(project)
+        written = settling.take(project, staged, told=told)
     done.added, done.duplicates = written.prompts, written.duplicates
     return done
 
 
 def preview(
-    project: Project, source: Source, said: Mapping[str, str], *, tags: Sequence[str] = (), shown: int = 5
+    project: Project,
+    source: Source,
+    said: Mapping[str, str],
+    *,
+    tags: Sequence[str] = (),
+    shown: int = 5,
+    told: settling.Told | None = None,
 ) -> PromptImport:
     """What `run` would do, with the first rows and whether each is new; the project is only read.
 
@@ -115,7 +128,7 @@ def preview(
         UserError: the source cannot be read to its end, holds no rows, or no column is the prompt.
     """
     done = PromptImport(Columns("prompts", said))
-    reading = _Reading(source, done, tags)
+    reading = _Reading(source, done, tags, told)
     known, rows = prompt_import.Known(project), iter(reading)
     while batch := list(islice(rows, _AT_ONCE)):
         for row, new in zip(batch, known.new([row.messages for row in batch]), strict=True):

@@ -49,19 +49,23 @@ class Writer:
     """Takes what is new, gives it ids, and writes it in batches.
 
     With `only_count` nothing is written: the ids are as they would be, and `begin` is called once.
+
+    Attributes:
+        source: where new prompts come from.
+        created: when all of it was made; "" is now.
     """
 
     project: Project
     source: str = ""
     only_count: bool = False
+    created: str = ""
     _next: dict[str, int] = field(default_factory=dict)
     _waiting: dict[str, list[Sequence[Any]]] = field(default_factory=dict)
-    _created: str = ""
     _prompts: int = 0
     _in_bulk: bool = False
 
     def __post_init__(self) -> None:
-        self._created = now()
+        self.created = self.created or now()
         self.source = storable(self.source)
         self.begin()
 
@@ -85,7 +89,7 @@ class Writer:
             held_out = self._prompts >= NEVER_HELD_OUT and is_held_out(one)
         self._prompts += 1
         kept = _tags_text(tags)
-        prompt = self._add("prompts", ordered_uuid(), text, one, self.source, kept, int(held_out), self._created)
+        prompt = self._add("prompts", ordered_uuid(), text, one, self.source, kept, int(held_out), self.created)
         if tags and self._in_bulk:
             rows = self._waiting.setdefault("prompt_tags", [])
             rows += [(tag, prompt) for tag in dict.fromkeys(storable(tag) for tag in tags)]
@@ -94,9 +98,9 @@ class Writer:
     def add_group(self, prompt_id: int, texts: Sequence[str], finishes: Sequence[str]) -> HeldGroup:
         """A group with all its completions."""
         uuid = ordered_uuid()
-        group = self._add("groups", uuid, prompt_id, len(texts), 1, self._created)
+        group = self._add("groups", uuid, prompt_id, len(texts), 1, self.created)
         ids = tuple(
-            self._add("completions", ordered_uuid(), prompt_id, text, finish, self._created)
+            self._add("completions", ordered_uuid(), prompt_id, text, finish, self.created)
             for text, finish in zip(texts, finishes, strict=True)
         )
         items = self._waiting.setdefault("group_items", [])
@@ -117,7 +121,7 @@ class Writer:
         ranking = self._add(
             "rankings",
             *(ordered_uuid(), group.id, "ranking", name, kind, strength, to_text(list(flags)), note),
-            *(supersedes, self._created, confidence),
+            *(supersedes, self.created, confidence),
         )
         items = self._waiting.setdefault("ranking_items", [])
         items += [(ranking, one, rank) for one, rank in zip(group.completion_ids, ranks, strict=True)]

@@ -6,6 +6,7 @@ Prompts that are added one by one have theirs at once, by a trigger (see `schema
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from .database import TO_INDEX, Project
 from .pace import Pace
@@ -23,14 +24,21 @@ def owe(project: Project, first: int) -> None:
     )
 
 
-def write_all(project: Project) -> None:
-    """Write what is missing, in short transactions. Two processes may do it at a time."""
+def write_all(project: Project, told: Callable[[int, int], None] | None = None) -> None:
+    """Write what is missing, in short transactions. Two processes may do it at a time.
+
+    Args:
+        told: hears after each transaction how many ids were gone through of how many; what it raises ends this.
+    """
     pace = Pace()
     while first := project.fact(TO_INDEX):
         after = int(first) - 1
+        last = project.db.conn.execute("SELECT coalesce(max(id), 0) FROM prompts").fetchone()[0]
         while ids := _without(project, after, pace.rows):
             with pace.turn():
                 after = _write(project, ids)
+            if told is not None:
+                told(after - int(first) + 1, last - int(first) + 1)
         with project.transaction() as db:
             if project.fact(TO_INDEX) == first and not _without(project, after, 1):
                 db.conn.execute("DELETE FROM facts WHERE name = ?", [TO_INDEX])

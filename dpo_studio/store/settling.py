@@ -2,12 +2,12 @@
 
 All of it is written in transactions of some milliseconds, between which others write: whoever labels meanwhile hardly
 waits. What was written of the rows is noted in the same transactions, so that each is written once, however often
-this is interrupted.
+this is interrupted. Rows that a person cancelled are taken back in the same way (see `taking_back`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,13 +16,13 @@ from typing import Any
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import messages_from_json
 
-from . import prompt_import, prompt_words, staging
+from . import prompt_import, prompt_words, staging, taking_back
 from .bulk_writing import Writer
-from .database import SYNCHRONOUS, TO_INDEX, WAL_PAGES, Project, new_uuid
+from .database import SYNCHRONOUS, TO_INDEX, WAL_PAGES, Project, new_uuid, now
 from .matching import Judged, Matching
 from .pace import Pace
 
-#: The fact that says how much of an import is written: its uuid, and the place in its file.
+#: The fact that says how much of an import is written: its uuid, the place in its file, the ids before its own.
 _WRITTEN = "import_written"
 #: Memory for pages that are written: with SQLite's own 2 MB the indices of a large project are written over and over.
 _CACHE_KIB = 64 * 1024
@@ -30,6 +30,14 @@ _CACHE_KIB = 64 * 1024
 _WAL_PAGES = WAL_PAGES // 2
 #: Bytes of rows in one transaction, where rows are long.
 _MOST_BYTES = 200_000
+
+
+#: Hears how far it is: what is done ("written", "made searchable", "taken back"), how many rows of how many.
+Told = Callable[[str, int, int], None]
+
+
+class Cancelled(Exception):
+    """A person cancelled the import whose rows are written."""
 
 
 @dataclass(slots=True)
@@ -56,17 +64,18 @@ def is_settled(project: Project) -> bool:
     return not staging.is_decided(project.folder) and not project.fact(TO_INDEX)
 
 
-def settle(project: Project) -> None:
-    """Finish what was interrupted, or wait for who is at it.
+def settle(project: Project, told: Told | None = None) -> bool:
+    """Finish what was interrupted, or wait for who is at it. Whether an import was cancelled, and so taken back.
 
     Raises:
         UserError: the disk is full, say, and what is left is left for the next time; or the rows cannot be written at
             all, which is a bug: they are put aside, so that the project can be opened.
     """
+    cancelled = False
     with staging.decided(project.folder) as path:
         if path is not None:
             try:
-                write(project, path)
+                cancelled = write(project, path, told=told) is None
             except UserError:
                 raise
             except Exception as error:
@@ -75,41 +84,110 @@ def settle(project: Project) -> None:
                     f"An import that was interrupted could not be finished ({type(error).__name__}: {error}).",
                     f"Its rows were put aside in {aside}. Open the project again, and import them once more.",
                 ) from error
-    write_words(project)
+    write_words(project, told)
+    return cancelled
 
 
-def write(project: Project, path: Path) -> Settled:
-    """Write the rows of a decided import, by whoever holds its lock, and clear their file away. Durable on return."""
-    done = Settled()
-    about, start = next(staging.read(path, start=0))
-    uuid, _, place = project.fact(_WRITTEN).partition(" ")
-    with _in_small_steps(project):
-        taking: _Taking = (
-            _Prompts(project, about, done) if about["kind"] == "prompts" else _Judged(project, about, done)
-        )
-        if uuid == about["uuid"]:
-            taking.recall(path, start, int(place))
-            start = int(place)
-        pace = Pace()
-        for rows, place_after in _batches(path, start, pace):
-            with pace.turn(), prompt_import.in_bulk(project) as db:
-                taking.take(rows)
-                db.conn.execute(
-                    "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)",
-                    [_WRITTEN, f"{about['uuid']} {place_after}"],
-                )
-    project.set_fact(_WRITTEN, f"{about['uuid']} {path.stat().st_size}")  # makes all that was written before it durable
-    path.unlink()
-    with project.transaction() as db:
+def take(project: Project, staged: staging.Staged, *, told: Told | None = None) -> Settled:
+    """Decide an import and write it, by whoever stages it. Durable on return.
+
+    Raises:
+        UserError: it cannot be written, or it was cancelled while it was; then nothing is imported.
+    """
+    total, path = staged.rows, staged.decide()
+    try:
+        done = write(project, path, total=total, told=told)
+    except KeyboardInterrupt:
+        staging.cancel(project.folder)
+        write(project, path, told=told)
+        raise
+    if done is None:
+        raise UserError("The import was cancelled: nothing was imported.")
+    return done
+
+
+def write(project: Project, path: Path, *, total: int = 0, told: Told | None = None) -> Settled | None:
+    """Write the rows of a decided import, by whoever holds its lock, and clear their file away. Durable on return.
+
+    None where it was cancelled, before or meanwhile: then all that was written of it is taken back.
+
+    Args:
+        total: how many rows there are; 0 where it is not known.
+    """
+    try:
+        if staging.is_cancelled(project.folder):
+            raise Cancelled
+        done = _write(project, path, total, told)
+    except Cancelled:
+        done = None
+        held, _ = next(staging.read(path, start=0))
+        uuid, _, firsts = _written(project)
+        if uuid == held["uuid"]:
+            with _in_small_steps(project):
+                taking_back.take_back(project, held["created"], taking_back.Firsts(*firsts), told)
+        write_words(project, told)
+    staging.clear(path)
+    with project.transaction() as db:  # makes all that was written before it durable
         db.conn.execute("DELETE FROM facts WHERE name = ?", [_WRITTEN])
     return done
 
 
-def write_words(project: Project) -> None:
-    """Write the full text that is missing."""
+def _write(project: Project, path: Path, total: int, told: Told | None) -> Settled:
+    done = Settled()
+    held, start = next(staging.read(path, start=0))
+    size, began = path.stat().st_size, start
+    uuid, place, firsts = _written(project)
+    with _in_small_steps(project):
+        taking: _Taking = _Prompts(project, held, done) if held["kind"] == "prompts" else _Judged(project, held, done)
+        if uuid == held["uuid"]:
+            if place < size:
+                taking.recall(path, start, place)
+            start = place
+        else:
+            firsts = taking_back.Firsts.of_now(project)
+        pace = Pace()
+        for rows, place_after in _batches(path, start, pace):
+            if staging.is_cancelled(project.folder):
+                raise Cancelled
+            with pace.turn(), prompt_import.in_bulk(project) as db:
+                taking.take(rows)
+                db.conn.execute(
+                    "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)",
+                    [_WRITTEN, " ".join(map(str, (held["uuid"], place_after, *firsts)))],
+                )
+            if told is not None:
+                share = (place_after - began) / max(size - began, 1)
+                told("written", round(share * (total or size)), total or size)
+    write_words(project, told, stop=lambda: staging.is_cancelled(project.folder))
+    return done
+
+
+def write_words(project: Project, told: Told | None = None, *, stop: Callable[[], bool] | None = None) -> None:
+    """Write the full text that is missing.
+
+    Raises:
+        Cancelled: `stop` said yes.
+    """
+
+    def on_written(done: int, total: int) -> None:
+        if told is not None:
+            told("made searchable", done, max(done, total))
+        if stop is not None and stop():
+            raise Cancelled
+
     if project.fact(TO_INDEX):
         with _in_small_steps(project):
-            prompt_words.write_all(project)
+            prompt_words.write_all(project, on_written)
+
+
+def about(kind: str, source: str) -> dict[str, str]:
+    """What holds for all rows of an import.
+
+    Args:
+        kind: "prompts", or what rows that carry answers are.
+        source: where the prompts come from.
+    """
+    return {"kind": kind, "uuid": new_uuid(), "source": source, "created": now()}
 
 
 def prompt_row(text: str, one: str, tags: Sequence[str]) -> list[Any]:
@@ -127,7 +205,7 @@ class _Taking:
 
     def __init__(self, project: Project, about: dict[str, Any], done: Settled) -> None:
         self.project, self.done = project, done
-        self.writer = Writer(project, source=about["source"])
+        self.writer = Writer(project, source=about["source"], created=about["created"])
 
     def recall(self, path: Path, start: int, end: int) -> None:
         """Learn what has to be known of the rows that were written before."""
@@ -188,6 +266,13 @@ def _batches(path: Path, start: int, pace: Pace, *, end: int | None = None) -> I
             return
     if rows:
         yield rows, place
+
+
+def _written(project: Project) -> tuple[str, int, tuple[int, ...]]:
+    """Of which import rows are written: its uuid, the place after them, and the ids before its own."""
+    uuid, *numbers = project.fact(_WRITTEN).split() or [""]
+    place, *firsts = map(int, numbers) if numbers else (0,)
+    return uuid, place, tuple(firsts)
 
 
 @contextmanager

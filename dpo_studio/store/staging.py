@@ -5,7 +5,8 @@ label could be saved. So the rows of an import are first written to a file of th
 lock on the database. Once the last of them was looked at and nothing stops them, the file gets its final name: from
 then on the import is decided. What is decided is written into the database in transactions of some milliseconds (see
 `settling`); where that is interrupted, the next opening of the project goes on with it. A file without its final name
-is of an import that was given up, and is deleted.
+is of an import that was given up, and is deleted. Where a person cancels an import that is decided, a mark beside its
+rows says so, and what was written of them is taken back (see `taking_back`).
 
 One import at a time: the lock is held from the first row to the last, and let go by the system when a process dies.
 """
@@ -24,15 +25,20 @@ from filelock import FileLock, Timeout
 from dpo_studio.core.errors import UserError
 
 _FOLDER, _LOCK = "imports", "lock"
-_UNDECIDED, _DECIDED = "rows.partial", "rows.jsonl"
+_UNDECIDED, _DECIDED, _CANCELLED = "rows.partial", "rows.jsonl", "cancelled"
 _BUFFER_BYTES = 1 << 20
 
 
 class Staged:
-    """The rows of an import, until it is decided."""
+    """The rows of an import, until it is decided.
+
+    Attributes:
+        rows: how many there are so far.
+    """
 
     def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
         self._folder = folder
+        self.rows = -1  # what holds for all of them is none
         with _told():
             self._file = (folder / _UNDECIDED).open("wb", buffering=_BUFFER_BYTES)
         self.add(about)
@@ -45,6 +51,7 @@ class Staged:
         """
         with _told():
             self._file.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
+        self.rows += 1
 
     def decide(self) -> Path:
         """Have all of it imported, whatever happens now. Durable on return.
@@ -92,6 +99,7 @@ def stage(folder: Path, about: Mapping[str, Any]) -> Iterator[Staged]:
     try:
         if is_decided(folder):  # of a process that died since this one opened the project
             raise UserError("An earlier import is not finished yet.", "Open the project again; it is finished then.")
+        _uncancel(place)
         with closing(Staged(place, about)) as staged:
             yield staged
     finally:
@@ -101,6 +109,30 @@ def stage(folder: Path, about: Mapping[str, Any]) -> Iterator[Staged]:
 def is_decided(folder: Path) -> bool:
     """Whether there are rows that are decided and not all written into the project yet."""
     return (_folder(folder) / _DECIDED).exists()
+
+
+def cancel(folder: Path) -> None:
+    """Have nothing imported of the rows that are decided: whoever is at them, now or later, takes them back.
+
+    Raises:
+        UserError: it could not be noted.
+    """
+    place = _folder(folder)
+    if place.exists():
+        with _told():
+            (place / _CANCELLED).touch()
+            _sync(place)
+
+
+def is_cancelled(folder: Path) -> bool:
+    """Whether the rows that are decided are to be taken back."""
+    return (_folder(folder) / _CANCELLED).exists()
+
+
+def clear(path: Path) -> None:
+    """All is done with the rows of a decided import."""
+    path.unlink()
+    _uncancel(path.parent)
 
 
 @contextmanager
@@ -144,6 +176,11 @@ def _folder(folder: Path) -> Path:
 
 def _lock(folder: Path) -> FileLock:
     return FileLock(_folder(folder) / _LOCK)
+
+
+def _uncancel(place: Path) -> None:
+    with suppress(OSError):
+        (place / _CANCELLED).unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:

@@ -1,4 +1,7 @@
-"""Finishes what an import that was interrupted left to do, in a child process, while the person goes on."""
+"""Finishes what an import that was interrupted left to do, in a child process, while the person goes on.
+
+What was written of a cancelled one is taken back.
+"""
 
 from __future__ import annotations
 
@@ -31,21 +34,23 @@ class Settling(QObject):
             self._at.clear()
         if project is None or project.folder in self._at:
             return
-        from dpo_studio.store.settling import is_settled  # which brings SQLite along
+        from dpo_studio.store import settling, staging  # which bring SQLite along
 
-        if is_settled(project):
+        if settling.is_settled(project):
             return
         folder = project.folder
         self._at.add(folder)
         thread = self._commands.start(["settle", "--", str(folder)])
-        thread.answered.connect(lambda _answer: self._on_done(folder))
+        thread.answered.connect(lambda answer: self._on_done(folder, cancelled=answer["cancelled"]))
         thread.refused.connect(lambda error: self._on_refused(folder, error))
         thread.start()
-        self._context.say("An import is being finished in the background. You can go on meanwhile.")
+        what = "What was written of the cancelled import is being taken back"
+        what = what if staging.is_cancelled(folder) else "An import is being finished"
+        self._context.say(f"{what} in the background. You can go on meanwhile.")
 
-    def _on_done(self, folder: Path) -> None:
+    def _on_done(self, folder: Path, *, cancelled: bool) -> None:
         if self._end(folder):
-            self._context.say("The import is complete.")
+            self._context.say("The cancelled import is gone." if cancelled else "The import is complete.")
             for signal in ("prompts_changed", "groups_changed", "rankings_changed"):
                 getattr(self._context, signal).emit()
 

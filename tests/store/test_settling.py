@@ -88,7 +88,7 @@ owner, name = {
     "reading": (staging.Staged, "add"),
     "deciding": (staging.os, "fsync"),
     "writing": (settling._Prompts if kind == "prompts" else settling._Judged, "take"),
-    "clearing": (settling.Path, "unlink"),
+    "clearing": (staging, "clear"),
     "words": (settling.prompt_words, "_write"),
 }[where]
 setattr(owner, name, dying(getattr(owner, name)))
@@ -176,7 +176,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, sources, monkeypatch):
 def test_rows_that_cannot_be_written_do_not_keep_anyone_from_opening(tmp_path, sources, monkeypatch):
     with (
         Project.create(tmp_path / "p") as project,
-        staging.stage(project.folder, {"kind": "prompts", "uuid": "u", "source": "s"}) as staged,
+        staging.stage(project.folder, settling.about("prompts", "s")) as staged,
     ):
         staged.add(settling.prompt_row("[]", None, ()))
         staged.decide()
@@ -188,7 +188,7 @@ def test_rows_that_cannot_be_written_do_not_keep_anyone_from_opening(tmp_path, s
 
 def test_an_opening_waits_for_who_writes_what_is_decided(tmp_path, sources):
     with Project.create(tmp_path / "p") as project:
-        about = {"kind": "prompts", "uuid": "u", "source": "s"}
+        about = settling.about("prompts", "s")
         opened = []
 
         def open_it():

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QProgressBar,
     QPushButton,
     QTextBrowser,
     QWidget,
@@ -39,6 +40,7 @@ _ENCODINGS = ("UTF-8", "cp1252", "UTF-16", "cp1251", "Shift-JIS", "GB18030", "Bi
 _FILES = "Prompts and data (*.txt *.md *.jsonl *.json *.ndjson *.csv *.tsv *.parquet *.arrow *.gz);;All files (*)"
 _SHOWN_REFUSALS = 4
 _PAUSE_MS = 150
+_BAR_STEPS, _BAR_WIDTH = 1_000, 180
 
 
 class ImportPanel(Panel):
@@ -50,6 +52,7 @@ class ImportPanel(Panel):
 
     Attributes:
         is_busy: whether an import runs, so that Cancel stops it.
+        is_cancelling: whether it was cancelled and has not ended yet.
     """
 
     look_wanted = Signal()
@@ -58,7 +61,7 @@ class ImportPanel(Panel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Import", parent)
         self.looked_at = ""
-        self.is_busy = False
+        self.is_busy = self.is_cancelling = False
         self._mapped = False
         self._none: set[str] = set()
         self.answer: Mapping[str, Any] = {}
@@ -110,6 +113,13 @@ class ImportPanel(Panel):
         for widget in (self._options, self.table, self.told, self.problem, self.skip_bad, self.caption):
             self.body.addWidget(widget)
         self.body.addWidget(self.first, 1)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, _BAR_STEPS)
+        self.bar.setFixedWidth(_BAR_WIDTH)
+        self.bar.setAccessibleName("How much of the import is done")
+        self.bar.hide()
+        self.buttons.insertWidget(1, self.bar)
         self._look_later = QTimer(self)
         self._look_later.setSingleShot(True)
         self._look_later.setInterval(_PAUSE_MS)
@@ -206,8 +216,36 @@ class ImportPanel(Panel):
         self.say("Nothing is imported before you have seen what would come of it.")
 
     def show_busy(self, sentence: str) -> None:
+        self.is_cancelling = False
         self.accept_button.setEnabled(False)
         self.say(sentence)
+
+    def show_progress(self, doing: str, share: float | None) -> None:
+        """How far the look or the import is: in words, and from 0 to 1 where that is known."""
+        if self.is_cancelling:
+            return
+        self.say(f"{'Importing' if self.is_busy else 'Looking at it'}: {doing}…")
+        self.bar.setVisible(share is not None)
+        self.bar.setValue(round(_BAR_STEPS * (share or 0)))
+
+    def show_cancelling(self) -> None:
+        """Cancel was pressed while an import runs."""
+        self.is_cancelling = True
+        self.cancel_button.setEnabled(False)
+        self.bar.hide()
+        self.say("Cancelling…")
+
+    def show_cancelled(self) -> None:
+        """The import was cancelled; what was looked at can be imported again."""
+        self._show_button()
+        self.say("Cancelled: nothing was imported.")
+
+    def end_busy(self) -> None:
+        """The import is over, however it ended."""
+        self.is_busy = False
+        self.cancel_button.setEnabled(True)
+        self.field.setEnabled(True)
+        self.bar.hide()
 
     def show_problem(self, sentence: str) -> None:
         """It could not be looked at or imported; what was chosen stays."""

@@ -10,7 +10,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.store import Project, prompt_search
+from dpo_studio.store import Project, prompt_search, staging
 from dpo_studio.store.settling import is_settled
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.exchange.commands import Commands, CommandThread
@@ -49,7 +49,8 @@ class Importing(QObject):
         panel = self._panel
         panel.show_busy(f"Looking at {panel.looked_at}…")
         place = ["--", str(project.folder), panel.looked_at]
-        self._look = self._commands.start(["import", "--preview", *panel.arguments(), *place])
+        self._look = self._commands.start(["import", "--preview", "--follow", *panel.arguments(), *place])
+        self._look.heard.connect(self._on_heard)
         self._look.answered.connect(self._on_seen)
         self._look.refused.connect(self._on_not_seen)
         self._look.start()
@@ -64,8 +65,10 @@ class Importing(QObject):
         panel.show_busy(f"Importing {panel.looked_at}…")
         panel.is_busy = True
         panel.field.setEnabled(False)
+        expected = ["--follow", "--expected", str(panel.answer.get("total", 0))]
         place = ["--", str(project.folder), panel.looked_at]
-        self._import = self._commands.start(["import", *panel.final_arguments(), *place])
+        self._import = self._commands.start(["import", *expected, *panel.final_arguments(), *place])
+        self._import.heard.connect(self._on_heard)
         self._import.answered.connect(self._on_imported)
         self._import.refused.connect(self._on_not_imported)
         self._import.start()
@@ -79,12 +82,19 @@ class Importing(QObject):
     def stop(self) -> None:
         """Stop looking, and an import, of which nothing is kept then."""
         self.give_up()
-        if self._import is not None:
-            self._import.stop()
+        if self._import is None or self._project is None:
+            return
+        try:
+            staging.cancel(self._project.folder)
+        except UserError as error:
+            self._context.complain(error)
+            return
+        self._panel.show_cancelling()
+        self._import.stop()
 
     def close(self) -> None:
-        """The window or the project is closed: end what runs."""
-        self.stop()
+        """The window or the project is closed: end what runs. What is written already is finished the next time."""
+        self.give_up()
         self._commands.close()
         self._import = None
 
@@ -98,6 +108,10 @@ class Importing(QObject):
             self._look = None
             self._tell(error)
 
+    def _on_heard(self, said: Mapping[str, Any]) -> None:
+        if self.sender() in (self._look, self._import) and "doing" in said:
+            self._panel.show_progress(said["doing"], said["progress"])
+
     def _on_imported(self, answer: Mapping[str, Any]) -> None:
         if not self._end():
             return
@@ -110,10 +124,14 @@ class Importing(QObject):
     def _on_not_imported(self, error: Exception) -> None:
         if not self._end():
             return
-        if self._project is not None and not is_settled(self._project):
+        unsettled = self._project is not None and not is_settled(self._project)
+        if unsettled:
+            self._context.unsettled.emit()  # what is left is taken back where it was cancelled, else finished
+        if self._panel.is_cancelling:
+            self._panel.show_cancelled()
+        elif unsettled:
             self._panel.done()
-            self._context.unsettled.emit()
-            self._context.say("It was too late to stop: all rows were read and are being written in the background.")
+            self._context.say("The import was interrupted. All rows were read: they are written in the background.")
             self.done.emit(self._before)
         else:
             self._tell(error)
@@ -123,8 +141,7 @@ class Importing(QObject):
         if self.sender() is not self._import:
             return False
         self._import = None
-        self._panel.is_busy = False
-        self._panel.field.setEnabled(True)
+        self._panel.end_busy()
         return self._project is self._context.project
 
     def _tell(self, error: Exception) -> None:

@@ -113,7 +113,7 @@ def test_what_cannot_be_read_is_a_sentence_and_what_was_typed_stays(page, contex
 
 def _undecided_and_decided(project):
     """A project whose import was killed once it was decided."""
-    with staging.stage(project.folder, {"kind": "prompts", "uuid": "u", "source": "s"}) as staged:
+    with staging.stage(project.folder, settling.about("prompts", "s")) as staged:
         for number in range(3):
             staged.add(settling.prompt_row(*prompts.stored_form([Message("user", f"question {number}")]), ()))
         staged.decide()
@@ -136,18 +136,60 @@ def test_an_import_that_was_killed_while_it_was_written_is_finished_behind_the_w
     context.open(None)
 
 
-def test_what_is_stopped_too_late_is_finished(page, context, qtbot, tmp_path, monkeypatch):
+def _begun(page, qtbot, tmp_path, *, rows: int) -> ImportPanel:
+    """The panel while it imports a file of so many prompts."""
     source = tmp_path / "asked.txt"
-    source.write_text("Why?\nWhat for?\n", encoding="utf-8")
-    settler = Settling(context)
+    source.write_text("".join(f"Why does the {number}th drop fall?\n" for number in range(rows)), encoding="utf-8")
     qtbot.keyClick(page, Qt.Key.Key_I, CTRL)
     panel = page.adding.panel
     panel.field.setText(str(source))
     qtbot.keyClick(panel.field, Qt.Key.Key_Return)
-    looked_at(panel, qtbot, total=2)
-    monkeypatch.setattr(CommandProcess, "run", lambda _self: _refuse_too_late(context))
+    looked_at(panel, qtbot, total=rows)
     panel.accept_button.click()
-    qtbot.waitUntil(lambda: any("too late to stop" in text for text in context.said), timeout=WAIT_MS)
+    assert not panel.accept_button.isEnabled() and not panel.field.isEnabled()
+    return panel
+
+
+def test_it_is_told_how_far_an_import_is(page, context, qtbot, tmp_path):
+    panel = _begun(page, qtbot, tmp_path, rows=8_000)
+    heard, shares = [], []
+    real = panel.show_progress
+    panel.show_progress = lambda doing, share: (
+        real(doing, share),
+        heard.append(panel.notice.text()),
+        shares.append(share),
+    )
+    qtbot.waitUntil(lambda: context.said == ["8,000 prompts imported."], timeout=WAIT_MS)
+    assert any(text.startswith("Importing: ") and text.endswith(" of 8,000 rows written…") for text in heard), heard
+    assert any(text.endswith(" rows made searchable…") for text in heard), heard
+    assert shares == sorted(shares) and 0 < shares[0] and shares[-1] <= 1, shares
+    assert not panel.is_busy and panel.bar.isHidden() and panel.field.isEnabled()
+
+
+def test_what_is_cancelled_while_rows_are_written_is_not_imported(page, context, qtbot, tmp_path):
+    settler = Settling(context)
+    panel = _begun(page, qtbot, tmp_path, rows=30_000)
+    qtbot.waitUntil(lambda: "written" in panel.notice.text() and panel.bar.isVisible(), timeout=WAIT_MS)
+    assert prompts.count(context.project) > 0, "some of it is in the project by now"
+    panel.cancel_button.click()
+    assert panel.notice.text() == "Cancelling…" and not panel.cancel_button.isEnabled()
+    qtbot.waitUntil(lambda: panel.notice.text() == "Cancelled: nothing was imported.", timeout=WAIT_MS)
+    assert page.adding.panel is panel and panel.accept_button.isEnabled() and panel.bar.isHidden()
+    qtbot.waitUntil(lambda: context.said[-1:] == ["The cancelled import is gone."], timeout=WAIT_MS)
+    assert prompts.count(context.project) == 0 and settling.is_settled(context.project)
+    assert not settler._at
+    panel.cancel_button.click()
+    assert page.stack.currentWidget() is page.empty
+
+
+def test_what_a_killed_process_left_is_finished(page, context, qtbot, tmp_path, monkeypatch):
+    settler = Settling(context)
+    monkeypatch.setattr(CommandProcess, "run", lambda _self: _die_too_late(context))
+    qtbot.keyClick(page, Qt.Key.Key_I, CTRL)
+    panel = page.adding.panel
+    panel.looked_at = "asked.txt"
+    panel.accepted.emit()
+    qtbot.waitUntil(lambda: any("was interrupted" in text for text in context.said), timeout=WAIT_MS)
     monkeypatch.undo()
     assert page.adding.panel is None
     settler._at.clear()
@@ -155,7 +197,8 @@ def test_what_is_stopped_too_late_is_finished(page, context, qtbot, tmp_path, mo
     qtbot.waitUntil(lambda: prompts.count(context.project) == 3, timeout=WAIT_MS)
 
 
-def _refuse_too_late(context):
+def _die_too_late(context):
     with context.project.beside() as project:
-        _undecided_and_decided(project)
-    raise UserError("This was stopped before it was done.")
+        if settling.is_settled(project):
+            _undecided_and_decided(project)
+    raise UserError("The process did not finish: it was killed.")
