@@ -74,7 +74,7 @@ def import_command(
 
     said = _columns(columns)
     tags = [tag.strip() for tag in asked["tags"].split(",") if tag.strip()]
-    with Project.open(project) as opened:
+    with Project.open(project, settled=not preview, checked=not preview) as opened:
         how = readers.Asked(asked["encoding"], asked["split"], asked["config"], asked["blocks"] or "")
         found = readers.open_source(source, how)
         if kind == "auto":

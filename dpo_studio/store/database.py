@@ -16,7 +16,7 @@ from typing import Any
 
 from dpo_studio.core.errors import UserError
 
-from . import backup
+from . import backup, checking
 from .database_errors import DATABASE_NAME, damaged, readable, reason_of
 from .light_sqlite_utils import Database
 from .migrations import APPLICATION_ID, SCHEMA_VERSION, migrations
@@ -92,11 +92,12 @@ class Project:
         return project
 
     @classmethod
-    def open(cls, folder: str | Path, *, settled: bool = True) -> Project:
+    def open(cls, folder: str | Path, *, settled: bool = True, checked: bool = True) -> Project:
         """Open a project, migrating an older schema after a backup.
 
         Args:
             settled: finish an import that was interrupted first (see `settling`), which can take minutes.
+            checked: look for damage and make the day's backup first (see `checking`), which can take seconds.
 
         Raises:
             UserError: no project, a newer schema, or a damaged database; nothing was changed.
@@ -114,14 +115,15 @@ class Project:
             db = _connect(path)
             try:
                 _check_identity(folder, *_identity(db))
-                _check_pages(db, folder)
                 version = _identity(db)[1]
+                if checked or version < SCHEMA_VERSION:
+                    checking.look_through(db.conn, folder)
                 if version < SCHEMA_VERSION:
                     _back_up_before_migrating(db, folder, version)
                     _migrate(db)
                 db.conn.execute("PRAGMA journal_mode = WAL")
                 (folder / "runs").mkdir(exist_ok=True)
-                warning = _back_up_daily(db, folder)
+                warning = checking.back_up_daily(db.conn, folder) if checked else ""
             except OSError as error:
                 db.close()
                 raise UserError(
@@ -308,12 +310,6 @@ def _check_identity(folder: Path, application_id: int, version: int) -> None:
         )
 
 
-def _check_pages(db: Database, folder: Path) -> None:
-    (said,) = db.conn.execute("PRAGMA quick_check(1)").fetchone()
-    if said != "ok":
-        raise damaged(folder, said.strip().splitlines()[-1])
-
-
 def _migrate(db: Database) -> None:
     """Bring the schema up to date. What is missing is seen under the lock: another process may be at it already."""
     db.conn.execute("BEGIN IMMEDIATE")
@@ -336,18 +332,6 @@ def _back_up_before_migrating(db: Database, folder: Path, version: int) -> None:
             f" but the backup could not be written ({reason_of(error)}).",
             f"Make room on the disk, or check the permissions of {folder / 'backups'}; nothing was changed.",
         ) from error
-
-
-def _back_up_daily(db: Database, folder: Path) -> str:
-    """The day's backup; a sentence when it could not be written, which must not keep anyone from working."""
-    try:
-        backup.make_daily(db.conn, folder)
-    except (OSError, sqlite3.Error) as error:
-        return (
-            f"Today's backup could not be written ({reason_of(error)})."
-            f" Make room on the disk, or check the permissions of {folder / 'backups'}."
-        )
-    return ""
 
 
 def _clear(folder: Path, *, itself: bool) -> None:

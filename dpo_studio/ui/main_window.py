@@ -26,6 +26,7 @@ import dpo_studio
 from dpo_studio.core.errors import UserError
 
 from . import closing, projects, theme
+from .checking import Checking
 from .context import Context
 from .error_hook import ErrorHook
 from .key_overview import KeyOverview
@@ -88,6 +89,7 @@ class MainWindow(QMainWindow):
         self.key_overview = KeyOverview(self.centralWidget())
         self.menus = Menus(self.menuBar(), self)
         self.merging = Merging(self.context, self.menus.merge, self)
+        self.checking = Checking(self.context, self)
         self.settling = Settling(self.context, self)
         self._connect()
 
@@ -288,8 +290,6 @@ class MainWindow(QMainWindow):
         if page:
             self.settings.last_page = page
         self.context.open(project)
-        if project.warning:
-            self.context.say(project.warning)
         return True
 
     def _make_pages(self) -> None:

@@ -28,14 +28,16 @@ def free_folder(parent: Path, name: str) -> Path:
 
 
 def open_project(folder: Path) -> Project:
-    """Open the project in this folder (or of this project.db), at once: what is to be finished is left (`settling`).
+    """Open the project in this folder (or of this project.db), at once.
+
+    What an import left to do is left to `settling`, and to look for damage and to back it up to `checking`.
 
     Raises:
         UserError: it cannot be opened.
     """
     from dpo_studio.store import Project
 
-    return Project.open(folder.parent if folder.is_file() else folder, settled=False)
+    return Project.open(folder.parent if folder.is_file() else folder, settled=False, checked=False)
 
 
 def create_project(folder: Path, guideline: str) -> Project:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 
 import pytest
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Message
-from dpo_studio.store import Project, backup, database, prompts
+from dpo_studio.store import Project, backup, checking, database, prompts
 
 
 def fill(folder, *, prompts_wanted=300):
@@ -176,3 +177,57 @@ def test_no_migration_without_its_backup(folder, monkeypatch):
     with pytest.raises(UserError, match="has to be backed up before"):
         Project.open(folder)
     assert (folder / "project.db").read_bytes() == before
+
+
+def test_a_window_opens_at_once_and_has_the_damage_found_later(folder):
+    path = fill(folder)
+    Project.open(folder, checked=False).close()
+    assert list((folder / "backups").iterdir()) == []
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2 // 4096 * 4096)
+        file.write(os.urandom(8192))
+    with (
+        Project.open(folder, checked=False) as project,
+        pytest.raises(UserError, match="database is damaged"),
+    ):
+        checking.check(project)
+    assert list((folder / "backups").iterdir()) == [], "what is damaged takes no backup's place"
+
+
+def test_a_backup_in_parts_is_whole_though_others_write_between_two(folder, monkeypatch):
+    fill(folder)
+    monkeypatch.setattr(backup, "_PART_PAGES", 5)
+    parts = []
+    with Project.open(folder, checked=False) as project, project.beside() as other:
+
+        def then_write(_status, left, _total):
+            parts.append(left)
+            prompts.add(other, [Message("user", f"written meanwhile {left}")])
+
+        assert checking.back_up_daily(project.db.conn, folder, on_part=then_write) == ""
+        assert len(parts) > 20 and parts == sorted(parts, reverse=True), "it never began anew"
+        assert not project.db.conn.in_transaction
+        assert prompts.count(project) == 300 + len(parts)
+    conn = sqlite3.connect(backup.newest(folder))
+    assert conn.execute("SELECT count(*) FROM prompts").fetchone() == (300,)
+    assert conn.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    conn.close()
+
+
+def test_a_check_that_is_given_up_leaves_no_half_backup(folder, monkeypatch):
+    fill(folder)
+    monkeypatch.setattr(backup, "_PART_PAGES", 5)
+    asked = []
+    with Project.open(folder, checked=False) as project:
+        with pytest.raises(checking.GivenUp):
+            checking.check(project, stop=lambda: asked.append(1) or len(asked) > 3)
+        assert list((folder / "backups").iterdir()) == [] and len(asked) == 4
+        interrupter = threading.Thread(
+            target=lambda: [project.db.conn.interrupt() or time.sleep(0.0001) for _ in range(2000)]
+        )
+        interrupter.start()
+        with pytest.raises(checking.GivenUp):
+            while interrupter.is_alive():
+                checking.check(project)
+        interrupter.join()
+        prompts.add(project, [Message("user", "work goes on")])
