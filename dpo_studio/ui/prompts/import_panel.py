@@ -79,6 +79,7 @@ class ImportPanel(Panel):
         where.addWidget(self.field, 1)
         for button in (self.look_button, file_button, folder_button):
             where.addWidget(button)
+        self._sources = (self.field, self.look_button, file_button, folder_button)
         self.kind = self._choice("Read it as")
         self.split = self._choice("Split of the data set")
         self.blocks = self._choice("Where one prompt ends and the next begins")
@@ -104,6 +105,9 @@ class ImportPanel(Panel):
         self.problem = self._label("What is in the way", "warning")
         self.first = QTextBrowser()
         self.first.setOpenLinks(False)
+        room = self.first.sizePolicy()
+        room.setRetainSizeWhenHidden(True)  # what is above stays above
+        self.first.setSizePolicy(room)
         self.first.setAccessibleName("The first rows as they would be imported")
         self.caption = QLabel("The first rows, as they would be imported")
         self.caption.setProperty("role", "muted")
@@ -139,9 +143,10 @@ class ImportPanel(Panel):
             self.look_at(path)
 
     def look_at(self, source: str) -> None:
-        """Look at another source."""
-        self.field.setText(source)
-        self.look()
+        """Look at another source, unless an import runs."""
+        if not self.is_busy:
+            self.field.setText(source)
+            self.look()
 
     def look(self) -> None:
         """Look at what the field names."""
@@ -240,11 +245,12 @@ class ImportPanel(Panel):
         self._show_button()
         self.say("Cancelled: nothing was imported.")
 
-    def end_busy(self) -> None:
-        """The import is over, however it ended."""
-        self.is_busy = False
+    def set_busy(self, busy: bool) -> None:
+        """Whether an import runs: then nothing else can be chosen."""
+        self.is_busy = busy
+        for widget in (*self._sources, self._options, self.table, self.skip_bad):
+            widget.setEnabled(not busy)
         self.cancel_button.setEnabled(True)
-        self.field.setEnabled(True)
         self.bar.hide()
 
     def show_problem(self, sentence: str) -> None:
@@ -332,6 +338,7 @@ class ImportPanel(Panel):
 
     def _choice(self, name: str) -> QComboBox:
         choice = QComboBox()
+        choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         choice.setAccessibleName(name)
         choice.setToolTip(name)
         choice.activated.connect(self._on_said)
@@ -346,6 +353,7 @@ class ImportPanel(Panel):
             if value:
                 choice.addItem(words, value)
         choice.setCurrentIndex(max(choice.findData(kept), 0))
+        choice.setMinimumWidth(choice.sizeHint().width())  # a flow gives no more than that
         choice.setVisible(choice.count() > 1)
 
     def _label(self, name: str, role: str = "") -> QLabel:

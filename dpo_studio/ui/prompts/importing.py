@@ -63,8 +63,7 @@ class Importing(QObject):
         self.give_up()
         panel, self._project, self._before = self._panel, project, prompt_search.last(project)
         panel.show_busy(f"Importing {panel.looked_at}…")
-        panel.is_busy = True
-        panel.field.setEnabled(False)
+        panel.set_busy(True)
         expected = ["--follow", "--expected", str(panel.answer.get("total", 0))]
         place = ["--", str(project.folder), panel.looked_at]
         self._import = self._commands.start(["import", *expected, *panel.final_arguments(), *place])
@@ -141,7 +140,7 @@ class Importing(QObject):
         if self.sender() is not self._import:
             return False
         self._import = None
-        self._panel.end_busy()
+        self._panel.set_busy(False)
         return self._project is self._context.project
 
     def _tell(self, error: Exception) -> None:

@@ -107,6 +107,8 @@ def test_what_cannot_be_read_is_a_sentence_and_what_was_typed_stays(page, contex
     panel.blocks.setCurrentIndex(panel.blocks.findData("lines"))
     panel.blocks.activated.emit(panel.blocks.currentIndex())
     looked_at(panel, qtbot, total=3)
+    shown, words = panel.blocks, panel.fontMetrics().horizontalAdvance(panel.blocks.currentText())
+    assert shown.width() > words, "what is chosen can be read"
     panel.cancel_button.click()
     assert page.stack.currentWidget() is page.empty and prompts.count(context.project) == 0
 
@@ -126,7 +128,7 @@ def test_an_import_that_was_killed_while_it_was_written_is_finished_behind_the_w
     said, news = [], []
     context.message.connect(lambda text, level: said.append((text, level)))
     context.prompts_changed.connect(lambda: news.append(prompts.count(context.project)))
-    settler = Settling(context)
+    settler = Settling(context, context)
     context.open(projects.open_project(tmp_path / "project"))
     assert prompts.count(context.project) == 0, "the window does not wait for it"
     qtbot.waitUntil(lambda: bool(news), timeout=WAIT_MS)
@@ -167,12 +169,14 @@ def test_it_is_told_how_far_an_import_is(page, context, qtbot, tmp_path):
 
 
 def test_what_is_cancelled_while_rows_are_written_is_not_imported(page, context, qtbot, tmp_path):
-    settler = Settling(context)
+    settler = Settling(context, context)
     panel = _begun(page, qtbot, tmp_path, rows=30_000)
     qtbot.waitUntil(lambda: "written" in panel.notice.text() and panel.bar.isVisible(), timeout=WAIT_MS)
     assert prompts.count(context.project) > 0, "some of it is in the project by now"
     panel.cancel_button.click()
     assert panel.notice.text() == "Cancelling…" and not panel.cancel_button.isEnabled()
+    panel.look_at(str(tmp_path / "another.txt"))
+    assert panel.field.text().endswith("asked.txt"), "nothing else is looked at meanwhile"
     qtbot.waitUntil(lambda: panel.notice.text() == "Cancelled: nothing was imported.", timeout=WAIT_MS)
     assert page.adding.panel is panel and panel.accept_button.isEnabled() and panel.bar.isHidden()
     qtbot.waitUntil(lambda: context.said[-1:] == ["The cancelled import is gone."], timeout=WAIT_MS)
@@ -183,7 +187,7 @@ def test_what_is_cancelled_while_rows_are_written_is_not_imported(page, context,
 
 
 def test_what_a_killed_process_left_is_finished(page, context, qtbot, tmp_path, monkeypatch):
-    settler = Settling(context)
+    settler = Settling(context, context)
     monkeypatch.setattr(CommandProcess, "run", lambda _self: _die_too_late(context))
     qtbot.keyClick(page, Qt.Key.Key_I, CTRL)
     panel = page.adding.panel
