@@ -25,7 +25,7 @@ def check(project: Project, *, stop: Callable[[], bool] = lambda: False) -> str:
     """Look through the database, then make the day's backup: a sentence when that could not be written, or "".
 
     Args:
-        stop: whether to give up; asked between parts of the backup. `interrupt` of the connection does so at once.
+        stop: whether to give up; asked between parts of the backup. `Project.interrupt` does so at once.
 
     Raises:
         UserError: the database is damaged.

@@ -150,6 +150,10 @@ class Project:
         with readable(self.folder):
             return Project(self.folder, _connect(self.folder / DATABASE_NAME))
 
+    def interrupt(self) -> None:
+        """Give up what its connection does, from another thread than the one that opened it."""
+        self.db.conn.interrupt()
+
     def close(self) -> None:
         self.db.close()
 

@@ -12,8 +12,6 @@ from dpo_studio.core.errors import UserError
 from .context import Context
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from dpo_studio.store import Project
 
 _PATIENCE_MS = 10_000
@@ -33,7 +31,7 @@ class CheckThread(QThread):
     def __init__(self, project: Project, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.project = project
-        self._conn: sqlite3.Connection | None = None
+        self._beside: Project | None = None
         self._stopped = False
 
     def run(self) -> None:
@@ -41,11 +39,11 @@ class CheckThread(QThread):
 
         try:
             with self.project.beside() as beside:
-                self._conn = beside.db.conn
+                self._beside = beside
                 try:
                     warning = checking.check(beside, stop=lambda: self._stopped)
                 finally:
-                    self._conn = None
+                    self._beside = None
         except checking.GivenUp:
             return
         except UserError as error:
@@ -59,9 +57,9 @@ class CheckThread(QThread):
     def stop(self) -> None:
         """Give up, and wait for the end of it."""
         self._stopped = True
-        conn = self._conn
-        if conn is not None:
-            conn.interrupt()
+        beside = self._beside
+        if beside is not None:
+            beside.interrupt()
         self.wait(_PATIENCE_MS)
 
 
