@@ -135,6 +135,11 @@ def _switch_dropout(model: Any) -> None:
             module.train()
 
 
+def has_dropout(model: Any) -> bool:
+    """Whether the adapter leaves something out at random while it trains."""
+    return any("lora_dropout" in name and getattr(module, "p", 0.0) for name, module in model.named_modules())
+
+
 class WithoutDropout:
     """Context: the adapter's dropout is off, for measuring."""
 

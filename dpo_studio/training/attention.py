@@ -1,15 +1,16 @@
 """Attention over rows that hold several answers to one prompt: only the products that count.
 
 A row `[prompt | y1 | … | yK | prompt | …]` under a mask computes every product of the row and throws most away.
-On a CPU every group is computed by itself (see `group_attention`). Elsewhere each answer is laid behind its own copy
-of the prompt's queries, keys and values, and the answers of a row are one batch of plain causal attention for the
-fused kernel; the answers' rows of the result go back to their places in the row.
+On a CPU every group is computed by itself (see `group_attention`), on a CUDA GPU by blocks of the row (see
+`block_attention`). Elsewhere each answer is laid behind its own copy of the prompt's queries, keys and values, and the
+answers of a row are one batch of plain causal attention for the fused kernel; the answers' rows of the result go back
+to their places in the row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from .block_attention import Blocks, attend_in_blocks
 from .group_attention import Groups, attend_in_groups
 from .group_places import group_of
 
@@ -46,16 +48,26 @@ class Segments:
 
 @dataclass(slots=True)
 class Probe:
-    """Passed in the place of segments, it counts the layers whose attention was given it."""
+    """Passed in the place of segments, it counts the layers whose attention was given it.
+
+    Attributes:
+        heads: the kinds (heads, shared heads, width) of all layers.
+        plain: whether no layer asked for dropout or a soft cap.
+    """
 
     layers: int = 0
+    heads: set[tuple[int, int, int]] = field(default_factory=set)
+    plain: bool = True
 
 
-def takes_segments(model: Any) -> bool:
-    """Whether this model hands extra arguments of its forward to every layer's attention; if so, it is set to NAME."""
+def takes_segments(model: Any) -> Probe | None:
+    """What every layer's attention is given, if this model hands extra arguments of its forward to all of them.
+
+    The model is then set to NAME.
+    """
     before = model.config._attn_implementation
     if before not in ("sdpa", NAME):
-        return False
+        return None
     model.config._attn_implementation = NAME
     probe = Probe()
     device = next(model.parameters()).device
@@ -63,9 +75,9 @@ def takes_segments(model: Any) -> bool:
     with torch.no_grad():
         model.base_model(input_ids=one, attention_mask=None, position_ids=one, use_cache=False, segments=probe)
     if probe.layers == model.config.num_hidden_layers:
-        return True
+        return probe
     model.config._attn_implementation = before
-    return False
+    return None
 
 
 def segments_of(parts: Sequence[tuple[range, Sequence[range]]], length: int, *, device: torch.device) -> Segments:
@@ -102,7 +114,7 @@ def attend(
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
-    segments: Segments | Probe | None = None,
+    segments: Segments | Blocks | Probe | None = None,
     **options: Any,
 ) -> tuple[Tensor, None]:
     """Attention as transformers asks for it; without `segments` it is its own "sdpa".
@@ -112,11 +124,15 @@ def attend(
     """
     if isinstance(segments, Probe):
         segments.layers += 1
-    if not isinstance(segments, Segments):
+        segments.heads.add((query.shape[1], key.shape[1], query.shape[-1]))
+        segments.plain &= not options.get("dropout") and options.get("softcap") is None
+    if not isinstance(segments, Segments | Blocks):
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+    scaling = options.get("scaling")
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if isinstance(segments, Blocks):
+        return attend_in_blocks(query, key, value, segments, scaling), None
     if query.device.type in IN_GROUPS_ON and not options.get("dropout") and options.get("softcap") is None:
-        scaling = options.get("scaling")
-        scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
         return attend_in_groups(query, key, value, segments.groups, scaling), None
     query, key, value = (_gather(states, segments) for states in (query, key, value))
     options.pop("is_causal", None)

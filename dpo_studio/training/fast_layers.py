@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import silu
+from torch.nn.functional import rms_norm, silu
 
 from . import fast_lora
 
@@ -21,14 +21,16 @@ _PROBED_ROWS = 5
 def install(model: Any) -> dict[str, int]:
     """Replace the forward of every norm and gated MLP that ours agrees with; how many of each kind.
 
-    Only on a CPU: a GPU has fused kernels of its own for them.
+    On a GPU a norm is PyTorch's fused kernel.
     """
     counts = {"norms": 0, "mlps": 0}
-    if next(model.parameters()).device.type != "cpu":
+    device = next(model.parameters()).device.type
+    if device not in ("cpu", "cuda"):
         return counts
+    norm = _RmsNormForward if device == "cpu" else _FusedRmsNormForward
     for module in model.modules():
         if _looks_like_rms_norm(module):
-            counts["norms"] += _replace(module, _RmsNormForward(module), width=module.weight.shape[0])
+            counts["norms"] += _replace(module, norm(module), width=module.weight.shape[0])
         elif _looks_like_gated_mlp(module):
             width = _first_linear(module.gate_proj).in_features
             counts["mlps"] += _replace(module, _MlpForward(module), width=width)
@@ -50,7 +52,7 @@ def taken(model: Any) -> str:
     found = set()
     for name, module in model.named_modules():
         forward = module.__dict__.get("forward")
-        if isinstance(forward, _RmsNormForward | _MlpForward):
+        if isinstance(forward, _RmsNormForward | _FusedRmsNormForward | _MlpForward):
             found.add(f"{type(forward).__name__} {name}")
         elif getattr(forward, "takes_the_place_of_forward", False):
             found.add(type(forward).__qualname__)
@@ -89,7 +91,7 @@ def _epsilon(module: nn.Module) -> float | None:
 def _replace(module: nn.Module, ours: Any, *, width: int) -> int:
     weight = next(module.parameters())
     generator = torch.Generator().manual_seed(0)
-    x, slope = (torch.randn(1, _PROBED_ROWS, width, generator=generator).to(weight.dtype) for _ in range(2))
+    x, slope = (torch.randn(1, _PROBED_ROWS, width, generator=generator).to(weight) for _ in range(2))
     theirs = module.forward
     if not _same(theirs, ours, x, slope):
         return 0
@@ -124,6 +126,11 @@ class _RmsNormForward:
 
     def __call__(self, x: Tensor) -> Tensor:
         return _RmsNorm.apply(x, self._module.weight, self._epsilon)
+
+
+class _FusedRmsNormForward(_RmsNormForward):
+    def __call__(self, x: Tensor) -> Tensor:
+        return rms_norm(x, (x.shape[-1],), self._module.weight, self._epsilon)
 
 
 class _RmsNorm(torch.autograd.Function):

@@ -13,23 +13,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from peft import PeftModel
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from dpo_studio.core.events import Notice
 
-from . import attention, fast_layers, fast_lora
+from . import attention, block_attention, fast_layers, fast_lora
+from .adapter import has_dropout, trainable
 from .attention import Segments, segments_of
 from .batches import Example
+from .block_attention import Blocks, blocks_of, filled_length
 from .families import head_of, why_not_shared
 from .head import target_logps
 from .recompute import recomputed, worth_it
+from .replay import Replays
 
 #: With attention in groups, a row is filled up to a multiple of this many tokens. Products of a new size are compiled
 #: when they are first met, which takes longer than one product, so there should be few sizes.
 _STEP = 32
 #: Goes up whenever the way of computing changes such that last digits may: numbers in caches are then computed anew.
-_DIGITS = 2
+_DIGITS = 3
 #: Tokens of a row above which its layers are computed again in the backward pass, by device. On the starter model in
 #: bf16 a token's activations take 0.6 MB.
 RECOMPUTE_ABOVE = {"cpu": 1536, "cuda": 16384, "mps": 4096}
@@ -41,7 +45,7 @@ class Row:
 
     Attributes:
         tokens, positions: (1, length).
-        segments: which places attend to one another, for `attention.attend`; or else
+        segments: which places attend to one another, for `attention.attend`, in one of its ways; or else
         mask: (1, 1, length, length), added to the attention scores: 0 or -inf.
         predicting: (targets,) the position whose hidden state predicts each target.
         targets: (targets,) completion tokens, group by group, completion by completion.
@@ -50,20 +54,28 @@ class Row:
 
     tokens: Tensor
     positions: Tensor
-    segments: Segments | None
+    segments: Segments | Blocks | None
     mask: Tensor
     predicting: Tensor
     targets: Tensor
     lengths: tuple[int, ...]
 
 
-def lay_row(examples: Sequence[Example], *, device: torch.device, dtype: torch.dtype, segmented: bool = False) -> Row:
+def lay_row(
+    examples: Sequence[Example],
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    segmented: bool = False,
+    in_blocks: bool = False,
+) -> Row:
     """Lay groups in one row. A completion's last token predicts nothing, so it is a target only.
 
     Args:
         dtype: of the mask: that of the model's weights.
         segmented: with segments, and a mask of shape (1, 1, 1, 1) that nothing reads; on devices whose attention is
             in groups, tokens that nobody sees fill the row up to a whole number of steps.
+        in_blocks: the segments are blocks, and tokens that nobody sees fill the row up to one of few lengths.
     """
     tokens: list[int] = []
     positions: list[int] = []
@@ -87,11 +99,13 @@ def lay_row(examples: Sequence[Example], *, device: torch.device, dtype: torch.d
             positions += range(len(prompt), len(prompt) + len(place))
             completions.append(place)
         parts.append((prompt, completions))
-    if segmented and device.type in attention.IN_GROUPS_ON:
-        filling = -len(tokens) % _STEP
+    if segmented and (in_blocks or device.type in attention.IN_GROUPS_ON):
+        filling = (filled_length(len(tokens)) if in_blocks else -(-len(tokens) // _STEP) * _STEP) - len(tokens)
         tokens += [0] * filling
         positions += [0] * filling
-    segments = segments_of(parts, len(tokens), device=device) if segmented else None
+    segments: Segments | Blocks | None = None
+    if segmented:
+        segments = (blocks_of if in_blocks else segments_of)(parts, len(tokens), device=device)
     mask = torch.zeros(1, 1) if segmented else _mask(parts, len(tokens), dtype)
     return Row(
         tokens=torch.tensor([tokens], device=device),
@@ -130,15 +144,39 @@ class Scorer:
         self._takes_index = "logits_to_keep" in inspect.signature(self._model.forward).parameters
         self.shared = shared
         self.recompute_above = RECOMPUTE_ABOVE.get(self._device.type, 1536)
-        self._segmented = shared and attention.takes_segments(self._model)
+        probe = attention.takes_segments(self._model) if shared else None
+        self._segmented = probe is not None
+        self._in_blocks = probe is not None and self._works_in_blocks(probe)
+        self._replays = self._make_replays() if self._in_blocks else None
         # Every operation but attention works row by row, and attention in groups sees nothing but the group.
         self.exact_in_company = self._segmented and self._device.type in attention.IN_GROUPS_ON
+
+    def _works_in_blocks(self, probe: attention.Probe) -> bool:
+        if not probe.plain or len(probe.heads) != 1:
+            return False
+        ((heads, shared_heads, width),) = probe.heads
+        return block_attention.works(
+            self._device, self._model.dtype, heads=heads, shared_heads=shared_heads, width=width
+        )
+
+    def _make_replays(self) -> Replays | None:
+        """Only for an adapter without dropout: a whole model's gradients would be there twice."""
+        if not isinstance(self._peft, PeftModel) or has_dropout(self._peft):
+            return None
+        trained = [parameter for _, parameter in trainable(self._peft)]
+        return Replays(trained, weights=sum(weight.numel() for weight in self._model.parameters()))
+
+    def save_memory(self) -> None:
+        """Give back what is kept only to be faster."""
+        if self._replays:
+            self._replays.forget()
 
     @property
     def path(self) -> str:
         """A name for the way of computing, for caches: numbers of another way differ in their last digits."""
         rows = "shared" if self.shared else "alone"
-        return f"{rows}/{self._model.config._attn_implementation}/{fast_layers.taken(self._model)}/{_DIGITS}"
+        attending = f"{self._model.config._attn_implementation}{'/blocks' if self._in_blocks else ''}"
+        return f"{rows}/{attending}/{fast_layers.taken(self._model)}/{_DIGITS}"
 
     def logps(self, examples: Sequence[Example]) -> list[Tensor]:
         """For each group the (k,) fp32 sums of log-probabilities, in nats, of its completions' tokens."""
@@ -156,16 +194,43 @@ class Scorer:
     def _shared(self, examples: Sequence[Example]) -> list[Tensor]:
         head = head_of(self._model)
         assert head is not None
-        row = lay_row(examples, device=self._device, dtype=self._model.dtype, segmented=self._segmented)
-        extra = {"segments": row.segments} if self._segmented else {}
-        with recomputed(self._model, when=worth_it(row.tokens.shape[1], above=self.recompute_above)):
-            hidden = self._model.base_model(
-                input_ids=row.tokens, attention_mask=row.mask, position_ids=row.positions, use_cache=False, **extra
-            ).last_hidden_state[0]
+        row = lay_row(
+            examples,
+            device=self._device,
+            dtype=self._model.dtype,
+            segmented=self._segmented,
+            in_blocks=self._in_blocks,
+        )
+        hidden = self._replayed(row)
+        if hidden is None:
+            with recomputed(self._model, when=worth_it(row.tokens.shape[1], above=self.recompute_above)):
+                hidden = self._layers(row.tokens, row.positions, row.mask, row.segments)
         # index_select and not hidden[index]: the prompt's end is read several times, and the gradient of fancy
         # indexing adds those up in an order that differs from run to run.
         logps = target_logps(head, hidden.index_select(0, row.predicting), row.targets)
         return list(logps.split(row.lengths))
+
+    def _layers(self, tokens: Tensor, positions: Tensor, mask: Tensor, segments: Segments | Blocks | None) -> Tensor:
+        """(length, hidden)"""
+        extra = {"segments": segments} if segments else {}
+        out = self._model.base_model(
+            input_ids=tokens, attention_mask=mask, position_ids=positions, use_cache=False, **extra
+        )
+        return out.last_hidden_state[0]
+
+    def _replayed(self, row: Row) -> Tensor | None:
+        """(length, hidden), where the layers were recorded for rows of this length."""
+        length = row.tokens.shape[1]
+        if not self._replays or not torch.is_grad_enabled() or length > self.recompute_above:
+            return None
+        blocks = row.segments
+        assert isinstance(blocks, Blocks)
+
+        def layers(inputs: Sequence[Tensor]) -> Tensor:
+            tokens, positions, *others = inputs
+            return self._layers(tokens, positions, row.mask, blocks.of_tensors(others))
+
+        return self._replays.hidden(length, [row.tokens, row.positions, *blocks.tensors()], layers)
 
     def _alone(self, examples: Sequence[Example]) -> list[Tensor]:
         return [self._one_row(example.prompt, ids) for example in examples for ids in example.completions]

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 
-#: Elements of one chunk's logits: few enough that their memory is had again, rather than asked of the system, for
-#: the next chunk, and enough rows for products at full speed.
-_CHUNK_ELEMENTS = 6_500_000
+#: Elements of one chunk's logits, by device: on a CPU few enough that their memory is had again, rather than asked of
+#: the system, for the next chunk, and enough rows for products at full speed; on a GPU few and large operations.
+_CHUNK_ELEMENTS = {"cpu": 6_500_000, "cuda": 100_000_000, "mps": 25_000_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def target_logps(head: Head, hidden: Tensor, targets: Tensor) -> Tensor:
     Returns:
         (tokens,) fp32.
     """
-    rows = max(1, _CHUNK_ELEMENTS // head.weight.shape[0])
+    rows = max(1, _CHUNK_ELEMENTS.get(hidden.device.type, 6_500_000) // head.weight.shape[0])
     if head.frozen:
         if torch.is_grad_enabled() and hidden.requires_grad:
             return _FrozenHead.apply(hidden, targets, head, rows)

@@ -89,8 +89,12 @@ class Learner:
         self._partners, self._is_reference = partners or {}, is_reference
         self._mismatched: tuple[Tensor, Tensor] | None = None
         self._parameters = [parameter for _, parameter in trainable(model)]
+        on_gpu = all(parameter.device.type == "cuda" for parameter in self._parameters)
         self.optimizer = torch.optim.AdamW(
-            self._parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
+            self._parameters,
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=True if on_gpu else None,  # one operation for all weights
         )
         self.token_budget = token_budget
         self._processes = processes or Alone()
@@ -216,6 +220,9 @@ class Learner:
         return policy, reference
 
     def _metrics(self, parts: Sequence[Part]) -> Metrics:
+        # On the CPU, where small operations begin at once.
+        parts = [Part(*(tensor.cpu() for tensor in part)) for part in parts]
+
         def join(name: str, fill: float) -> Tensor:
             return diagnostics.stack([row for part in parts for row in getattr(part, name)], fill=fill)
 

@@ -76,10 +76,11 @@ def token_budget_of(loaded: Any, *, exact_in_company: bool) -> int:
     """How many tokens of groups go into a row.
 
     In bf16 neighbours in a row can move a completion's sum by up to 2 nats, where attention adds up in other blocks.
-    Unless the scorer keeps a group's numbers from its neighbours, every group has a row of its own there: then the
-    policy and the reference round alike, and the first step's margins are exactly 0.
+    Unless the scorer keeps a group's numbers from its neighbours, every group has a row of its own on a CPU: then the
+    policy and the reference round alike, and the first step's margins are exactly 0. A GPU is left idle by rows of one
+    group.
     """
-    alone = loaded.dtype != torch.float32 and not exact_in_company
+    alone = loaded.device.type == "cpu" and loaded.dtype != torch.float32 and not exact_in_company
     return 1 if alone else TOKEN_BUDGET.get(loaded.device.type, 1024)
 
 

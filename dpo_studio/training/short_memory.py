@@ -42,6 +42,7 @@ def fitting(learner: Learner, groups: Sequence[Example], work: Callable[[], Resu
 
 def _save(learner: Learner, groups: Sequence[Example], failure: MemoryError) -> Notice:
     learner.optimizer.zero_grad(set_to_none=True)
+    learner.scorer.save_memory()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     if all(len(part) == 1 for part in batches.micro_batches(groups, learner.token_budget)):

@@ -57,7 +57,7 @@ def gradients(model, values, weights):
 
 @pytest.mark.parametrize("family", SHARED)
 def test_shared_rows_give_the_naive_values_and_gradients(family, build_model, make_example, monkeypatch):
-    monkeypatch.setattr(head, "_CHUNK_ELEMENTS", 7 * 64)  # several chunks, the last one smaller
+    monkeypatch.setitem(head._CHUNK_ELEMENTS, "cpu", 7 * 64)  # several chunks, the last one smaller
     model = with_adapter(build_model(family, **SHARED[family]))
     rng = random.Random(3)
     groups = [make_example(rng, str(n), k=k, prompt=4 + n) for n, k in enumerate((3, 4, 2))]
