@@ -45,7 +45,7 @@ class ChatFormat:
         own = () if tokenizer.eos_token_id is None else (int(tokenizer.eos_token_id),)
         self.end_ids = frozenset({self.end_id, *own, *(int(end) for end in extra_end_ids)})
         marks = thinking.control_tokens(map(str, tokenizer.all_special_tokens))
-        ids = {int(tokenizer.convert_tokens_to_ids(mark)): mark for mark in marks}
+        ids = {self._id_of(mark): mark for mark in marks}
         self._marks = {token: mark for token, mark in ids.items() if token not in self.end_ids}
         self._mark = re.compile("|".join(map(re.escape, self._marks.values()))) if self._marks else None
         self._lead = self._find_lead()
@@ -75,10 +75,14 @@ class ChatFormat:
         """
         ids, at = [], 0
         for mark in self._mark.finditer(text) if self._mark is not None else ():
-            ids += [*self._piece_ids(text, at, mark.start()), self._tokenizer.convert_tokens_to_ids(mark.group())]
+            ids += [*self._piece_ids(text, at, mark.start()), self._id_of(mark.group())]
             at = mark.end()
         ids += self._piece_ids(text, at, len(text))
         return [*ids] if finish_reason in ("length", "stop_string") else [*ids, self.end_id]
+
+    def _id_of(self, token: str) -> int:
+        found: Any = self._tokenizer.convert_tokens_to_ids(token)
+        return int(found)
 
     def text(self, ids: Sequence[int]) -> str:
         """The text of sampled tokens, control tokens left out but for the marks of thinking."""

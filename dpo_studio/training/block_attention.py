@@ -7,6 +7,7 @@ fails, `works` says so and rows are computed in another way.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
+
+from dpo_studio.models.cache import root
 
 _BLOCK = 128
 _ALIGNED = 64
@@ -79,9 +82,10 @@ def blocks_of(parts: Sequence[tuple[range, Sequence[range]]], length: int, *, de
     whole = _BLOCK * _BLOCK
     partial, full = (pairs > 0) & (pairs < whole), pairs == whole
     listed = [array for seen in (partial, full, partial.T, full.T) for array in _listed(seen)]
-    on_device = _moved([part, prompt_of, *listed], device)
-    mask = BlockMask((length, length), *on_device[2:], BLOCK_SIZE=(_BLOCK, _BLOCK), mask_mod=_seen(*on_device[:2]))
-    return Blocks(on_device[0], on_device[1], mask)
+    parts_of, prompts_of, *of_blocks = _moved([part, prompt_of, *listed], device)
+    seen: Any = _seen(parts_of, prompts_of)
+    make: Any = BlockMask
+    return Blocks(parts_of, prompts_of, make((length, length), *of_blocks, BLOCK_SIZE=(_BLOCK, _BLOCK), mask_mod=seen))
 
 
 def _count(pairs: np.ndarray, places: range, prompt: range) -> None:
@@ -191,4 +195,6 @@ def _seen(part: Tensor, prompt: Tensor) -> Any:
 
 @cache
 def _compiled() -> Any:
+    # By default where a restart clears it, and compiling takes several times as long as reading what was compiled.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(root().parent / "kernels"))
     return torch.compile(flex_attention)

@@ -1,7 +1,6 @@
 """A training run from its folder to its adapter: a generator of events. It prints nothing and knows no database.
 
-The same call begins a run and goes on with one that was interrupted: where the folder holds a checkpoint, the run
-continues from it, with the same numbers as if it had never stopped.
+Where the folder holds a checkpoint the run goes on from it, with the same numbers as if it had never stopped.
 """
 
 from __future__ import annotations
@@ -115,6 +114,8 @@ class _Run:
             if state is None:
                 whole.check_disk(self._folder, self.model, checkpoints=checkpoints.KEEP)
         everything = [*self._data.train, *self._data.held_out]
+        if self._loaded.device.type == "cuda":
+            yield events.ModelLoading(self._spec.base, "preparing the GPU, which takes longer the first time")
         self._scorer, notices = choose_scorer(self.model, everything)
         everywhere = all(self._processes.gather(lambda: self._scorer.shared))
         if not everywhere or (state and not state.shared):

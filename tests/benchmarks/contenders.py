@@ -26,7 +26,7 @@ class Task:
     Attributes:
         kind: "ours", "trl" or "agreement".
         run: a run folder with the groups.
-        epochs: passes over them; ours also says how long each took.
+        epochs: passes over them, each of which is timed.
         trl: settings of TRL's trainer that differ from `TRL`; "model_dtype" is of the weights it is given.
     """
 
@@ -123,23 +123,23 @@ def trl(run: Path, examples: Sequence[Any], task: Task) -> dict[str, Any]:
     given = dict(task.trl)
     model_dtype = given.pop("model_dtype", "float32")
 
+    marks: list[float] = []
+
     class Clock(TrainerCallback):
-        began = ended = 0.0
-
         def on_train_begin(self, *_: Any, **__: Any) -> None:
-            Clock.began = time.perf_counter()
+            marks.append(time.perf_counter())
 
-        def on_step_end(self, *_: Any, **__: Any) -> None:
+        def on_epoch_end(self, *_: Any, **__: Any) -> None:
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
-            Clock.ended = time.perf_counter()
+            marks.append(time.perf_counter())
 
     trainer = _trainer(run, examples, model_dtype, {"num_train_epochs": task.epochs, **given})
     trainer.add_callback(Clock())
     trainer.train()
     return {
         "reference_s": trainer.reference_s,
-        "epochs_s": [(Clock.ended - Clock.began) / task.epochs] * task.epochs,
+        "epochs_s": [after - before for before, after in zip(marks, marks[1:], strict=False)],
         "dtype": f"{model_dtype} weights, {'bf16 autocast' if trainer.args.bf16 else 'no autocast'}",
         "device": str(trainer.args.device),
         "notices": [],

@@ -100,10 +100,10 @@ def test_both_sides_train_on_the_same_and_compute_the_same_loss(raw_llama, tmp_p
 
 
 def test_the_table_divides_rates_and_says_what_was_met():
-    def measured(groups, reference, *epochs):
+    def measured(groups, reference, *epochs, device="cpu"):
         return {
             "groups": groups, "tokens": 100, "memory_gb": 1.0, "dtype": "x", "reference_s": reference,
-            "epochs_s": list(epochs),
+            "epochs_s": list(epochs), "device": device,
         }  # fmt: skip
 
     text = report.table(
@@ -126,6 +126,9 @@ def test_the_table_divides_rates_and_says_what_was_met():
     assert line("  the same, no reference").split()[-1] == "3.75"
     assert line("ours / TRL, rankings").split()[-5:] == ["12", "target", "≥", "8:", "met"]
     assert line("TRL as started (batch 8), fp32").endswith("failed: no memory")
+    # On a GPU the pass after the one that warms up.
+    assert report.rate(measured(10, 1.0, 100.0, 4.0, device="cuda:0")) == 2.0
+    assert report.rate(measured(10, 1.0, 4.0, 100.0)) == 2.0
 
 
 def test_no_prompt_of_the_long_run_is_on_both_sides():
