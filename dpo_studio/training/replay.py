@@ -20,7 +20,7 @@ from .memory import is_out_of_memory
 #: A recording is made when a length is met for this many times.
 _WORTH_IT = 3
 #: Weights times tokens up to which starting the operations takes longer than computing them.
-_SMALL = 2e12
+_SMALL = 6e12
 _WARM_UPS = 2
 
 #: From the tensors of a row to its hidden states (length, hidden).
