@@ -97,7 +97,7 @@ def import_command(
 @followed
 @reports
 def settle_command(out: Reporter, project: Path) -> None:
-    """Finish an import that was interrupted while it was written, or take back what was cancelled.
+    """Finish an import or a merge that was interrupted while it was written, or take back what was cancelled.
 
     Every other command does so first.
     """

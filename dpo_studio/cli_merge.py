@@ -20,10 +20,16 @@ def merge_command(out: Reporter, project: Path, other: Path, other_name: str) ->
 
     Both people's labels are kept, and each counts in training. A prompt that either copy holds out is held out.
     OTHER is left as it is, and its runs are not copied. Merging again adds only what is new. Ctrl+C ends it, and then
-    nothing was merged.
+    nothing was merged; once it is being written it is too late for that, and the rest is written when PROJECT is
+    opened next.
     """
-    from dpo_studio.store import Project, merging
+    from dpo_studio.store import Project, merging, settling
 
     with ending_cleanly(), Project.open(project) as opened:
-        done = merging.merge(opened, other, other_name=other_name, told=out.underway)
+        try:
+            done = merging.merge(opened, other, other_name=other_name, told=out.underway)
+        except KeyboardInterrupt:
+            if not settling.is_settled(opened):
+                out.progress("It was too late to stop: the rest is written when the project is opened next.")
+            raise
     out.result(done.to_json(), done.sentence())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +29,8 @@ def report(out: Reporter, project: Path, destination: Path | None) -> None:
 
     if destination is not None:
         written.check(destination)
-    with Project.open(project) as opened:
-        values: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    with _without_collecting(), Project.open(project) as opened:
         for part in quality.parts(opened, out.underway):
             values |= part
             out.more(part)
@@ -36,3 +39,13 @@ def report(out: Reporter, project: Path, destination: Path | None) -> None:
         out.result({"out": str(destination)}, f"The report is in {destination}.")
         return
     out.result({} if out.follow else values, "" if out.as_json else in_words.text(values))
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Context: garbage is not looked for among what stays to the end, which took a third of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -96,7 +96,7 @@ class Project:
         """Open a project, migrating an older schema after a backup.
 
         Args:
-            settled: finish an import that was interrupted first (see `settling`), which can take minutes.
+            settled: finish an import or a merge that was interrupted first (see `settling`), which can take minutes.
             checked: look for damage and make the day's backup first (see `checking`), which can take seconds.
 
         Raises:

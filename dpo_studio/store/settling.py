@@ -1,4 +1,4 @@
-"""What a project still has to take in: the rows of an import that is decided (see `staging`), and the full text.
+"""What a project still has to take in: an import or a merge that is decided (see `staging`), and the full text.
 
 All of it is written in transactions of some milliseconds, between which others write: whoever labels meanwhile hardly
 waits. What was written of the rows is noted in the same transactions, so that each is written once, however often
@@ -8,7 +8,6 @@ this is interrupted. Rows that a person cancelled are taken back in the same way
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,15 @@ from typing import Any
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import messages_from_json
 
-from . import prompt_import, prompt_words, staging, taking_back
+from . import merging, prompt_import, prompt_words, staging, taking_back
 from .bulk_writing import Writer
-from .database import SYNCHRONOUS, TO_INDEX, WAL_PAGES, Project, new_uuid, now
+from .database import TO_INDEX, Project, new_uuid, now
 from .matching import Judged, Matching
 from .pace import Pace
+from .small_steps import in_small_steps
 
 #: The fact that says how much of an import is written: its uuid, the place in its file, the ids before its own.
 _WRITTEN = "import_written"
-#: Memory for pages that are written: with SQLite's own 2 MB the indices of a large project are written over and over.
-_CACHE_KIB = 64 * 1024
-#: So many pages wait in the log before they are written into the database, which is done here: not by who labels.
-_WAL_PAGES = WAL_PAGES // 2
 #: Bytes of rows in one transaction, where rows are long.
 _MOST_BYTES = 200_000
 
@@ -74,15 +70,20 @@ def settle(project: Project, told: Told | None = None) -> bool:
     cancelled = False
     with staging.decided(project.folder) as path:
         if path is not None:
+            is_merge = path.name == staging.COPY
             try:
-                cancelled = write(project, path, told=told) is None
+                if is_merge:
+                    merging.finish(project, path)
+                else:
+                    cancelled = write(project, path, told=told) is None
             except UserError:
                 raise
             except Exception as error:
-                aside = path.rename(path.with_name(f"failed-{new_uuid()}.jsonl"))
+                aside = path.rename(path.with_name(f"failed-{new_uuid()}{path.suffix}"))
+                what, once_more = ("A merge", "merge") if is_merge else ("An import", "import")
                 raise UserError(
-                    f"An import that was interrupted could not be finished ({type(error).__name__}: {error}).",
-                    f"Its rows were put aside in {aside}. Open the project again, and import them once more.",
+                    f"{what} that was interrupted could not be finished ({type(error).__name__}: {error}).",
+                    f"Its rows were put aside in {aside}. Open the project again, and {once_more} them once more.",
                 ) from error
     write_words(project, told)
     return cancelled
@@ -123,7 +124,7 @@ def write(project: Project, path: Path, *, total: int = 0, told: Told | None = N
         held, _ = next(staging.read(path, start=0))
         uuid, _, firsts = _written(project)
         if uuid == held["uuid"]:
-            with _in_small_steps(project):
+            with in_small_steps(project):
                 taking_back.take_back(project, held["created"], taking_back.Firsts(*firsts), told)
         write_words(project, told)
     staging.clear(path)
@@ -137,7 +138,7 @@ def _write(project: Project, path: Path, total: int, told: Told | None) -> Settl
     held, start = next(staging.read(path, start=0))
     size, began = path.stat().st_size, start
     uuid, place, firsts = _written(project)
-    with _in_small_steps(project):
+    with in_small_steps(project):
         taking: _Taking = _Prompts(project, held, done) if held["kind"] == "prompts" else _Judged(project, held, done)
         if uuid == held["uuid"]:
             if place < size:
@@ -176,7 +177,7 @@ def write_words(project: Project, told: Told | None = None, *, stop: Callable[[]
             raise Cancelled
 
     if project.fact(TO_INDEX):
-        with _in_small_steps(project):
+        with in_small_steps(project):
             prompt_words.write_all(project, on_written)
 
 
@@ -273,19 +274,3 @@ def _written(project: Project) -> tuple[str, int, tuple[int, ...]]:
     uuid, *numbers = project.fact(_WRITTEN).split() or [""]
     place, *firsts = map(int, numbers) if numbers else (0,)
     return uuid, place, tuple(firsts)
-
-
-@contextmanager
-def _in_small_steps(project: Project) -> Iterator[None]:
-    """Settings of the connection for many short transactions: together they are durable at the end, each is not."""
-    conn = project.db.conn
-    (pages,) = conn.execute("PRAGMA cache_size").fetchone()
-    conn.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
-    conn.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
-    conn.execute("PRAGMA synchronous = NORMAL")
-    try:
-        yield
-    finally:
-        conn.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
-        conn.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
-        conn.execute(f"PRAGMA cache_size = {pages}")

@@ -6,9 +6,10 @@ lock on the database. Once the last of them was looked at and nothing stops them
 then on the import is decided. What is decided is written into the database in transactions of some milliseconds (see
 `settling`); where that is interrupted, the next opening of the project goes on with it. A file without its final name
 is of an import that was given up, and is deleted. Where a person cancels an import that is decided, a mark beside its
-rows says so, and what was written of them is taken back (see `taking_back`).
+rows says so, and what was written of them is taken back (see `taking_back`). A merge is staged and decided alike: its
+file is the other copy's database.
 
-One import at a time: the lock is held from the first row to the last, and let go by the system when a process dies.
+One of them at a time: the lock is held from the first row to the last, and let go by the system when a process dies.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from filelock import FileLock, Timeout
 from dpo_studio.core.errors import UserError
 
 _FOLDER, _LOCK = "imports", "lock"
-_UNDECIDED, _DECIDED, _CANCELLED = "rows.partial", "rows.jsonl", "cancelled"
+#: What is decided: the rows of an import, or another copy of the project. Before that it has the suffix besides.
+_ROWS, COPY = "rows.jsonl", "copy.db"
+_PARTIAL, _CANCELLED = ".partial", "cancelled"
 _BUFFER_BYTES = 1 << 20
 
 
@@ -40,7 +43,7 @@ class Staged:
         self._folder = folder
         self.rows = -1  # what holds for all of them is none
         with _told():
-            self._file = (folder / _UNDECIDED).open("wb", buffering=_BUFFER_BYTES)
+            self._file = partial(folder, _ROWS).open("wb", buffering=_BUFFER_BYTES)
         self.add(about)
 
     def add(self, row: Any) -> None:
@@ -61,18 +64,13 @@ class Staged:
         """
         with _told():
             self._file.flush()
-            os.fsync(self._file.fileno())
             self._file.close()
-            os.replace(self._folder / _UNDECIDED, self._folder / _DECIDED)
-            _sync(self._folder)
-        return self._folder / _DECIDED
+        return decide(self._folder, _ROWS)
 
     def close(self) -> None:
         """Give up what is not decided."""
         with suppress(OSError):
             self._file.close()
-        with suppress(OSError):
-            (self._folder / _UNDECIDED).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -86,6 +84,17 @@ def stage(folder: Path, about: Mapping[str, Any]) -> Iterator[Staged]:
     Raises:
         UserError: another import is at work, or the rows cannot be written.
     """
+    with one_at_a_time(folder) as place, closing(Staged(place, about)) as staged:
+        yield staged
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[Path]:
+    """Where one import or merge stages what it brings. What is not decided when this ends is given up.
+
+    Raises:
+        UserError: another one is at work, or nothing can be written there.
+    """
     place = _folder(folder)
     with _told():
         place.mkdir(exist_ok=True)
@@ -94,21 +103,45 @@ def stage(folder: Path, about: Mapping[str, Any]) -> Iterator[Staged]:
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(
-            "Another import into this project is at work.", "Wait until it is done, then import this again."
+            "Another import or merge is at work in this project.", "Wait until it is done, then do this again."
         ) from None
     try:
         if is_decided(folder):  # of a process that died since this one opened the project
-            raise UserError("An earlier import is not finished yet.", "Open the project again; it is finished then.")
+            raise UserError(
+                "An earlier import or merge is not finished yet.", "Open the project again; it is finished then."
+            )
         _uncancel(place)
-        with closing(Staged(place, about)) as staged:
-            yield staged
+        _give_up(place)
+        try:
+            yield place
+        finally:
+            _give_up(place)
     finally:
         lock.release()
 
 
+def partial(place: Path, name: str) -> Path:
+    """The file that gets this name once it is decided."""
+    return place / f"{name}{_PARTIAL}"
+
+
+def decide(place: Path, name: str) -> Path:
+    """Have what stands in a closed file taken in, whatever happens now. Durable on return.
+
+    Raises:
+        UserError: the disk is full, say; then it is not decided.
+    """
+    with _told():
+        with partial(place, name).open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial(place, name), place / name)
+        _sync(place)
+    return place / name
+
+
 def is_decided(folder: Path) -> bool:
-    """Whether there are rows that are decided and not all written into the project yet."""
-    return (_folder(folder) / _DECIDED).exists()
+    """Whether something is decided and not all written into the project yet."""
+    return _decided(_folder(folder)) is not None
 
 
 def cancel(folder: Path) -> None:
@@ -130,19 +163,19 @@ def is_cancelled(folder: Path) -> bool:
 
 
 def clear(path: Path) -> None:
-    """All is done with the rows of a decided import."""
+    """All is done with what was decided."""
     path.unlink()
     _uncancel(path.parent)
 
 
 @contextmanager
 def decided(folder: Path) -> Iterator[Path | None]:
-    """The file of rows that are decided, for the one who writes them into the project; None where there are none.
+    """The file of what is decided, for the one who writes it into the project; None where there is none.
 
-    Waits while another process is at them. Rows that were given up are cleared away.
+    Waits while another process is at it. What was given up is cleared away.
     """
     place, lock = _folder(folder), _lock(folder)
-    while is_decided(folder) or (place / _UNDECIDED).exists():
+    while is_decided(folder) or _given_up(place):
         try:
             lock.acquire(timeout=0.1)
         except Timeout:
@@ -150,10 +183,9 @@ def decided(folder: Path) -> Iterator[Path | None]:
                 continue
             break  # another import reads its rows: nothing of it is decided
         try:
-            with suppress(OSError):
-                (place / _UNDECIDED).unlink(missing_ok=True)
-            if is_decided(folder):
-                yield place / _DECIDED
+            _give_up(place)
+            if (path := _decided(place)) is not None:
+                yield path
                 return
         finally:
             lock.release()
@@ -168,6 +200,21 @@ def read(path: Path, *, start: int) -> Iterator[tuple[Any, int]]:
         for line in file:
             place += len(line)
             yield json.loads(line), place
+
+
+def _decided(place: Path) -> Path | None:
+    return next((place / name for name in (_ROWS, COPY) if (place / name).exists()), None)
+
+
+def _given_up(place: Path) -> list[Path]:
+    """Files that are not decided, and those that SQLite makes beside them."""
+    return [path for name in (_ROWS, COPY) for path in place.glob(f"{name}{_PARTIAL}*")]
+
+
+def _give_up(place: Path) -> None:
+    for path in _given_up(place):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _folder(folder: Path) -> Path:
@@ -200,5 +247,5 @@ def _told() -> Iterator[None]:
     except OSError as error:
         raise UserError(
             f"The rows could not be written beside the project: {error.strerror or error}.",
-            "Make room on the disk and import again; nothing was imported.",
+            "Make room on the disk and do it again; nothing was changed.",
         ) from error

@@ -23,7 +23,7 @@ class Context(QObject):
             level is "info" or "error".
         page_wanted: the name of the page to go to.
         groups_wanted: (ids, sentence) Label is to go through these groups, for the reason the sentence gives.
-        unsettled: an import of the open project is to be finished, see `settling`.
+        unsettled: an import or a merge of the open project is to be finished, see `settling`.
         prompts_wanted: (ids, sentence) Prompts is to list these prompts, for the reason the sentence gives.
         prompts_chosen: the ids of prompts to be answered, for the page that asks models.
         adding_wanted: (way, source, page) prompts are to be added by "write", "paste", "starters" or "import" (from

@@ -12,12 +12,15 @@ from PySide6.QtCore import QObject
 from .exchange.commands import Commands, CommandThread
 from .job_board import Job
 
+TOO_LATE = "Too late to stop: what is new is being written"
 #: Less done than this, and the time left is not told.
 _ENOUGH_DONE = 0.1
 
 
 class MergeJob(Job):
     """The command `merge`, once. It computes on no accelerator, so it waits for no model.
+
+    It can be ended until it begins to write; from then on it is decided, and goes on.
 
     Attributes:
         answer: what it added; None where it did not come to its end.
@@ -55,12 +58,16 @@ class MergeJob(Job):
         self._thread.start()
 
     def cancel(self) -> None:
-        self.cancelled = True
         assert self._thread is not None, "a job that waits is not cancelled but taken out of the queue"
+        if self.stop_means == TOO_LATE:
+            return
+        self.cancelled = True
         self._thread.stop()  # `refused` follows
 
     def _on_heard(self, said: Mapping[str, Any]) -> None:
         share = said["progress"]
+        if said["doing"].startswith("writing"):
+            self.stop_means = TOO_LATE
         left = (time.monotonic() - self._began) * (1 / share - 1) if share > _ENOUGH_DONE else None
         self.report(progress=share, time_left_s=left, detail=said["doing"])
 

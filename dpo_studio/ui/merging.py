@@ -80,6 +80,10 @@ class Merging(QObject):
             ):
                 news.emit()
             context.say(Merged(**job.answer).sentence())
+        elif self._is_decided():
+            context.unsettled.emit()
+            if job.cancelled:
+                context.say("It was too late to stop: what is new is being written in the background.")
         elif job.cancelled:
             context.say("Merging was stopped: nothing was merged.")
         elif isinstance(error, CommandRefused) and "annotator" in error.more:
@@ -95,6 +99,13 @@ class Merging(QObject):
         self._into = None
         self._action.setEnabled(project is not None)
         return project is not None and project.folder == into
+
+    def _is_decided(self) -> bool:
+        """Whether the merge ended while it was written, so that the rest of it is still to come."""
+        from dpo_studio.store.settling import is_settled
+
+        assert self._context.project is not None
+        return not is_settled(self._context.project)
 
     def _ask_whose(self, name: str) -> None:
         if self.question is None:

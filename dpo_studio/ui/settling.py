@@ -1,4 +1,4 @@
-"""Finishes what an import that was interrupted left to do, in a child process, while the person goes on.
+"""Finishes what an import or a merge that was interrupted left to do, in a child process, while the person goes on.
 
 What was written of a cancelled one is taken back.
 """
@@ -45,13 +45,13 @@ class Settling(QObject):
         thread.refused.connect(lambda error: self._on_refused(folder, error))
         thread.start()
         what = "What was written of the cancelled import is being taken back"
-        what = what if staging.is_cancelled(folder) else "An import is being finished"
+        what = what if staging.is_cancelled(folder) else "What was being added to this project is being written"
         self._context.say(f"{what} in the background. You can go on meanwhile.")
 
     def _on_done(self, folder: Path, *, cancelled: bool) -> None:
         if self._end(folder):
-            self._context.say("The cancelled import is gone." if cancelled else "The import is complete.")
-            for signal in ("prompts_changed", "groups_changed", "rankings_changed"):
+            self._context.say("The cancelled import is gone." if cancelled else "All of it is added now.")
+            for signal in ("prompts_changed", "policies_changed", "groups_changed", "rankings_changed"):
                 getattr(self._context, signal).emit()
 
     def _on_refused(self, folder: Path, error: Exception) -> None:

@@ -87,11 +87,10 @@ def _rows(rows: int, kind: str) -> Iterator[dict[str, Any]]:
             yield {"prompt": text, "chosen": f"Yes, {number}. {_ANSWER}", "rejected": f"No, {number}. {_ANSWER}"}
 
 
-def run(project: Project, path: Path, kind: str, stop_s: float) -> tuple[Labels, float, int, int, str]:
-    """The labels given meanwhile; the import's seconds, its peak memory (KiB), its exit status and its answer."""
+def run(project: Project, line: list[str], stop_s: float) -> tuple[Labels, float, int, int, str]:
+    """The labels given while a command runs; its seconds, its peak memory (KiB), its exit status and its answer."""
     session, labels = Session(project), Labels()
     session.begin()
-    line = [sys.executable, "-m", "dpo_studio", "import", "--json", "--format", kind, str(project.folder), str(path)]
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as log:
         process = subprocess.Popen(line, stdout=said, stderr=log)
         began = time.perf_counter()
@@ -139,7 +138,8 @@ def main() -> None:
         print(f"{chosen.rows:,} {chosen.kind} as {chosen.format}, {path.stat().st_size / 1e6:,.0f} MB", flush=True)
         with Project.create(Path(folder) / "project") as project:
             fill(project, GROUPS, LABELLED, size=2)
-            labels, took, peak, status, answer = run(project, path, chosen.kind, chosen.stop)
+            line = [sys.executable, "-m", "dpo_studio", "import", "--json", "--format", chosen.kind]
+            labels, took, peak, status, answer = run(project, [*line, str(project.folder), str(path)], chosen.stop)
             print(f"  import: {took:.1f} s, peak {peak / 1024:,.0f} MB, exit status {status}: {answer}")
             print(f"  meanwhile {labels.said()}")
             done = rankings.counts(project).done

@@ -16,7 +16,7 @@ from dpo_studio.cli import cli
 from dpo_studio.cli_output import run
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Message
-from dpo_studio.store import Project, completions, merged_rows, merging, policies, prompts, rankings
+from dpo_studio.store import Project, completions, merging, policies, prompts, rankings
 
 RELEASED = Path(__file__).parent / "released"
 
@@ -203,53 +203,6 @@ def test_what_cannot_be_merged_is_refused(two, tmp_path):
     conn.close()
     with pytest.raises(UserError, match="newer"):
         merging.merge(project, folder)
-
-
-def test_a_failure_half_way_leaves_nothing(two, monkeypatch):
-    project, folder = two
-    with Project.open(folder) as other:
-        completions.add(other, 1, "theirs")
-        _rank(other, [1, 2, 3, 4, 5])
-    before = _state(project)
-    monkeypatch.setattr(merged_rows.Rows, "_ranking", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        merging.merge(project, folder)
-    assert _state(project) == before
-
-
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.55, 0.9])
-def test_given_up_anywhere_nothing_is_merged(two, share, make_group):
-    project, folder = two
-    with Project.open(folder) as other:
-        make_group(other, "Only there?")
-        _rank(other, [1, 2, 3, 4])
-    before = _state(project)
-
-    def told(done, doing):
-        if done >= share:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        merging.merge(project, folder, told=told)
-    assert _state(project) == before
-    assert merging.merge(project, folder).rankings == 1
-
-
-def test_labels_can_be_given_while_the_copies_are_compared(two):
-    """The project is not locked before what is new is written; a label given meanwhile stays, and stands first."""
-    project, folder = two
-    with Project.open(folder) as other:
-        _rank(other, [4, 3, 2, 1])
-    given = []
-
-    def told(done, doing):
-        if doing.startswith("comparing the labels") and not given:
-            with project.beside() as meanwhile:
-                given.append(_rank(meanwhile, [1, 2, 3, 4], 1))
-
-    done = merging.merge(project, folder, other_name="Ben", told=told)
-    assert done.rankings == 1 and rankings.current(project, 2).uuid == given[0].uuid
-    assert rankings.current(project, 1, "Ben").id > given[0].id
 
 
 def test_the_command_merges_and_says_what(two, capfd):

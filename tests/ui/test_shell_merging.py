@@ -11,13 +11,17 @@ from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Message
 from dpo_studio.store import Project, completions, prompts, rankings
+from dpo_studio.store import merging as store_merging
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.job_board import Job, JobBoard
 from dpo_studio.ui.main_window import MainWindow
+from dpo_studio.ui.merge_job import TOO_LATE, MergeJob
 from dpo_studio.ui.merging import Merging
 from dpo_studio.ui.settings_store import SettingsStore
+from dpo_studio.ui.settling import Settling
 from tests.groups import add_group
 
 LONG_MS = 60_000
@@ -154,6 +158,36 @@ def test_a_merge_is_a_job_that_runs_beside_a_model_and_can_be_ended(qtbot, mergi
     merging.merge(two[1])
     qtbot.waitUntil(lambda: len(merging.said) == 4, timeout=LONG_MS)
     assert merging.said[3][0] == "Merged 1 judgement."
+
+
+def test_once_it_is_written_it_cannot_be_ended_and_is_finished_whatever_happens(qtbot, merging, two):
+    """The button says so; and where the command dies then, the window has the rest written."""
+    context = context_of(merging)
+    with Project.open(two[1]) as there:
+        label(there, 0, "Ben")
+
+    def told(share, doing):
+        if doing.startswith("writing"):
+            raise KeyboardInterrupt
+
+    merging.merge(two[1])
+    (job,) = context.jobs.jobs
+    job._on_heard({"progress": 0.3, "doing": "writing what is new"})
+    assert job.stop_means == TOO_LATE
+    context.jobs.cancel(job)
+    qtbot.waitUntil(lambda: len(merging.said) == 2, timeout=LONG_MS)
+    assert merging.said[1][0] == "Merged 1 judgement."
+    with Project.open(two[1]) as there:
+        label(there, 1, "Ben")
+    with Project.open(two[0]) as here, pytest.raises(KeyboardInterrupt):
+        store_merging.merge(here, two[1], told=told)
+    Settling(context, merging)
+    died = MergeJob(merging.commands, two[0], two[1])
+    died.problem, died.cancelled, merging._into = UserError("It died."), True, two[0]
+    merging._on_ended(died)
+    assert "too late to stop" in merging.said[-1][0]
+    qtbot.waitUntil(lambda: merging.said[-1][0] == "All of it is added now.", timeout=LONG_MS)
+    assert [r.annotator for _, r in rankings.labelled(context.project)] == ["Ben", "Ben"]
 
 
 def test_jobs_that_need_the_accelerator_still_wait_for_one_another(qtbot):

@@ -132,7 +132,7 @@ def test_an_import_that_was_killed_while_it_was_written_is_finished_behind_the_w
     context.open(projects.open_project(tmp_path / "project"))
     assert prompts.count(context.project) == 0, "the window does not wait for it"
     qtbot.waitUntil(lambda: bool(news), timeout=WAIT_MS)
-    assert news == [3] and said[-1] == ("The import is complete.", "info")
+    assert news == [3] and said[-1] == ("All of it is added now.", "info")
     settler.begin()
     assert len(said) == 2, "there is nothing left to do"
     context.open(None)
