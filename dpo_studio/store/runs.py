@@ -6,6 +6,7 @@ a policy with `adopt`.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from dpo_studio.core import ranking as weak_orders
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.server_reference import refuse_training
 from dpo_studio.core.settings import TrainingSettings
-from dpo_studio.core.types import Group, Policy, PolicyId, Prompt, Ranking, Run, RunId
+from dpo_studio.core.types import Group, Policy, PolicyId, Prompt, PromptId, Ranking, Run, RunId
 
 from . import estimates, policies, prompts, rankings
 from .database import Project, new_uuid, now, to_text
@@ -283,16 +284,25 @@ def _group_line(group: Group, ranking: Ranking) -> str:
 
 
 def _sample_prompts(project: Project) -> list[Prompt]:
-    labelled_prompts = {
-        row[0]
-        for row in project.db.conn.execute(
-            "SELECT DISTINCT g.prompt_id FROM groups g JOIN current_rankings r ON r.group_id = g.id"
-            " WHERE r.annotator_kind = 'person'"
-        )
-    }
-    everything = prompts.all_prompts(project)
-    everything.sort(key=lambda p: (p.id in labelled_prompts, not p.held_out, len(p.messages) > 1, p.id))
-    return everything[:SAMPLE_PROMPTS]
+    """The first few of those that are not labelled, before the others; held-out ones, then those of one turn first.
+
+    Each kind is asked for by itself, so that no more prompts are looked at than it takes to find enough.
+    """
+    labelled = (
+        "EXISTS (SELECT 1 FROM groups g JOIN current_rankings r ON r.group_id = g.id"
+        " WHERE g.prompt_id = p.id AND r.annotator_kind = 'person')"
+    )
+    found: list[PromptId] = []
+    for is_labelled, held_out, turns in itertools.product((0, 1), (1, 0), ("<= 1", "> 1")):
+        if len(found) < SAMPLE_PROMPTS:
+            rows = project.db.conn.execute(
+                f"SELECT p.id FROM prompts p WHERE p.held_out = ? AND {labelled} = ?"
+                f" AND json_array_length(p.messages) {turns} ORDER BY p.id LIMIT ?",
+                [held_out, is_labelled, SAMPLE_PROMPTS - len(found)],
+            )
+            found += [PromptId(row[0]) for row in rows]
+    by_id = prompts.get_many(project, found)
+    return [by_id[one] for one in found]
 
 
 def _prompt_line(prompt: Prompt) -> str:

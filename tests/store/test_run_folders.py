@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,26 @@ def test_the_folder_holds_the_settings_the_data_and_the_prompts(project, policy,
     asked = lines(folder / "sample_prompts.jsonl")
     assert [p["prompt"] for p in asked] == [unlabelled.id, held_out.prompt.id, train.prompt.id]
     assert runs.all_runs(project) == [run] == [runs.find(project, "Run 1")] == [runs.find(project, run.uuid[:36])]
+
+
+def test_the_sample_prompts_are_those_of_the_whole_order(project, policy, make_group):
+    """Unlabelled before labelled, held out before the others, one turn before several, as they were added."""
+    draw = random.Random(5)
+    known = {}
+    for number in range(24):
+        labelled, held_out, several = draw.random() < 0.6, draw.random() < 0.4, draw.random() < 0.5
+        group = make_group(project, f"Question {number}", held_out=held_out)
+        if several:
+            told = [Message("system", "Be brief."), Message("user", f"Question {number}")]
+            text, content_hash = prompts.stored_form(told)
+            project.db.conn.execute(
+                "UPDATE prompts SET messages = ?, content_hash = ? WHERE id = ?", [text, content_hash, group.prompt.id]
+            )
+        if labelled:
+            rankings.add(project, group, ranks=[1, 2, 3, 4])
+        known[group.prompt.id] = (labelled, not held_out, several, group.prompt.id)
+        found = [prompt.id for prompt in runs._sample_prompts(project)]
+        assert found == sorted(known, key=known.get)[:4]
 
 
 def test_a_line_is_a_line_to_every_reader(project, policy, make_group):

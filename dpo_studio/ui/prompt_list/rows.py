@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import filterfalse, pairwise
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor, QIcon
@@ -20,6 +21,8 @@ PROMPT, TAGS, ANSWERS = range(3)
 HEADERS = ("Prompt", "Tags", "Answers")
 #: So many rows are read at once, and so many are kept.
 _BLOCK, _KEPT = 64, 4_096
+#: Runs of rows are looked for while there are no more than so many other prompts between two of them on average.
+_APART = 20
 
 Index = QModelIndex | QPersistentModelIndex
 #: What is said of a prompt in place of how far it has come, and more of it as a tip.
@@ -86,16 +89,15 @@ class PromptRows(QAbstractTableModel):
 
     def remove(self, gone: Iterable[PromptId]) -> None:
         """Take prompts out of the list."""
-        lost = set(gone)
-        rows = sorted(row for row in map(self.row_of, lost) if row is not None)
-        if not rows:
-            return
-        if rows[-1] - rows[0] + 1 == len(rows):
-            self.beginRemoveRows(QModelIndex(), rows[0], rows[-1])
-            del self._ids[rows[0] : rows[-1] + 1]
+        ordered = self.in_order(gone)
+        runs = self.runs_of(ordered, at_most=1)
+        if runs is None:
+            lost = set(ordered)
+            self.replace(array("q", filterfalse(lost.__contains__, self._ids)))
+        for first, last in runs or ():
+            self.beginRemoveRows(QModelIndex(), first, last)
+            del self._ids[first : last + 1]
             self.endRemoveRows()
-        else:
-            self.replace(array("q", (one for one in self._ids if one not in lost)))
 
     def forget(self) -> None:
         """What is shown of the prompts is otherwise now: read it again when it is painted."""
@@ -128,13 +130,54 @@ class PromptRows(QAbstractTableModel):
         return self._ids[first : last + 1]
 
     def row_of(self, prompt_id: int) -> int | None:
-        """Where a prompt is in the list: ids rise or fall through all of it, so it is looked up, not searched for."""
-        ids = self._ids
-        if len(ids) > 1 and ids[0] > ids[-1]:
-            row = bisect_left(ids, -prompt_id, key=lambda one: -one)
-        else:
-            row = bisect_left(ids, prompt_id)
-        return row if row < len(ids) and ids[row] == prompt_id else None
+        """Where a prompt is in the list."""
+        row = self._row_from(prompt_id)
+        return row if row < len(self._ids) and self._ids[row] == prompt_id else None
+
+    def runs_of(self, wanted: Sequence[int], *, at_most: int) -> list[tuple[int, int]] | None:
+        """First and last rows of the runs in which these prompts stand; those that are not in the list are left out.
+
+        None where they are scattered over more than `at_most` runs. Quick however many they are.
+
+        Args:
+            wanted: in the list's order.
+        """
+        if not len(wanted):
+            return []
+        begin, end = self._row_from(wanted[0]), self._row_from(wanted[-1])
+        end += end < len(self._ids) and self._ids[end] == wanted[-1]
+        between = self._ids[begin:end]
+        if between == array("q", wanted):
+            return [(begin, end - 1)]
+        if len(wanted) <= at_most:
+            rows = [row for row in map(self.row_of, wanted) if row is not None]
+            breaks = [place for place in range(1, len(rows)) if rows[place] != rows[place - 1] + 1]
+            return [(rows[first], rows[last - 1]) for first, last in pairwise([0, *breaks, len(rows)]) if last > first]
+        others = set(between).difference(wanted)
+        if len(others) >= at_most * _APART:
+            return None
+        runs, first = [], begin
+        for row in sorted(row for row in map(self.row_of, others) if row is not None):
+            runs += [(first, row - 1)] if row > first else []
+            first = row + 1
+        runs += [(first, end - 1)] if end > first else []
+        return runs if len(runs) <= at_most else None
+
+    def in_order(self, ids: Iterable[int]) -> list[int]:
+        """Some ids in the list's order; few of them each once, many have to be so already."""
+        values = list(ids)
+        return sorted(set(values) if len(values) <= _KEPT else values, reverse=self._falls)
+
+    @property
+    def _falls(self) -> bool:
+        """Whether ids fall through the list; else they rise. So they are looked up, not searched for."""
+        return len(self._ids) > 1 and self._ids[0] > self._ids[-1]
+
+    def _row_from(self, prompt_id: int) -> int:
+        """The first row of a prompt that stands where this one does, or would, or after it."""
+        if self._falls:
+            return bisect_left(self._ids, -prompt_id, key=lambda one: -one)
+        return bisect_left(self._ids, prompt_id)
 
     def row(self, number: int) -> PromptRow | None:
         """What a row shows; None where the prompt is gone by now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
+from itertools import chain, filterfalse
 
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent
@@ -15,8 +16,8 @@ from dpo_studio.ui import theme
 from .rows import ANSWERS, PROMPT, TAGS, PromptRows
 
 _TITLE_CHARACTERS = 30
-#: A selection of more is not carried over to a list that changed.
-_CARRIED = 5_000
+#: A selection of more runs of rows than this is held, and not shown row by row: Qt would take too long over it.
+_MOST_RUNS = 2_000
 
 
 class PromptTable(QTableView):
@@ -33,6 +34,7 @@ class PromptTable(QTableView):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.rows = PromptRows(self)
+        self._held: array[int] | None = None
         self.setModel(self.rows)
         self.setAccessibleName("Prompts")
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -54,9 +56,9 @@ class PromptTable(QTableView):
         for one in (header, self.verticalHeader()):
             # To paint a header whose column may be selected whole, Qt asks every row: seconds for a million.
             one.setSelectionModel(QItemSelectionModel(self.rows, one))
-        self.selectionModel().selectionChanged.connect(lambda *_: self.picked.emit())
+        self.selectionModel().selectionChanged.connect(lambda *_: self._on_selected())
         self.selectionModel().currentRowChanged.connect(lambda *_: self.picked.emit())
-        self.rows.modelReset.connect(self.picked)
+        self.rows.modelReset.connect(self._on_selected)
         self.doubleClicked.connect(lambda _index: self.opened.emit())
         theme.notifier().changed.connect(self._on_look_changed)
         self._fit()
@@ -64,10 +66,14 @@ class PromptTable(QTableView):
     # The selection: kept as ranges, since it may be of a million rows
 
     def selected_count(self) -> int:
+        if self._held is not None:
+            return len(self._held)
         return sum(bottom - top + 1 for top, bottom in self._ranges())
 
     def selected_ids(self) -> array[int]:
         """The ids of the selected prompts, in the list's order."""
+        if self._held is not None:
+            return self._held
         found = array("q")
         for top, bottom in sorted(self._ranges()):
             found.extend(self.rows.ids(top, bottom))
@@ -83,13 +89,39 @@ class PromptTable(QTableView):
 
     def select(self, prompt_ids: Sequence[int]) -> None:
         """Select these prompts and go to the first; those that are not in the list are left out."""
+        wanted = array("q", self.rows.in_order(prompt_ids))
+        runs = self.rows.runs_of(wanted, at_most=_MOST_RUNS)
+        if runs is None:
+            self._hold(wanted)
+        else:
+            self._select(runs)
+        first = next((row for row in map(self.rows.row_of, wanted) if row is not None), None)
+        if first is not None:
+            self.go_to(first)
+
+    def clearSelection(self) -> None:
+        had, self._held = self._held, None
+        super().clearSelection()
+        if had is not None:
+            self.picked.emit()
+
+    def _select(self, runs: Iterable[tuple[int, int]]) -> None:
         selection = QItemSelection()
-        ranges = self._ranges_of(prompt_ids)
-        for top, bottom in ranges:
+        for top, bottom in runs:
             selection.select(self.rows.index(top, PROMPT), self.rows.index(bottom, ANSWERS))
         self.selectionModel().select(selection, QItemSelectionModel.SelectionFlag.ClearAndSelect)
-        if ranges:
-            self.go_to(ranges[0][0])
+
+    def _hold(self, wanted: array[int]) -> None:
+        """Have these selected without showing which they are."""
+        super().clearSelection()
+        gone = set(wanted).difference(self.rows.ids(0, self.rows.rowCount()))
+        self._held = array("q", filterfalse(gone.__contains__, wanted)) if gone else wanted
+        self.picked.emit()
+
+    def _on_selected(self) -> None:
+        """What a person selects takes the place of what was held."""
+        self._held = None
+        self.picked.emit()
 
     def show_row(self, prompt_id: int) -> None:
         """Scroll so that a prompt can be seen, without selecting it."""
@@ -120,11 +152,16 @@ class PromptTable(QTableView):
             self.rows.forget()
             self.rows.extend(ids[self.rows.rowCount() :])
             return
-        kept = self.selected_ids() if self.selected_count() <= _CARRIED else array("q")
+        held, kept = self._held, [self.rows.ids(*one) for one in sorted(self._ranges())]
         current, top = self.current_id(), self.rowAt(0)
         top_id = self.rows.id_at(top) if top >= 0 else None
         self.rows.replace(ids)
-        self.select(kept)
+        runs = [self.rows.runs_of(part, at_most=_MOST_RUNS) for part in kept]
+        known = [run for part in runs if part is not None for run in part]
+        if held is None and None not in runs and len(known) <= _MOST_RUNS:
+            self._select(known)
+        else:
+            self._hold(array("q", chain.from_iterable(kept)) if held is None else held)
         row = None if current is None else self.rows.row_of(current)
         if row is not None:
             self.selectionModel().setCurrentIndex(
@@ -170,20 +207,6 @@ class PromptTable(QTableView):
 
     def _ranges(self) -> list[tuple[int, int]]:
         return [(part.top(), part.bottom()) for part in self.selectionModel().selection() if part.left() == PROMPT]
-
-    def _ranges_of(self, prompt_ids: Sequence[int]) -> list[tuple[int, int]]:
-        """First and last rows of the stretches in which these prompts stand, in the list's order."""
-        if len(prompt_ids) > 1:  # all of a stretch, as after an import, however many they are
-            first, last = self.rows.row_of(prompt_ids[0]), self.rows.row_of(prompt_ids[-1])
-            if first is not None and last is not None and self.rows.ids(first, last) == array("q", prompt_ids):
-                return [(first, last)]
-        found: list[tuple[int, int]] = []
-        for row in sorted({row for row in map(self.rows.row_of, prompt_ids) if row is not None}):
-            if found and found[-1][1] == row - 1:
-                found[-1] = (found[-1][0], row)
-            else:
-                found.append((row, row))
-        return found
 
     def _on_look_changed(self) -> None:
         self.rows.repaint()

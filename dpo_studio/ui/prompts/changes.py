@@ -139,41 +139,44 @@ class Changes(QObject):
 
 
 def _archive(project: Project, ids: Sequence[int], archived: bool, send: Callable[[str], None] | None = None) -> Done:
-    changed: list[PromptId] = []
+    changed = array("q")
     for part in _in_parts(ids, "Archiving" if archived else "Bringing back", send):
-        changed += prompt_edits.archive(project, part, archived)
+        changed.extend(prompt_edits.archive(project, part, archived))
     what = counted(len(changed))
     return Done(
         f"{what} archived; answers and labels stay." if archived else f"{what} brought back.",
         _untold(lambda project: _archive(project, changed, not archived)) if changed else None,
-        gone=changed,
-        came=changed,
+        gone=changed if archived else (),
+        came=() if archived else changed,
     )
 
 
 def _tag(
     project: Project, ids: Sequence[int], add: Sequence[str], remove: Sequence[str], send: Callable[[str], None]
 ) -> Done:
-    before: dict[PromptId, tuple[str, ...]] = {}
+    before: dict[tuple[str, ...], array[int]] = {}  # few have tags of their own alone, so a million are few lists
 
     def undo(project: Project) -> Done:
-        for part in in_chunks(before, _CHUNK):
-            prompt_edits.set_tags(project, {PromptId(one): before[PromptId(one)] for one in part})
-        return Done(
-            f"{counted(len(before))} have their tags of before." if len(before) != 1 else "Its tags are as before."
-        )
+        for tags, own in before.items():
+            for part in in_chunks(own, _CHUNK):
+                prompt_edits.set_tags(project, {PromptId(one): tags for one in part})
+                time.sleep(_BREATH_S)
+        changed = sum(map(len, before.values()))
+        return Done(f"{counted(changed)} have their tags of before." if changed != 1 else "Its tags are as before.")
 
     try:
         for part in _in_parts(ids, "Tagging", send):
-            before |= prompt_edits.change_tags(project, part, add=add, remove=remove)
+            for prompt_id, tags in prompt_edits.change_tags(project, part, add=add, remove=remove).items():
+                before.setdefault(tags, array("q")).append(prompt_id)
     except UserError:
         undo(project)  # all or none, though written in parts
         raise
-    if not before:
+    changed = sum(map(len, before.values()))
+    if not changed:
         return Done("These tags are there already." if add else "None of them has this tag.")
     said = [f"tagged “{', '.join(add)}”"] if add else []
     said += [f"no longer tagged “{', '.join(remove)}”"] if remove else []
-    return Done(f"{counted(len(before))} {' and '.join(said)}.", undo)
+    return Done(f"{counted(changed)} {' and '.join(said)}.", undo)
 
 
 def _rewrite(project: Project, prompt_id: PromptId, messages: Sequence[Message]) -> Done:

@@ -23,8 +23,8 @@ from .panel import counted
 from .reading import plain_text
 from .work_view import EmptyView, WorkView
 
-#: So many prompts can be handed to Generate at once; of so many selected ones the tags are looked at.
-MOST_ASKED, MOST_LOOKED_AT = 1_000, 2_000
+#: Of so many selected prompts the tags are looked at.
+MOST_LOOKED_AT = 2_000
 
 
 class PromptsPage(Page):
@@ -163,10 +163,8 @@ class PromptsPage(Page):
         ids = self.table.selected_ids()
         if not len(ids) or self.bar.wanted().archived:
             return
-        if len(ids) > MOST_ASKED:
-            self.context.say(f"Generate takes {MOST_ASKED:,} prompts at once: the first {MOST_ASKED:,} are chosen.")
         self.context.page_wanted.emit("generate")
-        self.context.prompts_chosen.emit([PromptId(one) for one in ids[:MOST_ASKED]])
+        self.context.prompts_chosen.emit(ids)
 
     def edit(self) -> None:
         """Change the text of the prompt that is read."""
@@ -236,19 +234,18 @@ class PromptsPage(Page):
         if done.sentence:
             self.context.say(done.sentence)
         archived = self.bar.wanted().archived
-        if archived and done.came:
-            self.table.remove([PromptId(one) for one in done.came])
-        elif done.gone:
-            self.table.remove([PromptId(one) for one in done.gone])
+        gone = done.came if archived else done.gone
+        if len(gone):
+            self.table.remove(gone)
         self.adding.on_done(number, done.came)
         self._own_news = True
         try:
             self.context.prompts_changed.emit()
-            if done.gone or done.came:
+            if len(done.gone) or len(done.came):
                 self.context.groups_changed.emit()  # what waits in Label is of prompts that are not archived
         finally:
             self._own_news = False
-        self._wanted_row = done.came[0] if done.came else None
+        self._wanted_row = done.came[0] if len(done.came) else None
         self.listing.refresh()
         self._show_tags()
 
