@@ -118,6 +118,91 @@ def test_what_an_adapted_layer_gives_can_be_changed_in_place():
         assert torch.allclose(theirs, own, atol=1e-5)
 
 
+class Attention(torch.nn.Module):
+    """Query, key and value of different widths, and an output that needs all three."""
+
+    def __init__(self, dtype):
+        super().__init__()
+        for name, width in (("q_proj", 12), ("k_proj", 4), ("v_proj", 4)):
+            setattr(self, name, torch.nn.Linear(24, width, bias=name == "k_proj", dtype=dtype))
+
+    def forward(self, x, of_value=None):
+        return torch.cat([self.q_proj(x), self.k_proj(x), self.v_proj(x if of_value is None else of_value)], dim=-1)
+
+
+def attention(dtype):
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(6)
+    config = LoraConfig(r=3, lora_alpha=6, target_modules=["q_proj", "k_proj", "v_proj"], rank_pattern={"k_proj": 5})
+    model = get_peft_model(Attention(dtype), config)
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            parameter.data = torch.randn_like(parameter, dtype=torch.float32 if dtype.itemsize < 8 else dtype)
+    return model
+
+
+def slopes_of(model, x, out):
+    wanted = [x, *(p for p in model.parameters() if p.requires_grad)]
+    return torch.autograd.grad(out, wanted, torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out))
+
+
+def test_query_key_and_value_together_in_float64():
+    theirs = attention(torch.float64)
+    ours = copy.deepcopy(theirs)
+    assert fast_lora.install(ours) == 3
+    x = torch.randn(2, 5, 24, dtype=torch.float64, requires_grad=True)
+    expected, found = theirs(x), ours(x)
+    names = set()
+    waiting = [found.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        names.add(type(node).__name__)
+        waiting += [parent for parent, _ in node.next_functions if parent is not None]
+    assert "_AdaptedTogetherBackward" in names and "_AdaptedLinearBackward" not in names
+    assert torch.allclose(found, expected, atol=1e-12)
+    for mine, other in zip(slopes_of(ours, x, found), slopes_of(theirs, x, expected), strict=True):
+        assert torch.allclose(mine, other, atol=1e-11)
+
+
+def test_query_key_and_value_together_have_the_bits_of_each_alone():
+    model = attention(torch.bfloat16)
+    fast_lora.install(model)
+    x = torch.randn(1, 64, 24).bfloat16()
+    together = model(x)
+    with torch.no_grad():
+        assert torch.equal(model(x), together)
+
+
+def test_layers_that_read_another_x_are_computed_on_it():
+    theirs = attention(torch.float32)
+    ours = copy.deepcopy(theirs)
+    fast_lora.install(ours)
+    x, other = torch.randn(1, 5, 24, requires_grad=True), torch.randn(1, 5, 24)
+    for _ in range(2):  # the value that was not asked for must not be given the next time
+        for arguments in ((x, other), (x, None)):
+            expected, found = theirs(*arguments), ours(*arguments)
+            assert torch.allclose(found, expected, atol=1e-5)
+            for mine, other_slope in zip(slopes_of(ours, x, found), slopes_of(theirs, x, expected), strict=True):
+                assert torch.allclose(mine, other_slope, atol=1e-4)
+    changed = torch.randn(1, 5, 24)
+    layers = ours.base_model.model
+    layers.q_proj(changed)
+    changed.mul_(2.0)  # the same tensor with another content
+    assert torch.allclose(layers.v_proj(changed), theirs.base_model.model.v_proj(changed), atol=1e-5)
+
+
+def test_a_changed_adapter_is_seen_by_layers_computed_together():
+    model = attention(torch.float32)
+    fast_lora.install(model)
+    x = torch.randn(1, 5, 24)
+    layers = model.base_model.model
+    layers.q_proj(x)  # key and value wait, and nobody asks for them
+    with torch.no_grad():
+        layers.v_proj.lora_B["default"].weight.zero_()
+    assert torch.equal(layers.v_proj(x), layers.v_proj.base_layer(x))
+
+
 def test_an_adapted_layer_in_bf16_rounds_no_worse_than_peft():
     """While the adapter is smaller than what it adapts, whose own rounding then decides."""
     theirs = lora_layer(dtype=torch.bfloat16)
