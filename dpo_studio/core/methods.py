@@ -33,6 +33,7 @@ class Method:
         reads_ties: a tie is evidence that answers are equally good, not only that nothing is known.
         fewest_prompts: different prompts with an ordered ranking, at least.
         needs_tokens: the log-probability of every token, not only their sum.
+        most_answers: answers of a group, at most, where there is a limit.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Method:
     reads_ties: bool = False
     fewest_prompts: int = 1
     needs_tokens: bool = False
+    most_answers: int | None = None
 
 
 #: By name, the two that most people want first.
@@ -54,6 +56,7 @@ METHODS: dict[str, Method] = {
         "arXiv 2305.18290, appendix A.3",
         ("beta", "stage_reduction", *_PAIR_OPTIONS),
         MappingProxyType({"beta": RECOMMENDED_BETA}),
+        most_answers=10,  # its table has 2 to the power of this many entries a group
     ),
     "dpo": Method(
         "DPO",

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.events import Notice
-from dpo_studio.core.methods import check_data, is_usable
+from dpo_studio.core.methods import METHODS, check_data, is_usable
 from dpo_studio.core.ranking import is_trainable
 from dpo_studio.core.types import Message, Ranks, messages_from_json
 
@@ -74,6 +74,7 @@ _LEFT_OUT = {
     "too_long": "are longer than the model reads at once",
     "identical": "have the same answer in every place",
     "too_few": "have fewer than two answers",
+    "too_many": "have more answers than {method} can weigh as one ranking ({most}); the method DPO takes any number",
     "nothing_ordered": "put no answer above another",
     "empty_prompt": "have an empty prompt",
     "refused": "hold a conversation that this model's chat template does not take",
@@ -125,7 +126,7 @@ def read(
         raise UserError("The run's data is missing.", "Start a new run.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"The run's data is damaged ({error}).", "Start a new run.") from error
-    notices = tuple(_notice(reason, count, max_length) for reason, count in left_out.items())
+    notices = tuple(_notice(reason, count, max_length, method) for reason, count in left_out.items())
     if shortened:
         notices += (_shortened_notice(shortened, max_length),)
     train = tuple(example for example in kept if not example.held_out)
@@ -204,8 +205,11 @@ def example_of(row: Mapping[str, Any], prompt: Sequence[int], chat: Chat, tokeni
 
 
 def _why_not(example: Example, max_length: int, method: str) -> str:
+    most = METHODS[method].most_answers
     if len(example.completions) < 2:
         return "too_few"
+    if most and len(example.completions) > most:
+        return "too_many"
     if not is_usable(method, order_of(example)):
         return "nothing_ordered"
     if len(set(example.completions)) == 1:
@@ -215,10 +219,11 @@ def _why_not(example: Example, max_length: int, method: str) -> str:
     return "too_long" if example.longest > max_length else ""
 
 
-def _notice(reason: str, count: int, max_length: int) -> Notice:
+def _notice(reason: str, count: int, max_length: int, method: str) -> Notice:
     what = "1 group is" if count == 1 else f"{count} groups are"
     detail = f" ({max_length:,} tokens)" if reason == "too_long" else ""
-    return Notice(f"left_out_{reason}", f"{what} left out. Left out are groups that {_LEFT_OUT[reason]}{detail}.")
+    why = _LEFT_OUT[reason].format(method=METHODS[method].title, most=METHODS[method].most_answers)
+    return Notice(f"left_out_{reason}", f"{what} left out. Left out are groups that {why}{detail}.")
 
 
 def _shortened_notice(count: int, max_length: int) -> Notice:

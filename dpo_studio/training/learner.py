@@ -113,19 +113,23 @@ class Learner:
         parts = [part for of_process in found for part in of_process]
         self._processes.sum_gradients(self._parameters)
         metrics = self._metrics(parts)
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self._settings.max_grad_norm)
+        # One process that runs out of memory here has all of them repeat the step, and below has all of them stop.
+        norm = self._processes.in_step(self._clip)
         metrics["grad_norm"], metrics["learning_rate"] = norm.item(), learning_rate
         if not (torch.isfinite(norm) and all(torch.isfinite(part.losses).all() for part in parts)):
             self.optimizer.zero_grad(set_to_none=True)
             raise NotFinite(metrics)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
-        self._update()
+        self._processes.in_step(self._update)
         self.optimizer.zero_grad(set_to_none=True)
         elapsed = time.perf_counter() - started
         metrics["tokens_per_s"] = sum(example.tokens for example in examples) / elapsed
         metrics["memory_gb"] = memory_gb()
         return metrics
+
+    def _clip(self) -> Tensor:
+        return torch.nn.utils.clip_grad_norm_(self._parameters, self._settings.max_grad_norm)
 
     def _update(self) -> None:
         self._is_reference = False

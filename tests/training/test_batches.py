@@ -27,7 +27,7 @@ def completion(text="a", ids=None, tokenizer_hash=None, finish="stop"):
     return {"text": text, "token_ids": ids, "tokenizer_hash": tokenizer_hash, "finish_reason": finish}
 
 
-def read(tmp_path, *rows, max_length=100):
+def read(tmp_path, *rows, max_length=100, method="pl_dpo"):
     whole = [
         {
             "group": f"g{n}",
@@ -41,7 +41,7 @@ def read(tmp_path, *rows, max_length=100):
     ]
     path = tmp_path / "data.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in whole))
-    return batches.read(path, Letters(), tokenizer_hash="mine", max_length=max_length)
+    return batches.read(path, Letters(), tokenizer_hash="mine", max_length=max_length, method=method)
 
 
 def test_stored_ids_are_used_for_this_tokenizer_only(tmp_path):
@@ -87,6 +87,24 @@ def test_each_reason_for_leaving_out_is_counted(tmp_path):
         "left_out_too_long",
     ]
     assert "2 groups" in codes["left_out_refused"] and "10 tokens" in codes["left_out_too_long"]
+
+
+def many_answers(count: int) -> dict:
+    texts = [completion(chr(ord("a") + n)) for n in range(count)]
+    return {"completions": texts, "ranks": list(range(1, count + 1))}
+
+
+def test_more_answers_than_the_method_can_weigh_are_left_out_and_told(tmp_path):
+    data = read(tmp_path, many_answers(10), many_answers(11), max_length=20)
+    assert [len(example.completions) for example in data.train] == [10]
+    (notice,) = data.notices
+    assert notice.message == (
+        "1 group is left out. Left out are groups that have more answers than PL-DPO can weigh as one ranking (10);"
+        " the method DPO takes any number."
+    )
+    assert [len(e.completions) for e in read(tmp_path, many_answers(11), max_length=20, method="dpo").train] == [11]
+    with pytest.raises(UserError, match="no group to train on.*more answers than PL-DPO"):
+        read(tmp_path, many_answers(30), max_length=20)
 
 
 @pytest.mark.parametrize("text", ["not json\n", "[1, 2]\n", '{"group": "g"}\n'])

@@ -152,6 +152,63 @@ def test_memory_that_runs_out_in_one_process_makes_the_rows_of_all_smaller(make_
     assert_same(measured(first), measured(expected))
 
 
+def short_while_clipping(rank: int, folder: Path) -> list[events.Event]:
+    real, calls = learner.Learner._clip, []
+
+    def clip(self):
+        calls.append(1)
+        if rank == 1 and len(calls) == 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return real(self)
+
+    learner.Learner._clip = clip
+    return list(train(folder))
+
+
+def test_memory_that_runs_out_while_gradients_are_clipped_has_all_repeat_the_step(make_run):
+    groups = uneven_groups(make_run)
+    expected = list(train(make_run("roomy", groups=groups, epochs=1)))
+    found = in_processes(2, short_while_clipping, make_run("short", groups=groups, epochs=1))
+    for said in found:
+        assert [event.code for event in of_kind(said, events.Notice)] == ["less_memory"]
+        assert_same(measured(said), measured(expected))
+
+
+def short_while_changing(rank: int, folder: Path) -> int:
+    real, calls = torch.optim.AdamW.step, []
+
+    def step(self, *arguments):
+        calls.append(1)
+        if rank == 1 and len(calls) == 3:
+            raise torch.OutOfMemoryError("out of memory")
+        return real(self, *arguments)
+
+    torch.optim.AdamW.step = step
+    return worker.main(folder)
+
+
+def test_memory_that_runs_out_while_one_process_changes_the_weights_ends_all(make_run):
+    """Its weights are no longer those of the others, so nobody goes on from them."""
+    folder = make_run(evaluate_every=0)
+    assert in_processes(2, short_while_changing, folder) == [worker.EXIT_FAILED] * 2
+    said = jobs.EventTail(folder).read()
+    assert isinstance(said[-1], events.Failed)
+    assert "Memory ran out while the adapter was being changed" in said[-1].message
+    assert "last checkpoint" in said[-1].hint
+    assert [event.step for event in of_kind(said, events.CheckpointSaved)] == [2]
+
+
+def test_more_processes_than_groups(make_run):
+    """One of them has nothing to do in any step, and nothing to measure."""
+    rng = random.Random(2)
+    groups = [make_run.group(rng, n, held_out=n == 1) for n in range(2)]
+    expected = list(train(make_run("alone", groups=groups)))
+    first, second = in_processes(2, whole_run, make_run("together", groups=groups))
+    assert of_kind(first, events.RunStarted)[0].groups == 1
+    assert_same(measured(first), measured(expected))
+    assert measured(second) == measured(first)
+
+
 def one_bad_number(rank: int, folder: Path) -> list[events.Event]:
     spoil_losses(rank, lambda losses, part, call: losses * float("nan") if call == 1 else losses)
     return list(train(folder))

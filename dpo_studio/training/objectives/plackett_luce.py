@@ -56,7 +56,7 @@ def log_likelihood(scores: Tensor, ranks: Tensor) -> Tensor:
     With f(S) the probability that the first |S| places are taken by the items S in some order that agrees with
     the ranks, f(∅) = 1 and f(S) = Σ_i f(S∖i)·e^{s_i} / Σ_{j ∉ S∖i} e^{s_j}, over those i in S that none of the
     items outside S∖i is ranked above. The answer is f(everything before the last bucket). In log space,
-    2^k terms, for all groups of the batch at once.
+    2^k terms, for all groups of the batch at once: `training.batches` keeps k small.
     """
     size = scores.shape[1]
     table = _subsets(size, scores.device)
