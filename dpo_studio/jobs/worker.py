@@ -33,6 +33,7 @@ def worker_environment() -> dict[str, str]:
     processor to processor: 1,000 were enough on one, and made two threads slower than one on another, where 10,000
     trained 1.4 times as fast.
     oneDNN keeps some of its compiled products (a thousand took 290 MB): rows and groups of other lengths want others.
+    PyTorch keeps up to a thousand of them too, in a cache of its own, whose number LRU_CACHE_CAPACITY is.
     """
     return {
         **os.environ,
@@ -40,7 +41,8 @@ def worker_environment() -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
         "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "10000"),
-        "ONEDNN_PRIMITIVE_CACHE_CAPACITY": os.environ.get("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256"),
+        "ONEDNN_PRIMITIVE_CACHE_CAPACITY": os.environ.get("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128"),
+        "LRU_CACHE_CAPACITY": os.environ.get("LRU_CACHE_CAPACITY", "16"),
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "MALLOC_TRIM_THRESHOLD_": os.environ.get("MALLOC_TRIM_THRESHOLD_", "8589934592"),
         "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "1"),

@@ -101,6 +101,7 @@ class _Run:
         """Read the data, attach the adapter, choose how to compute, and have the reference at hand."""
         self._step = state.step if state else 0
         self._skipped = state.skipped if state else 0
+        self._sound = self._step - 1
         best = self._processes.first(lambda: best_checkpoint(self._folder))
         self._best_loss = best[2] if best else math.inf
         self._began -= state.seconds if state else 0.0
@@ -229,16 +230,16 @@ class _Run:
     def steps(self) -> Iterator[events.Event]:
         """Every optimiser step that is left, with its measurements and checkpoints."""
         settings, data = self._settings, self._data
+        peak, warmup_ratio = settings.learning_rate, settings.warmup_ratio
         per_epoch = batches.steps_per_epoch(len(data.train), settings.batch_groups)
         self._processes.copy_weights([parameter for _, parameter in adapter.trainable(self.model)])
         while self._step < self._steps and not self._bound.passed and not self._asked_to_stop():
             batch = self._batch(self._step)
-            rate = learning_rate(
-                self._step, steps=self._steps, peak=settings.learning_rate, warmup_ratio=settings.warmup_ratio
-            )
+            rate = learning_rate(self._step, steps=self._steps, peak=peak, warmup_ratio=warmup_ratio)
             self._processes.begin_step(settings.seed, self._step)
             try:
                 self._metrics = yield from fitting(self.learner, batch, partial(self.learner.step, batch, rate))
+                self._sound = self._step  # its weights gave numbers; those after this step have yet to
             except NotFinite as error:
                 self._metrics = error.metrics
                 yield self._skip()
@@ -253,11 +254,12 @@ class _Run:
                 if self._bound.passed:
                     break
             loss = self._held_out_loss()
+            self._sound = self._sound if loss is None else self._step
             is_best = loss is not None and loss < self._best_loss
-            if is_best or self._bound.kl_at(self._step) is not None or self._due(settings.checkpoint_every):
+            due = is_best or self._bound.kl_at(self._step) is not None or self._due(settings.checkpoint_every)
+            if due and self._sound >= self._step - 1:  # else passed over, and the weights may be what is wrong
                 yield self._processes.first(self._checkpoint)
-            if loss is not None and is_best:
-                self._best_loss = loss
+            self._best_loss = loss if loss is not None and is_best else self._best_loss
 
     def _batch(self, step: int) -> Sequence[Example]:
         settings = self._settings
@@ -281,9 +283,8 @@ class _Run:
 
     def _held_out_loss(self) -> float | None:
         """The loss on the held-out groups, where it was measured at this step."""
-        if not self._data.held_out or self._measured is None or self._measured[0] != self._step:
-            return None
-        loss = self._measured[1].metrics["loss"]
+        step, found = self._measured or (None, None)
+        loss = found.metrics["loss"] if found and step == self._step and self._data.held_out else None
         return loss if loss is not None and math.isfinite(loss) else None
 
     def _checkpoint(self) -> events.CheckpointSaved:
@@ -309,14 +310,14 @@ class _Run:
             return events.Notice(
                 "not_finite", f"Step {self._step + 1} gave a number that is not finite and was passed over."
             )
-        found = latest_checkpoint(self._folder)
+        found = self._processes.first(lambda: latest_checkpoint(self._folder, by_step=self._sound))
+        kept = "No checkpoint is from before that, so nothing is kept."
         if found:
             adapter.put_back(self.model, found[0] / CHECKPOINT_ADAPTER)
-        self._save_adapter()
-        kept = f"step {found[0].name.removeprefix('step-').lstrip('0')}" if found else "the last good step"
+            self._save_adapter()
+            kept = f"What it had learnt by step {found[1].step} is kept."
         raise UserError(
-            f"Training stopped at step {self._step + 1}: its numbers are not finite any more."
-            f" What it had learnt by {kept} is kept.",
+            f"Training stopped at step {self._step + 1}: its numbers are not finite any more. {kept}",
             "Train again with a lower learning rate.",
         )
 

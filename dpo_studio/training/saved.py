@@ -102,9 +102,10 @@ def checkpoint_saved(run_folder: Path, folder: Path, state: State) -> Checkpoint
     return CheckpointSaved(state.step, folder.relative_to(run_folder).as_posix())
 
 
-def latest_checkpoint(run_folder: Path) -> tuple[Path, State] | None:
-    """The newest checkpoint that can be read, or None."""
-    return next(_readable(reversed(checkpoint_folders(run_folder))), None)
+def latest_checkpoint(run_folder: Path, *, by_step: int | None = None) -> tuple[Path, State] | None:
+    """The newest checkpoint that can be read, or None; of those up to a step if one is given."""
+    found = _readable(reversed(checkpoint_folders(run_folder)))
+    return next((one for one in found if by_step is None or one[1].step <= by_step), None)
 
 
 def best_checkpoint(run_folder: Path) -> tuple[Path, State, float] | None:

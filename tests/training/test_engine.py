@@ -13,7 +13,7 @@ from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
 from dpo_studio.models.load import load
 from dpo_studio.models.logprobs import token_logps
-from dpo_studio.training import batches, learner, loading
+from dpo_studio.training import batches, engine, learner, loading
 from dpo_studio.training.engine import train
 
 
@@ -212,6 +212,28 @@ def test_settings_are_checked_again(make_run):
         run_all(make_run(beta=-1.0))
 
 
+@pytest.mark.parametrize(("last", "kept"), [(4, 3), (1, 0)])
+def test_weights_that_a_step_has_ruined_are_not_kept(make_run, monkeypatch, last, kept):
+    """The checkpoint of that very step has them too; its loss was that of the weights before."""
+    monkeypatch.setattr(engine, "learning_rate", lambda step, **_: 1e-3 if step + 1 < last else 1e36)
+    folder = make_run(evaluate_every=0, checkpoint_every=1)
+    said = []
+    with pytest.raises(UserError, match="not finite any more") as caught:
+        for event in train(folder):
+            said.append(event)
+    assert [event.step for event in of_kind(said, events.CheckpointSaved)] == list(range(1, last + 1))
+    adapter = folder / "adapter" / "adapter_model.safetensors"
+    if kept:
+        assert caught.value.message.startswith(f"Training stopped at step {last + 2}:")
+        assert f"What it had learnt by step {kept} is kept." in caught.value.message
+        assert (
+            adapter.read_bytes()
+            == (folder / "checkpoints" / f"step-{kept:06d}" / "adapter" / adapter.name).read_bytes()
+        )
+    else:
+        assert "nothing is kept" in caught.value.message and not adapter.exists()
+
+
 def test_numbers_that_are_not_finite_stop_the_run_at_the_last_good_checkpoint(make_run, monkeypatch):
     folder = make_run(evaluate_every=0)
     real, calls = learner.Learner._losses, []
@@ -231,6 +253,6 @@ def test_numbers_that_are_not_finite_stop_the_run_at_the_last_good_checkpoint(ma
             said.append(event)
     assert "learning rate" in caught.value.hint
     assert "not_finite" in {notice.code for notice in of_kind(said, events.Notice)}
-    assert [event.step for event in of_kind(said, events.CheckpointSaved)] == [2, 4]
+    assert [event.step for event in of_kind(said, events.CheckpointSaved)] == [4]  # none at a step passed over
     kept = (folder / "adapter" / "adapter_model.safetensors").read_bytes()
     assert kept == (folder / "checkpoints" / "step-000004" / "adapter" / "adapter_model.safetensors").read_bytes()
