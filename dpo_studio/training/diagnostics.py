@@ -46,12 +46,15 @@ def measure(
 
 
 def accuracy(rewards: Tensor, ranks: Tensor) -> float | None:
-    """Share of the strictly ordered pairs, over all groups, that the rewards order right."""
+    """Share of the strictly ordered pairs, over all groups, that the rewards order right.
+
+    None of no pairs, and where a reward is not a number, which orders nothing.
+    """
     better = better_than(ranks)
     pairs = better.sum().item()
-    if not pairs:
-        return None
     gaps = rewards.unsqueeze(2) - rewards.unsqueeze(1)
+    if not pairs or bool(gaps[better].isnan().any()):
+        return None
     right = (better & (gaps > 0)).sum() + 0.5 * (better & (gaps == 0)).sum()
     return right.item() / pairs
 
@@ -59,7 +62,7 @@ def accuracy(rewards: Tensor, ranks: Tensor) -> float | None:
 def kendall_tau(rewards: Tensor, ranks: Tensor) -> float | None:
     """Kendall's τ-b between rewards and ranks, averaged over the groups in which both order something.
 
-    Unranked completions count as tied in last place.
+    Unranked completions count as tied in last place. None where no group does, and where a reward is not a number.
     """
     better = better_than(ranks)
     present = ranks != ABSENT
@@ -70,7 +73,7 @@ def kendall_tau(rewards: Tensor, ranks: Tensor) -> float | None:
     both = present.unsqueeze(2) & present.unsqueeze(1)
     distinct = (both & (gaps > 0)).sum(dim=(1, 2))
     usable = (ordered > 0) & (distinct > 0)
-    if not bool(usable.any()):
+    if not bool(usable.any()) or bool(gaps[better].isnan().any()):
         return None
     tau = (concordant - discordant)[usable] / (ordered[usable] * distinct[usable]).double().sqrt()
     return tau.mean().item()

@@ -43,6 +43,13 @@ def test_equal_rewards_count_half_and_order_nothing():
     assert diagnostics.accuracy(rewards, torch.ones(2, 3, dtype=torch.long)) is None
 
 
+def test_what_is_not_a_number_orders_nothing():
+    rewards, ranks = torch.tensor([[2.0, math.nan, 0.0], [3.0, 2.0, 1.0]]), torch.tensor([[1, 2, 3], [1, 2, 3]])
+    assert diagnostics.accuracy(rewards, ranks) is None and diagnostics.kendall_tau(rewards, ranks) is None
+    outside = torch.tensor([[1, -1, 2], [1, 2, 3]])  # no completion is there
+    assert diagnostics.accuracy(rewards, outside) == 1.0
+
+
 def test_tau_is_the_agreement_of_the_rankings():
     """Of the same rewards as ranks, by pairs counted one by one."""
     rng = random.Random(4)
