@@ -25,6 +25,8 @@ class OpenAIServer:
         gone: set when a client went away in the middle of an answer.
         choice: makes the choice of a request that is not streamed, from its body.
         words: the pieces of an answer, from its seed.
+        says: makes the pieces of a streamed answer from the request's body, in place of all that; cut at its limit.
+        room: the most tokens that it may be asked for.
         listed: the models that it tells of; None fails to tell.
         refuses: a request that holds this is refused with 400.
     """
@@ -38,6 +40,8 @@ class OpenAIServer:
         self.gone = threading.Event()
         self.choice: Callable[[dict[str, Any]], dict[str, Any]] = lambda body: {"message": {"content": "A"}}
         self.refuses = ""
+        self.room = 1_000_000
+        self.says: Callable[[dict[str, Any]], list[dict[str, str]]] | None = None
         self.words: Callable[[int], list[str]] = lambda seed: [f"Answer {seed}:", " fir", "st\n", "wörds"]
         self.listed: tuple[str, ...] | None = MODELS
         outer = self
@@ -75,6 +79,9 @@ class OpenAIServer:
                 if outer.refuses in body and outer.refuses:
                     self._json(400, {"error": {"message": f"{outer.refuses} is not supported"}})
                     return
+                if body["max_tokens"] > outer.room:
+                    self._json(400, {"error": {"message": f"at most {outer.room} tokens"}})
+                    return
                 if outer.mode == "not streamed":
                     message = {
                         "role": "assistant",
@@ -100,6 +107,13 @@ class OpenAIServer:
 
             def _stream(self, body: dict[str, Any]) -> None:
                 self._chunk({"role": "assistant"}, None)
+                if outer.says is not None:
+                    pieces = outer.says(body)
+                    for piece in pieces[: body["max_tokens"]]:
+                        self._chunk(piece, None)
+                    self._chunk({}, "length" if len(pieces) > body["max_tokens"] else "stop")
+                    self.wfile.write(b"data: [DONE]\n\n")
+                    return
                 thought, field = outer.thinks
                 for number, word in enumerate(thought.split(" ") if thought else ()):
                     self._chunk({"content": None, field: word if number == 0 else f" {word}"}, None)

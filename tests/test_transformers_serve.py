@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import os
 import signal
@@ -101,6 +102,31 @@ def model_that_says_a(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def model_that_thinks(tmp_path_factory):
+    """A tiny model that thinks a sentence and then says "A", as one does whose chat format begins the thinking.
+
+    Its layers add nothing: each token's embedding points along an axis of its own, on which the next one lies.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    config = llama_config(max_position_embeddings=8192, tie_word_embeddings=False)
+    folder = save(tmp_path_factory.mktemp("serve-models") / "thinks", config)
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    said = tokenizer.encode("\nThe quick brown fox jumps.</think>A", add_special_tokens=False)
+    chain = [*said, tokenizer.convert_tokens_to_ids(END)]
+    assert 12 < len(chain) == len(set(chain)) <= 32
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "norm" not in name:
+                weight.zero_()
+        embeddings, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+        for axis, (token, following) in enumerate(itertools.pairwise(chain)):
+            embeddings[token, axis], head[following, axis] = 10.0, 30.0
+    model.save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.delenv("DPO_STUDIO_API_KEY", raising=False)
@@ -144,6 +170,17 @@ def test_a_judge_behind_it_that_goes_by_the_order_is_told_so(call, folder, serve
     assert (done["judged"], done["no_opinion"], done["disagreement"], done["by_order"]) == (0, 2, 1.0, True)
     with Project.open(folder) as project:
         assert "of no use here" in judgements.by_order(project, done["judge"])
+
+
+def test_a_judge_behind_it_that_thinks_is_heard_to_its_end(call, folder, server, model_that_thinks):
+    with Project.open(folder) as project:
+        for prompt in prompts.all_prompts(project):
+            group = completions.add_group(project, prompt.id, size=2)
+            for text in ("one", "one two"):
+                completions.add(project, group.id, text)
+    status, done, err = call("judge", folder, "--server", f"openai:{server}#{model_that_thinks}")
+    assert status == 0, err
+    assert (done["asked"], done["unanswered"], done["pairs"], done["first_shown"]) == (4, 0, 2, 4)
 
 
 def test_a_model_that_it_cannot_load_is_a_sentence(call, folder, server):

@@ -76,8 +76,8 @@ class _Ended:
 
 
 @dataclass(slots=True)
-class _Talk:
-    """What the requests of one prompt share: where they report, whether to stop, and their open sockets."""
+class Talk:
+    """What requests that are made together share: where they report, whether to stop, and their open sockets."""
 
     said: queue.SimpleQueue[tuple[int, str] | _Ended | BaseException] = field(default_factory=queue.SimpleQueue)
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -165,7 +165,7 @@ class Server:
         Raises:
             UserError: the server cannot be used; RefusedError where only this prompt is at fault.
         """
-        talk, left, texts = _Talk(), len(wanted), set(taken)
+        talk, left, texts = Talk(), len(wanted), set(taken)
         waiting: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
         for candidate in wanted:
             waiting.put((candidate, 0))
@@ -230,40 +230,55 @@ class Server:
                     break
         raise UserError("The server was asked to stop.")
 
+    def think(self, body: Mapping[str, Any], *, talk: Talk) -> tuple[str, str]:
+        """A whole answer that may take long: its text, thinking in marks (see `ServerAnswer`), and why it ended.
+
+        It is streamed, so a server that thinks for minutes is not taken for one that hangs, and it ends with `talk`.
+        May be called from several threads.
+
+        Raises:
+            UserError: as `answer`.
+        """
+        ended = self._stream(talk, body, (0, 1, 0), ())  # a second attempt, of which no piece is told
+        return ended.text, ended.finish_reason
+
     def _complete(
-        self, talk: _Talk, item: commands.GenerationItem, candidate: int, attempt: int, sampling: SamplingSettings
+        self, talk: Talk, item: commands.GenerationItem, candidate: int, attempt: int, sampling: SamplingSettings
     ) -> _Ended:
         seed = (sampling.seed + candidate * 1_000_003 + attempt * 500_009) % 2**31
-        body = {
+        body: dict[str, Any] = {
             "model": self.reference.model,
             "messages": [message.to_json() for message in item.messages],
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "max_tokens": sampling.max_new_tokens,
             "seed": seed,
-            "stream": True,
         }
-        url = f"{self.reference.url}/chat/completions"
+        return self._stream(talk, body, (candidate, attempt, seed), sampling.stop)
+
+    def _stream(self, talk: Talk, body: Mapping[str, Any], of: tuple[int, int, int], stops: Sequence[str]) -> _Ended:
+        """Ask and read the answer as it comes.
+
+        Args:
+            of: candidate, attempt and seed.
+        """
+        url, sent = f"{self.reference.url}/chat/completions", {**body, "stream": True}
         with in_words(self.reference):
             for tried in range(1, _TRIES + 1):
-                with self._client.stream("POST", url, json=body) as response:
+                with self._client.stream("POST", url, json=sent) as response:
                     if response.status_code == 429 and tried < _TRIES:
                         pause_s = wait_s(response, tried)
                     else:
                         if response.status_code != 200:
                             response.read()
                         self._check(response)
-                        return self._read(talk, response, (candidate, attempt, seed), sampling.stop)
+                        return self._read(talk, response, of, stops)
                 if talk.stopped.wait(pause_s):
                     break
         raise UserError("The server was asked to stop.")
 
-    def _read(self, talk: _Talk, response: httpx2.Response, of: tuple[int, int, int], stops: Sequence[str]) -> _Ended:
-        """Read a stream to its end.
-
-        Args:
-            of: candidate, attempt and seed.
-        """
+    def _read(self, talk: Talk, response: httpx2.Response, of: tuple[int, int, int], stops: Sequence[str]) -> _Ended:
+        """Read a stream to its end."""
         candidate, attempt, seed = of
         stream = response.extensions.get("network_stream")
         open_socket = stream.get_extra_info("socket") if stream is not None else None

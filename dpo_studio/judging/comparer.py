@@ -10,6 +10,7 @@ from dpo_studio.core.types import Message
 
 #: The letters of the two answers.
 LETTERS = ("A", "B")
+ADVICE = "Choose a larger model, or say the principles more plainly."
 
 
 class QuestionRefused(UserError):
@@ -21,9 +22,11 @@ class Comparer(Protocol):
 
     Attributes:
         graded: whether its log-odds are of probabilities, and not of a mere choice.
+        advice: what to do where it answers with neither letter.
     """
 
     graded: bool
+    advice: str
 
     def log_odds(self, questions: Sequence[Message], cancelled: Callable[[], bool]) -> list[float | None] | None:
         """For each question log p(A) − log p(B) in nats, or None without an answer; None altogether when cancelled.

@@ -17,7 +17,7 @@ from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Message
 from dpo_studio.models.load import LoadedModel
 
-from .comparer import LETTERS, QuestionRefused
+from .comparer import ADVICE, LETTERS, QuestionRefused
 
 #: Less probability than this on the two letters together, and the question was not answered.
 LEAST_MASS = 0.01
@@ -32,6 +32,7 @@ class LocalComparer:
     """
 
     graded = True
+    advice = ADVICE
 
     def __init__(self, loaded: LoadedModel) -> None:
         self._loaded = loaded

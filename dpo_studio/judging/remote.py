@@ -1,6 +1,8 @@
 """A server's model and its choice between two letters: from its log-probabilities where it gives them, else its words.
 
-What is neither A nor B (a refusal, an explanation) is no answer: it is counted and never guessed.
+A model that thinks first is given room for it, and the letter that it says afterwards counts: the probability of that
+letter would tell how sure the model is of its own thoughts, and not how near the two answers are. What is neither A nor
+B (a refusal, an explanation, thinking without an end) is no answer: it is counted and never guessed.
 """
 
 from __future__ import annotations
@@ -12,17 +14,22 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from dpo_studio.core import thinking
 from dpo_studio.core.server_reference import ServerReference
 from dpo_studio.core.types import Message
-from dpo_studio.generation.remote import AT_ONCE, Server
+from dpo_studio.generation.remote import AT_ONCE, Server, Talk
 from dpo_studio.generation.server_errors import RefusedError
 
-from .comparer import LETTERS, QuestionRefused
+from .comparer import ADVICE, LETTERS, QuestionRefused
 
 #: As many alternatives as servers give at most (vLLM and OpenAI: 20).
 TOP_LOGPROBS = 20
 #: Tokens of a reply: a letter, and a little that may stand around it.
 REPLY_TOKENS = 8
+#: Tokens for thinking and a reply; the second number for a server whose context has no room for the first.
+THINKING_TOKENS = (4096, 1024)
+#: Greedily, models that think go round in circles (so say Qwen3's and DeepSeek-R1's cards); a seed makes it repeatable.
+_THINKING = {"temperature": 0.6, "top_p": 0.95, "seed": 0}
 #: Log-odds that stand for a letter alone, without a probability: enough to be no tie.
 OF_A_LETTER = 1.0
 _POLL_S = 0.05
@@ -38,13 +45,16 @@ class ServerComparer:
 
     Attributes:
         graded: whether its answers so far came with probabilities.
+        thinks: whether the model thinks before it answers; None while that is not known.
     """
 
     def __init__(self, reference: ServerReference) -> None:
         self._server = Server(reference)
         self._model = reference.model
         self._gives_logprobs = True
-        self.graded = True
+        self._room = list(THINKING_TOKENS)
+        self.graded, self.advice = True, ADVICE
+        self.thinks: bool | None = None
 
     def check(self) -> None:
         """Raises UserError where the server is not there or does not have the model."""
@@ -64,18 +74,18 @@ class ServerComparer:
         """
         waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
         said: queue.SimpleQueue[tuple[int, float | None] | BaseException] = queue.SimpleQueue()
-        stopped = threading.Event()
+        talk = Talk()
         for number in range(len(questions)):
             waiting.put(number)
 
         def work() -> None:
-            while not stopped.is_set():
+            while not talk.stopped.is_set():
                 try:
                     number = waiting.get_nowait()
                 except queue.Empty:
                     return
                 try:
-                    said.put((number, self._ask(questions[number], stopped)))
+                    said.put((number, self._ask(questions[number], talk)))
                 except BaseException as error:
                     said.put(error)
                     return
@@ -97,36 +107,81 @@ class ServerComparer:
                     raise one
                 found[one[0]] = one[1]
         finally:
-            stopped.set()
+            talk.stop()
         return [found[number] for number in range(len(questions))]
 
-    def _ask(self, question: Message, stopped: threading.Event) -> float | None:
-        body: dict[str, Any] = {
-            "model": self._model,
-            "messages": [question.to_json()],
-            "temperature": 0,
-            "max_tokens": REPLY_TOKENS,
-        }
-        if self._gives_logprobs:
-            try:
-                answer = self._server.complete(
-                    {**body, "logprobs": True, "top_logprobs": TOP_LOGPROBS}, stopped=stopped
-                )
-            except RefusedError:  # it may be the log-probabilities that it does not give
-                answer = self._server.complete(body, stopped=stopped)
-                self._gives_logprobs = False
-        else:
-            answer = self._server.complete(body, stopped=stopped)
-        choices = answer.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], Mapping) else {}
-        value = of_logprobs(choice.get("logprobs"))
+    def _ask(self, question: Message, talk: Talk) -> float | None:
+        body: dict[str, Any] = {"model": self._model, "messages": [question.to_json()]}
+        if self.thinks:
+            return self._thought_over(body, talk)
+        choice = self._choice(body, talk)
+        message = choice.get("message")
+        message = message if isinstance(message, Mapping) else {}
+        letter, value = of_words(message.get("content")), of_logprobs(choice.get("logprobs"))
+        cut = choice.get("finish_reason") == "length"
+        if has_thought(message) or (cut and not message.get("content")):  # where thinking is not shown at all
+            self.thinks = True
+            return self._thought_over(body, talk)
+        if self.thinks is None and letter is None and cut:
+            return self._thought_over(body, talk, otherwise=value)
         if value is not None:
             return value
-        message = choice.get("message")
-        letter = of_words(message.get("content") if isinstance(message, Mapping) else None)
         if letter is not None:
             self.graded = False
         return letter
+
+    def _choice(self, body: Mapping[str, Any], talk: Talk) -> Mapping[str, Any]:
+        """The server's short reply, with log-probabilities where it gives them."""
+        short = {**body, "temperature": 0, "max_tokens": REPLY_TOKENS}
+        if self._gives_logprobs:
+            try:
+                answer = self._server.complete(
+                    {**short, "logprobs": True, "top_logprobs": TOP_LOGPROBS}, stopped=talk.stopped
+                )
+            except RefusedError:  # it may be the log-probabilities that it does not give
+                answer = self._server.complete(short, stopped=talk.stopped)
+                self._gives_logprobs = False
+        else:
+            answer = self._server.complete(short, stopped=talk.stopped)
+        choices = answer.get("choices")
+        return choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], Mapping) else {}
+
+    def _thought_over(self, body: Mapping[str, Any], talk: Talk, otherwise: float | None = None) -> float | None:
+        """The letter after thinking; of a model that turns out not to think, what its short reply said.
+
+        Its thinking may not have shown in the few tokens of that: many chat formats begin it themselves.
+        """
+        text, reason = self._at_length(body, talk)
+        self.thinks = bool(self.thinks) or any(section.is_thinking for section in thinking.split(text))
+        if not self.thinks and otherwise is not None:
+            return otherwise
+        self.graded = False
+        if self.thinks and reason == "length":
+            self.advice = (
+                f"It thought for {self._room[0]:,} tokens and came to no end: choose a model that thinks less, or say"
+                " the principles more plainly."
+            )
+            return None
+        return of_words(thinking.answer(text))
+
+    def _at_length(self, body: Mapping[str, Any], talk: Talk) -> tuple[str, str]:
+        while True:
+            room = self._room[0]
+            try:
+                return self._server.think({**body, **_THINKING, "max_tokens": room}, talk=talk)
+            except RefusedError:
+                if room == THINKING_TOKENS[-1]:
+                    raise
+                self._room = [one for one in THINKING_TOKENS if one < room]
+
+
+def has_thought(message: Mapping[str, Any]) -> bool:
+    """Whether a reply holds thinking, begun at least: in a field of its own, or in marks."""
+    apart = message.get("reasoning_content") or message.get("reasoning")
+    if isinstance(apart, str) and apart.strip():
+        return True
+    said = message.get("content")
+    return isinstance(said, str) and any(section.is_thinking for section in thinking.split(said))
 
 
 def of_logprobs(logprobs: Any) -> float | None:

@@ -187,7 +187,7 @@ def _compare(
             job,
             item.group,
             f"{unanswered} of {len(said)} questions about it were answered with something else than A or B.",
-            "Choose a larger model, or say the principles more plainly.",
+            comparer.advice,
             len(said),
             unanswered,
         )
