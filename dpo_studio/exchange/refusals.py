@@ -29,7 +29,7 @@ class ImportRefused(UserError):
         what = f"The first is {first}." if len(refused) > 1 else f"It is {first}."
         super().__init__(
             f"Nothing was imported: {len(refused):,} of {total:,} rows cannot be used. {what}",
-            "Mend them, or leave them out with --skip-bad.",
+            "Mend them, or leave them out (in a terminal: --skip-bad).",
         )
         self.refused = tuple(refused)
         self.more = {"refused": [r.to_json() for r in refused]}

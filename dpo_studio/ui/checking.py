@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QThread, Signal
+from PySide6.QtCore import QCoreApplication, QObject, QThread, Signal
 
 from dpo_studio.core.errors import UserError
 
@@ -71,12 +71,19 @@ class Checking(QObject):
         self._context = context
         self.thread_: CheckThread | None = None
         context.project_changed.connect(self._on_project_changed)
+        application = QCoreApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.close)
 
-    def _on_project_changed(self) -> None:
+    def close(self) -> None:
+        """Give up what is not finished."""
         before, self.thread_ = self.thread_, None
         if before is not None:
             before.stop()
             before.deleteLater()
+
+    def _on_project_changed(self) -> None:
+        self.close()
         project = self._context.project
         if project is not None:
             self.thread_ = CheckThread(project, self)

@@ -112,17 +112,23 @@ def measure(project: Project, tries: int) -> dict[str, list[float]]:
 
 
 class Watch:
-    """Turns the window's loop and says how long it stood still."""
+    """Turns the window's loop and says how long it stood still.
+
+    Attributes:
+        longest_work: of the last `longest_gap`: milliseconds of the thread's own CPU time, which a busy machine
+            does not lengthen.
+    """
 
     def __init__(self) -> None:
         from PySide6.QtCore import QTimer
         from PySide6.QtWidgets import QApplication
 
         self._app = QApplication.instance() or QApplication([])
-        self._ticks: list[float] = []
+        self._ticks: list[tuple[float, float]] = []
+        self.longest_work = 0.0
         self._clock = QTimer()
         self._clock.setInterval(0)
-        self._clock.timeout.connect(lambda: self._ticks.append(time.perf_counter()))
+        self._clock.timeout.connect(lambda: self._ticks.append((time.perf_counter(), time.thread_time())))
 
     def start(self) -> None:
         self._clock.start()
@@ -133,9 +139,10 @@ class Watch:
 
     def longest_gap(self) -> float:
         """Milliseconds since it was asked last."""
-        gaps = [1000 * (after - before) for before, after in itertools.pairwise(self._ticks)]
+        pairs = list(itertools.pairwise(self._ticks))
         self._ticks.clear()
-        return max(gaps, default=0.0)
+        self.longest_work = max((1000 * (after[1] - before[1]) for before, after in pairs), default=0.0)
+        return max((1000 * (after[0] - before[0]) for before, after in pairs), default=0.0)
 
     def until(self, there: Callable[[], bool]) -> float:
         """Milliseconds until something is so."""

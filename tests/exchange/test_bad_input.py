@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dpo_studio.cli import cli
 from dpo_studio.cli_output import run
 from dpo_studio.core.errors import UserError
-from dpo_studio.exchange import files, importing, preview, prompt_importing, readers
+from dpo_studio.exchange import encodings, files, importing, preview, prompt_importing, readers
 from dpo_studio.exchange.refusals import ImportRefused
 from dpo_studio.store import Project, completions, prompts
 
@@ -79,6 +79,37 @@ def test_bytes_that_are_not_utf_8_among_many_that_are_cost_their_line(tmp_path, 
     done = prompt_importing.run(project, source, {}, skip_bad=True)
     assert (done.added, [one.place for one in done.refused]) == (4, [f"line {4 if name.endswith('v') else 3}"])
     assert "not UTF-8" in done.refused[0].reason
+
+
+def test_lines_of_two_encodings_are_not_guessed_at(tmp_path, project):
+    """Two programs wrote to one file: what is UTF-8 is read as that, the others are named."""
+    lines = ["Was heißt schön?", "Grüße aus Köln", "naïve", "Viele Grüße"]
+    codecs = ["utf-8", "cp1252", "utf-8", "cp1252"]
+    body = b"\n".join(line.encode(codec) for line, codec in zip(lines, codecs, strict=True))
+    (tmp_path / "p.txt").write_bytes(body)
+    source = readers.open_source(tmp_path / "p.txt")
+    done = prompt_importing.run(project, source, {}, skip_bad=True)
+    assert (done.added, [one.place for one in done.refused]) == (2, ["line 2", "line 4"])
+    assert {prompt.title for prompt in prompts.all_prompts(project)} == {lines[0], lines[2]}
+
+
+@pytest.mark.parametrize(
+    ("text", "codec"),
+    [
+        (
+            "他们说这座桥建于一八六四年，很长，但是不宽。请问怎样修理自行车轮胎？春天的时候人们种树。我们学习历史。",
+            "gb18030",
+        ),
+        ("他們說這座橋建於一八六四年，很長，但是不寬。請問怎樣修理自行車輪胎？春天的時候人們種樹。", "big5"),
+        ("この橋は一八六四年に建てられました。とても長いですが、広くはありません。", "euc_jp"),
+        ("이 다리는 천팔백육십사 년에 지어졌습니다. 매우 길지만 넓지는 않습니다.", "cp949"),
+        ("Этот мост построили в тысяча восемьсот шестьдесят четвёртом году, он очень длинный.", "koi8_r"),
+    ],
+)
+def test_older_encodings_look_like_utf_8_by_chance_alone(tmp_path, text, codec):
+    lines = [text[begin : begin + 7] for begin in range(0, len(text), 7)]
+    (tmp_path / "p.txt").write_bytes("\n".join(lines).encode(codec))
+    assert not encodings.find(lambda: (tmp_path / "p.txt").open("rb")).damaged
 
 
 @pytest.mark.parametrize("name", ["p.csv", "p.jsonl", "p.txt", "p.jsonl.gz"])

@@ -153,6 +153,8 @@ class PromptRows(QAbstractTableModel):
             rows = [row for row in map(self.row_of, wanted) if row is not None]
             breaks = [place for place in range(1, len(rows)) if rows[place] != rows[place - 1] + 1]
             return [(rows[first], rows[last - 1]) for first, last in pairwise([0, *breaks, len(rows)]) if last > first]
+        if len(between) - len(wanted) >= at_most * _APART:
+            return None
         others = set(between).difference(wanted)
         if len(others) >= at_most * _APART:
             return None

@@ -38,7 +38,7 @@ NOUNS = {"prompts": "prompt", "completions": "group of answers", "pairs": "pair"
 _BLOCKS = {"lines": "Each line is a prompt", "paragraphs": "Blank lines separate prompts"}
 _ENCODINGS = ("UTF-8", "cp1252", "UTF-16", "cp1251", "Shift-JIS", "GB18030", "Big5", "EUC-KR")
 _FILES = "Prompts and data (*.txt *.md *.jsonl *.json *.ndjson *.csv *.tsv *.parquet *.arrow *.gz);;All files (*)"
-_SHOWN_REFUSALS = 4
+_SHOWN_REFUSALS, _TOLD_REFUSALS = 4, 40
 _PAUSE_MS = 150
 _BAR_STEPS, _BAR_WIDTH = 1_000, 180
 
@@ -281,8 +281,11 @@ class ImportPanel(Panel):
         self.table.setVisible(bool(answer["columns"]))
         self.told.setText(sentence_of(answer))
         self.told.show()
-        problem = " ".join(part for part in (answer["problem"], _refusals(answer)) if part)
+        mend = "Choose above which one it is." if "--column" in answer["hint"] else ""
+        problem = " ".join(part for part in (answer["problem"], mend) if part)
+        problem = "\n".join(part for part in (problem, _refusals(answer, _SHOWN_REFUSALS)) if part)
         self.problem.setText(problem)
+        self.problem.setToolTip(_refusals(answer, _TOLD_REFUSALS) if answer["refused_count"] > _SHOWN_REFUSALS else "")
         self.problem.setVisible(bool(problem))
         refused = answer["refused_count"]
         self.skip_bad.setText("Leave it out and import the rest" if refused == 1 else "Leave them out, import the rest")
@@ -378,12 +381,12 @@ def sentence_of(answer: Mapping[str, Any]) -> str:
     return "  ·  ".join(parts) + "." + "".join(f" {note}" for note in answer["notes"])
 
 
-def _refusals(answer: Mapping[str, Any]) -> str:
-    """The first rows that cannot be used, and why."""
-    first = answer["refused"][:_SHOWN_REFUSALS]
-    said = "; ".join(f"{one['place']}: {one['reason'].removesuffix('.')}" for one in first)
+def _refusals(answer: Mapping[str, Any], at_most: int) -> str:
+    """The first rows that cannot be used, and why, a line for each."""
+    first = answer["refused"][:at_most]
     more = answer["refused_count"] - len(first)
-    return said + (f"; and {more:,} more." if more else "." if said else "")
+    said = [f"{one['place']}: {one['reason'].removesuffix('.')}." for one in first]
+    return "\n".join(said + ([f"And {more:,} more."] if more else []))
 
 
 def _may_be_data_set(source: str) -> bool:

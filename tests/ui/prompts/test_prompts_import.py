@@ -16,7 +16,7 @@ from dpo_studio.ui import projects
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.prompts.import_panel import ImportPanel
 from dpo_studio.ui.settling import Settling
-from tests.ui.prompts.driving import CTRL, WAIT_MS
+from tests.ui.prompts.driving import CTRL, WAIT_MS, listed
 
 
 def looked_at(panel: ImportPanel, qtbot, *, total: int) -> None:
@@ -36,6 +36,7 @@ def test_columns_are_mapped_and_bad_rows_left_out_by_keys(page, context, qtbot, 
     qtbot.keyClick(panel.field, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: bool(panel.problem.text()), timeout=WAIT_MS)
     assert "No column is the prompt" in panel.problem.text() and not panel.accept_button.isEnabled()
+    assert panel.problem.text().endswith("Choose above which one it is.")
     assert panel.table.item(1, 0).text() == "Why is the sea salty?"
 
     def map_to(column: int, meaning: str) -> None:
@@ -111,6 +112,28 @@ def test_what_cannot_be_read_is_a_sentence_and_what_was_typed_stays(page, contex
     assert shown.width() > words, "what is chosen can be read"
     panel.cancel_button.click()
     assert page.stack.currentWidget() is page.empty and prompts.count(context.project) == 0
+
+
+def test_rows_that_cannot_be_used_are_listed_and_html_is_only_letters(page, context, qtbot, tmp_path):
+    html = "<script>alert(1)</script><img src='http://127.0.0.1:9/x.png'> ![x](http://127.0.0.1:9/y.png)"
+    rows = [{"prompt": f"Q{n}", "chosen": "a", "rejected": ""} for n in range(60)]
+    rows.append({"prompt": html, "chosen": html, "rejected": "<iframe src=http://127.0.0.1:9/></iframe>"})
+    source = tmp_path / "pairs.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    page.adding.import_from(str(source))
+    panel = page.adding.panel
+    looked_at(panel, qtbot, total=61)
+    assert panel.told.text() == "pairs.jsonl: JSON lines, 61 rows  ·  1 new  ·  60 cannot be used."
+    shown = [f"line {number}: A completion is empty." for number in range(1, 61)]
+    assert panel.problem.text().split("\n") == [*shown[:4], "And 56 more."]
+    assert panel.problem.toolTip().split("\n") == [*shown[:40], "And 20 more."]
+    assert html in panel.first.toPlainText()
+    assert not panel.accept_button.isEnabled()
+    panel.skip_bad.click()
+    panel.accept_button.click()
+    qtbot.waitUntil(lambda: context.said == ["1 pair imported; 60 left out."], timeout=WAIT_MS)
+    listed(page, qtbot, 1)
+    qtbot.waitUntil(lambda: page.reading.text.toPlainText() == html, timeout=WAIT_MS)
 
 
 def _undecided_and_decided(project):
