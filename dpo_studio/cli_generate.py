@@ -89,7 +89,9 @@ def queue(
     for base in dict.fromkeys(reversed(bases)):
         check(base, None)
     answering = [*(requests.policy_for(project, base) for base in bases), *tuned]
-    return completions.get_groups(project, requests.make_groups(project, todo, answering, sampling, spread=spread))
+    return completions.get_groups(
+        project, requests.ask(project, [one.id for one in todo], answering, sampling, spread=spread)
+    )
 
 
 def _run_or_base(project: Project, name: str, names: Sequence[str]) -> Policy:

@@ -5,7 +5,7 @@ base and tuned stand in one group. Nothing of this shows while a group is labell
 policy and settings hidden until the label is given.
 
 For a form: `SPREADS` has the choices and a sentence for each, `in_words` what a choice comes to, `check` what cannot be
-asked for, and `store.requests.make_groups(..., [policies], settings, spread=...)` writes the groups.
+asked for, and `store.requests.ask(..., [policies], settings, spread=...)` writes the groups.
 """
 
 from __future__ import annotations

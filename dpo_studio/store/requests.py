@@ -16,7 +16,7 @@ from typing import Any
 from dpo_studio.core import commands, recipes, server_reference
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import SamplingSettings
-from dpo_studio.core.types import Group, GroupId, Policy, PolicyId, Prompt, PromptId
+from dpo_studio.core.types import Group, GroupId, Policy, PolicyId, PromptId
 
 from . import completions, policies, prompt_states
 from .database import Project
@@ -78,18 +78,6 @@ def name_of(base: str) -> str:
 def adapter_path(project: Project, policy: Policy) -> str | None:
     """The absolute folder of the policy's adapter."""
     return None if policy.adapter is None else str(project.folder / policy.adapter)
-
-
-def make_groups(
-    project: Project,
-    prompts: Sequence[Prompt],
-    policy: Policy | Sequence[Policy],
-    settings: SamplingSettings,
-    *,
-    spread: str = "none",
-) -> list[GroupId]:
-    """Write a group for each prompt, all or none; see `ask`."""
-    return ask(project, [prompt.id for prompt in prompts], policy, settings, spread=spread)
 
 
 def ask(

@@ -16,7 +16,7 @@ from dpo_studio.store import Project, completions, policies, prompts, requests
 def test_a_group_is_written_with_all_it_needs_to_go_on(project: Project) -> None:
     policy = policies.add(project, "base-model", name="Base", adapter="runs/one/adapter")
     prompt = prompts.add(project, [Message("system", "Brief."), Message("user", "Hi")])
-    (group_id,) = requests.make_groups(project, [prompt], policy, SamplingSettings(k=3, temperature=0.5, seed=4))
+    (group_id,) = requests.ask(project, [prompt.id], policy, SamplingSettings(k=3, temperature=0.5, seed=4))
     group = completions.get_group(project, group_id)
     (command,) = requests.commands_for(project, [group])
     assert command.base == "base-model"
@@ -29,8 +29,8 @@ def test_only_what_is_missing_is_asked_for_with_the_groups_own_settings(project:
     one, other = policies.add(project, "one"), policies.add(project, "other")
     first, second = (prompts.add(project, [Message("user", text)]) for text in ("a", "b"))
     made = [
-        *requests.make_groups(project, [first, second], one, SamplingSettings(k=3)),
-        *requests.make_groups(project, [first], other, SamplingSettings(k=2, temperature=0.3)),
+        *requests.ask(project, [first.id, second.id], one, SamplingSettings(k=3)),
+        *requests.ask(project, [first.id], other, SamplingSettings(k=2, temperature=0.3)),
     ]
     completions.add(project, made[0], "there", candidate=1)
     for candidate in range(3):
@@ -54,7 +54,7 @@ def test_a_prompt_answered_before_gets_a_seed_it_never_had(project: Project) -> 
     prompt, fresh = (prompts.add(project, [Message("user", text)]) for text in ("a", "b"))
 
     def seeds(settings_seed: int, policy=policy) -> list[int]:
-        made = requests.make_groups(project, [prompt, fresh], policy, SamplingSettings(seed=settings_seed))
+        made = requests.ask(project, [prompt.id, fresh.id], policy, SamplingSettings(seed=settings_seed))
         return [group.sampling["seed"] for group in completions.get_groups(project, made)]
 
     assert seeds(5) == [5, 5]
@@ -71,7 +71,7 @@ def test_a_mix_is_written_with_its_recipe_and_gone_on_with(project: Project) -> 
     tuned = policies.add(project, "model", name="Tuned", adapter="runs/one/adapter", parent_id=base.id)
     prompt = prompts.add(project, [Message("user", "Hi")])
     settings = SamplingSettings(k=4, temperature=0.8, seed=3)
-    (group_id,) = requests.make_groups(project, [prompt], [base, tuned], settings, spread="wide")
+    (group_id,) = requests.ask(project, [prompt.id], [base, tuned], settings, spread="wide")
     group = completions.get_group(project, group_id)
     assert [(e["policy_id"], e["sampling"]["temperature"]) for e in group.recipe] == [
         (base.id, 0.48),
@@ -105,7 +105,7 @@ def test_a_mix_is_written_with_its_recipe_and_gone_on_with(project: Project) -> 
 def test_one_policy_without_a_spread_has_no_recipe(project: Project) -> None:
     policy, prompt = policies.add(project, "one"), prompts.add(project, [Message("user", "a")])
     for asked in (policy, [policy], [policy, policy]):
-        (group_id,) = requests.make_groups(project, [prompt], asked, SamplingSettings())
+        (group_id,) = requests.ask(project, [prompt.id], asked, SamplingSettings())
         group = completions.get_group(project, group_id)
         assert (group.recipe, requests.policy_ids(group)) == ((), (policy.id,))
 
@@ -115,7 +115,7 @@ def test_a_mix_takes_no_seed_that_one_of_its_policies_had(project: Project) -> N
     prompt = prompts.add(project, [Message("user", "a")])
 
     def seed(*asked) -> int:
-        (group_id,) = requests.make_groups(project, [prompt], asked, SamplingSettings())
+        (group_id,) = requests.ask(project, [prompt.id], asked, SamplingSettings())
         group = completions.get_group(project, group_id)
         assert {entry["sampling"]["seed"] for entry in group.recipe} <= {group.sampling["seed"]}
         return group.sampling["seed"]
@@ -131,7 +131,7 @@ def test_a_plan_that_cannot_be_leaves_no_group(project: Project) -> None:
     one, other = policies.add(project, "one"), policies.add(project, "other")
     prompt = prompts.add(project, [Message("user", "a")])
     with pytest.raises(UserError, match="cannot come from 3 models"):
-        requests.make_groups(project, [prompt], [one, other, one], SamplingSettings(k=2))
+        requests.ask(project, [prompt.id], [one, other, one], SamplingSettings(k=2))
     assert completions.count_unfinished(project) == 0
 
 

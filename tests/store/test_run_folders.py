@@ -119,7 +119,7 @@ def test_a_whole_model_becomes_a_policy_that_moves_with_the_project(project, pol
     with Project.open(moved) as opened:
         found = policies.get(opened, whole.id)
         assert Path(policies.model_reference(opened, found)) == opened.folder / run.folder / "model"
-        made = requests.make_groups(opened, prompts.all_prompts(opened), found, SamplingSettings(k=2))
+        made = requests.ask(opened, [one.id for one in prompts.all_prompts(opened)], found, SamplingSettings(k=2))
         (command,) = requests.commands_for(opened, completions.get_groups(opened, made))
         assert Path(command.base).is_relative_to(moved.resolve()) or Path(command.base).is_relative_to(moved)
         assert command.adapter is None

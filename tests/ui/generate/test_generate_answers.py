@@ -110,7 +110,7 @@ def test_another_projects_answers_are_not_written_into_this_one(
     command = ask(page, qtbot, sent)
     other = Project.create(tmp_path / "other")
     prompt = prompts.add(other, [Message("user", "Other?")])
-    requests.make_groups(other, [prompt], requests.starter_policy(other), page.form.settings())
+    requests.ask(other, [prompt.id], requests.starter_policy(other), page.form.settings())
     context.open(other)
     assert sent[-1] == commands.Cancel(command.job)
     page.answering.on_event(finished(command, command.items[0].group, 0))

@@ -115,7 +115,7 @@ def test_times_left_in_words(seconds: float, words: str) -> None:
 def test_what_is_worth_knowing_of_a_groups_answers(project: Project) -> None:
     policy, messages = policies.add(project, "one"), [Message("user", "a")]
     prompt = prompts.add(project, messages)
-    (group_id,) = requests.make_groups(project, [prompt], policy, SamplingSettings(k=5, seed=3))
+    (group_id,) = requests.ask(project, [prompt.id], policy, SamplingSettings(k=5, seed=3))
     # The third was drawn a second time: "3|[…]|2|1" hashed, its first 6 bytes as a number.
     digest = hashlib.sha256(b'3|[{"role": "user", "content": "a"}]|2|1').hexdigest()
     answers = [("Red", "stop", 1), ("Red ", "stop", 2), ("Blue", "length", int(digest[:12], 16)), ("Up", "length", 4)]
@@ -128,7 +128,7 @@ def test_what_is_worth_knowing_of_a_groups_answers(project: Project) -> None:
         "Answers 1 and 2 are the same: a higher temperature would vary them.",
         "Answer 3 was drawn again, for it had come out like another one.",
     ]
-    (plain,) = requests.make_groups(project, [prompt], policy, SamplingSettings(k=2, temperature=0.0))
+    (plain,) = requests.ask(project, [prompt.id], policy, SamplingSettings(k=2, temperature=0.0))
     assert notes_on(completions.get_group(project, plain)) == []
     for candidate in (0, 1):
         completions.record(project, finished(candidate, 3, group=plain))
@@ -138,7 +138,7 @@ def test_what_is_worth_knowing_of_a_groups_answers(project: Project) -> None:
 def test_a_finished_answer_keeps_its_provenance(project: Project) -> None:
     policy = policies.add(project, "one")
     prompt = prompts.add(project, [Message("user", "a")])
-    (group_id,) = requests.make_groups(project, [prompt], policy, SamplingSettings(k=2, seed=3))
+    (group_id,) = requests.ask(project, [prompt.id], policy, SamplingSettings(k=2, seed=3))
     completions.record(project, finished(1, 5, group=group_id, reason="length"))
     group = completions.get_group(project, group_id)
     (kept,) = group.completions
