@@ -119,11 +119,12 @@ def _set_edges(document: QTextDocument) -> None:
     """Room for the ground of code at the very beginning, where a block's own margin does not count."""
     metrics = QFontMetricsF(document.defaultFont())
     document.setIndentWidth(metrics.horizontalAdvance("000. "))
-    shape = document.rootFrame().frameFormat()
+    frame = tables.root_frame(document)
+    shape = frame.frameFormat()
     top = document.documentMargin() + (CODE_PADDING if is_code(document.begin()) else 0)
     if shape.topMargin() != top:
         shape.setTopMargin(top)
-        document.rootFrame().setFrameFormat(shape)
+        frame.setFrameFormat(shape)
 
 
 def _finish_code(cursor: QTextCursor, first: QTextBlock) -> QTextBlock:

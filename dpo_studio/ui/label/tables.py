@@ -10,6 +10,7 @@ from PySide6.QtGui import (
     QTextBlockFormat,
     QTextCursor,
     QTextDocument,
+    QTextFrame,
     QTextFrameFormat,
     QTextLength,
     QTextTable,
@@ -25,16 +26,28 @@ _MANY = 3  # columns from which a long one could be squeezed by the others
 
 def finish(document: QTextDocument, theme: Theme, *, since: int) -> None:
     """Give the tables from a position on their looks."""
-    for frame in document.rootFrame().childFrames():
+    for frame in root_frame(document).childFrames():
         if isinstance(frame, QTextTable) and frame.lastPosition() >= since:
             _drop_empty_start(frame)
             _keep_words_whole(frame)
             _rule(frame, theme)
 
 
+def root_frame(document: QTextDocument) -> QTextFrame:
+    """The frame that holds the whole document.
+
+    By a cursor: for each that `QTextDocument.rootFrame` returns, PySide keeps a wrapper as long as the document lives,
+    and a document that is written anew has another one each time.
+    """
+    frame = QTextCursor(document).currentFrame()
+    while (outer := frame.parentFrame()) is not None:
+        frame = outer
+    return frame
+
+
 def has_table(document: QTextDocument) -> bool:
     """Whether there is a table, which may be wider than its view."""
-    return any(isinstance(frame, QTextTable) for frame in document.rootFrame().childFrames())
+    return any(isinstance(frame, QTextTable) for frame in root_frame(document).childFrames())
 
 
 def _rule(table: QTextTable, theme: Theme) -> None:

@@ -1,8 +1,10 @@
 """What a model wrote is shown as text and never acted upon."""
 
+import gc
+
 import pytest
 from PySide6.QtCore import Qt, QUrl
-from PySide6.QtGui import QTextCursor, QTextDocument, QTextTable
+from PySide6.QtGui import QTextCursor, QTextDocument, QTextFrame, QTextTable
 
 from dpo_studio.ui import theme
 from dpo_studio.ui.label import answer_text, markdown, tables, word_diff
@@ -57,6 +59,21 @@ def test_code_keeps_its_lines_and_backslashes(qapp):
 
 def test_formulas_keep_their_backslashes(qapp):
     assert shown(r"so \(x_1\) and \[a\\b\]").toPlainText() == r"so \(x_1\) and \[a\\b\]"
+
+
+def test_a_document_that_is_written_anew_leaves_no_wrappers(qapp):
+    """The cards of the Label page live as long as the window; each of their documents is written for every item."""
+
+    def wrappers():
+        gc.collect()
+        return sum(isinstance(one, QTextFrame) for one in gc.get_objects())
+
+    document = shown("first")
+    before = wrappers()
+    for number in range(20):
+        markdown.render(document, f"```\ncode {number}\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n", theme.LIGHT)
+        assert tables.has_table(document)
+    assert wrappers() <= before + 1
 
 
 def test_tables_are_tables(qapp):
