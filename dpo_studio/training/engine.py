@@ -307,9 +307,8 @@ class _Run:
     def _skip(self) -> events.Notice:
         self._skipped += 1
         if self._skipped <= _SKIPS_ALLOWED:
-            return events.Notice(
-                "not_finite", f"Step {self._step + 1} gave a number that is not finite and was passed over."
-            )
+            text = f"Step {self._step + 1} gave a number that is not finite and was passed over."
+            return events.Notice("not_finite", text)
         found = self._processes.first(lambda: latest_checkpoint(self._folder, by_step=self._sound))
         kept = "No checkpoint is from before that, so nothing is kept."
         if found:
