@@ -127,8 +127,9 @@ def write(project: Project, path: Path, *, total: int = 0, told: Told | None = N
             with in_small_steps(project):
                 taking_back.take_back(project, held["created"], taking_back.Firsts(*firsts), told)
         write_words(project, told)
+    project.set_fact(_WRITTEN, project.fact(_WRITTEN))  # makes all that was written before it durable
     staging.clear(path)
-    with project.transaction() as db:  # makes all that was written before it durable
+    with project.transaction() as db:
         db.conn.execute("DELETE FROM facts WHERE name = ?", [_WRITTEN])
     return done
 

@@ -1,10 +1,11 @@
 """What a large import takes, and how long it makes a person wait who labels in the same project meanwhile.
 
-`python -m tests.benchmarks.importing [--rows N] [--kind prompts|pairs] [--format csv|jsonl|parquet] [--stop S]` writes
+`python -m tests.benchmarks.importing [--rows N] [--kind prompts|pairs] [--format csv|jsonl|parquet]` writes
 a file of N rows (1,000,000), imports it with the command `import` into a project in a temporary folder, and labels in
 that project all the while, as the Label page does: one label every 50 ms, over a connection of its own. It prints how
 long the import took, the most memory its process held, and how long the labels took from the key until they were
-durable. --stop kills the import after S seconds and then opens the project: what is in it, and how long that takes.
+durable. --stop kills the import after S seconds and then opens the project: what is in it, and how long that takes;
+--cancel cancels it as the window does, but leaves it to its own process to take back what it wrote.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.store import Project, prompt_search, rankings
+from dpo_studio.store import Project, prompt_search, rankings, staging
 from dpo_studio.ui.label.session import Session
 
 from .labelling import fill
@@ -43,6 +44,7 @@ class Labels:
     ms: list[float] = field(default_factory=list)
     at_s: list[float] = field(default_factory=list)
     refused: int = 0
+    cancelled_at_s: float = 0.0
 
     def said(self) -> str:
         p99 = statistics.quantiles(self.ms, n=100, method="inclusive")[98]
@@ -87,7 +89,7 @@ def _rows(rows: int, kind: str) -> Iterator[dict[str, Any]]:
             yield {"prompt": text, "chosen": f"Yes, {number}. {_ANSWER}", "rejected": f"No, {number}. {_ANSWER}"}
 
 
-def run(project: Project, line: list[str], stop_s: float) -> tuple[Labels, float, int, int, str]:
+def run(project: Project, line: list[str], stop_s: float, cancel_s: float = 0.0) -> tuple[Labels, float, int, int, str]:
     """The labels given while a command runs; its seconds, its peak memory (KiB), its exit status and its answer."""
     session, labels = Session(project), Labels()
     session.begin()
@@ -100,6 +102,9 @@ def run(project: Project, line: list[str], stop_s: float) -> tuple[Labels, float
                 break
             if stop_s and time.perf_counter() - began > stop_s:
                 process.kill()
+            if cancel_s and time.perf_counter() - began > cancel_s:
+                staging.cancel(project.folder)
+                labels.cancelled_at_s, cancel_s = time.perf_counter() - began, 0.0
             _label(session, labels, began)
             time.sleep(PAUSE_S)
         took = time.perf_counter() - began
@@ -130,6 +135,7 @@ def main() -> None:
     parser.add_argument("--kind", choices=["prompts", "pairs"], default="prompts")
     parser.add_argument("--format", choices=["csv", "jsonl", "parquet"], default="csv")
     parser.add_argument("--stop", type=float, default=0.0, help="kill the import after so many seconds")
+    parser.add_argument("--cancel", type=float, default=0.0, help="cancel the import after so many seconds")
     parser.add_argument("--keep", type=Path, help="keep the project in this new folder")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -139,15 +145,22 @@ def main() -> None:
         with Project.create(Path(folder) / "project") as project:
             fill(project, GROUPS, LABELLED, size=2)
             line = [sys.executable, "-m", "dpo_studio", "import", "--json", "--format", chosen.kind]
-            labels, took, peak, status, answer = run(project, [*line, str(project.folder), str(path)], chosen.stop)
+            line += [str(project.folder), str(path)]
+            labels, took, peak, status, answer = run(project, line, chosen.stop, chosen.cancel)
             print(f"  import: {took:.1f} s, peak {peak / 1024:,.0f} MB, exit status {status}: {answer}")
+            if labels.cancelled_at_s:
+                print(
+                    f"  cancelled after {labels.cancelled_at_s:.0f} s, gone {took - labels.cancelled_at_s:.0f} s later"
+                )
             print(f"  meanwhile {labels.said()}")
             done = rankings.counts(project).done
             print(f"  in the project: {sum(prompt_search.totals(project)):,} prompts, {done:,} labels")
-        began = time.perf_counter()
-        with Project.open(Path(folder) / "project") as project:
-            took = time.perf_counter() - began
-            print(f"  opened again in {took:.1f} s: {sum(prompt_search.totals(project)):,} prompts")
+        for checked in (False, True):
+            began = time.perf_counter()
+            with Project.open(Path(folder) / "project", checked=checked) as project:
+                took = time.perf_counter() - began
+                how = "checked and backed up" if checked else "as the window does"
+                print(f"  opened again, {how}, in {took:.2f} s: {sum(prompt_search.totals(project)):,} prompts")
         if chosen.keep is not None:
             shutil.copytree(Path(folder) / "project", chosen.keep)
 
