@@ -245,3 +245,21 @@ def test_transactions_grow_and_shrink_with_what_they_take(monkeypatch):
                 now[0] += turns.rows * each_s
         rows.append(turns.rows)
     assert 700 <= rows[0] <= 900 and rows[1] == 25
+
+
+@pytest.mark.parametrize("kind", ["prompts", "rankings"])
+def test_what_is_written_outlasts_a_power_cut_before_its_rows_are_cleared_away(tmp_path, sources, kind, monkeypatch):
+    """Steps that are not durable one by one: a durable one comes after them, and only then is the file cleared."""
+    with Project.create(tmp_path / "p") as project:
+        done, clear = [], staging.clear
+
+        def cleared(path):
+            full = max(place for place, one in enumerate(done) if one == f"PRAGMA synchronous = {database.SYNCHRONOUS}")
+            assert "COMMIT" in done[full:]
+            clear(path)
+            done.append("cleared")
+
+        monkeypatch.setattr(staging, "clear", cleared)
+        project.db.conn.set_trace_callback(done.append)
+        take(project, sources, kind)
+        assert "cleared" in done
