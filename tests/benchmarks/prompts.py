@@ -1,10 +1,10 @@
 """How long lists of prompts take on a large project: pages, searches, filters and changes, asked of the store.
 
-`python -m tests.benchmarks.prompts [--rows N] [--tries N] [--window]` fills a project of N prompts (1,000,000) in a
-temporary folder, once, and prints the median and the 99th percentile of each; `--window` opens the Prompts and the
-Generate page on it, too. Nothing is kept; all of it is read from the disk that holds the temporary folder. The text is
-made of 2,000 words drawn with frequencies like those of a language (the second is half as frequent as the first, and
-so on), so that there are frequent words, and one that is on three prompts alone.
+`python -m tests.benchmarks.prompts [--rows N] [--tries N] [--window] [--project FOLDER]` fills a project of N prompts
+(1,000,000) in a temporary folder, once, and prints the median and the 99th percentile of each; `--window` opens the
+Prompts and the Generate page on it, too. Nothing is kept; all of it is read from the disk that holds the temporary
+folder. The text is made of 2,000 words drawn with frequencies like those of a language (the second is half as frequent
+as the first, and so on), so that there are frequent words, and one that is on three prompts alone.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from dpo_studio.core import events
 from dpo_studio.core.types import Message
@@ -124,25 +125,31 @@ class Watch:
         from PySide6.QtWidgets import QApplication
 
         self._app = QApplication.instance() or QApplication([])
-        self._ticks: list[tuple[float, float]] = []
-        self.longest_work = 0.0
+        self._last: tuple[float, float] | None = None
+        self._gap = self._work = self.longest_work = 0.0
         self._clock = QTimer()
         self._clock.setInterval(0)
-        self._clock.timeout.connect(lambda: self._ticks.append((time.perf_counter(), time.thread_time())))
+        self._clock.timeout.connect(self._on_turn)
 
     def start(self) -> None:
         self._clock.start()
-        self._ticks.clear()
+        self.longest_gap()
 
     def stop(self) -> None:
         self._clock.stop()
 
     def longest_gap(self) -> float:
         """Milliseconds since it was asked last."""
-        pairs = list(itertools.pairwise(self._ticks))
-        self._ticks.clear()
-        self.longest_work = max((1000 * (after[1] - before[1]) for before, after in pairs), default=0.0)
-        return max((1000 * (after[0] - before[0]) for before, after in pairs), default=0.0)
+        gap, self.longest_work = 1000 * self._gap, 1000 * self._work
+        self._last, self._gap, self._work = None, 0.0, 0.0
+        return gap
+
+    def _on_turn(self) -> None:
+        now = time.perf_counter(), time.thread_time()
+        if self._last is not None:
+            self._gap = max(self._gap, now[0] - self._last[0])
+            self._work = max(self._work, now[1] - self._last[1])
+        self._last = now
 
     def until(self, there: Callable[[], bool]) -> float:
         """Milliseconds until something is so."""
@@ -192,9 +199,32 @@ def drive_prompts(project: Project, watch: Watch) -> dict[str, float]:
     found["archive one: until it is gone from the list"] = watch.until(lambda: rows.rowCount() < there)
     watch.until(lambda: page.listing.store is not None and page.listing.store.is_idle)
     found["  longest gap while the list is read again"] = watch.longest_gap()
+    found |= _change_all(page, watch)
     watch.stop()
     page.shut_down()
     context.open(None)
+    return found
+
+
+def _change_all(page: Any, watch: Watch) -> dict[str, float]:
+    """Milliseconds of what is done to all prompts at once, and how long the window stood still over it."""
+    said: list[object] = []
+    page.changes.done.connect(lambda done, _number: said.append(done))
+    page.table.selectAll()
+    steps: tuple[tuple[str, Callable[[], None]], ...] = (
+        ("all tagged", lambda: page._on_tags_changed(("all",), ())),
+        ("all tags as before", page.undo),
+        ("all archived", page.archive),
+        ("all brought back", page.undo),
+    )
+    found = {}
+    for name, do in steps:
+        said.clear()
+        watch.longest_gap()
+        do()
+        found[name] = watch.until(lambda: bool(said) and page.listing.store.is_idle)
+        found["  longest gap meanwhile, " + name] = watch.longest_gap()
+        found["  most work at a time, " + name] = watch.longest_work
     return found
 
 
@@ -251,13 +281,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--tries", type=int, default=TRIES, help="fewer for what takes longer than 50 ms")
+    parser.add_argument("--project", type=Path, help="a project that was filled before, in place of a new one")
     parser.add_argument("--window", action="store_true", help="open the Prompts and the Generate page on it, too")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, Project.create(Path(folder) / "project") as project:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Project.open(chosen.project) if chosen.project else Project.create(Path(folder) / "project") as project,
+    ):
         began = time.perf_counter()
-        fill(project, chosen.rows)
-        size = (project.folder / "project.db").stat().st_size / 1e6
-        print(f"{chosen.rows:,} prompts, {size:,.0f} MB, written in {time.perf_counter() - began:.0f} s", flush=True)
+        if chosen.project is None:
+            fill(project, chosen.rows)
+        size, there = (project.folder / "project.db").stat().st_size / 1e6, sum(prompt_search.totals(project))
+        print(f"{there:,} prompts, {size:,.0f} MB, written in {time.perf_counter() - began:.0f} s", flush=True)
         for name, times in measure(project, chosen.tries).items():
             print(f"  {name:38} median {statistics.median(times):8.2f} ms   p99 {_p99(times):8.2f} ms   n {len(times)}")
         if chosen.window:

@@ -165,8 +165,13 @@ class PromptRows(QAbstractTableModel):
         runs += [(first, end - 1)] if end > first else []
         return runs if len(runs) <= at_most else None
 
-    def in_order(self, ids: Iterable[int]) -> list[int]:
-        """Some ids in the list's order; few of them each once, many have to be so already."""
+    def in_order(self, ids: Iterable[int]) -> Sequence[int]:
+        """Some ids in the list's order; few of them each once, many have to be so already.
+
+        An array of what stands in the list one after the other is returned at once.
+        """
+        if isinstance(ids, array) and ids and self._ids[self._row_from(ids[0]) :][: len(ids)] == ids:
+            return ids
         values = list(ids)
         return sorted(set(values) if len(values) <= _KEPT else values, reverse=self._falls)
 
