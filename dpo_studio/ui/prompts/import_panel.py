@@ -48,7 +48,7 @@ class ImportPanel(Panel):
 
     Signals:
         look_wanted: `arguments()` is otherwise: look at the source again.
-        stop_wanted: give up the import that runs.
+        stop_wanted: give up the look or the import that runs.
 
     Attributes:
         is_busy: whether an import runs, so that Cancel stops it.
@@ -191,9 +191,8 @@ class ImportPanel(Panel):
         return said + (["--skip-bad"] if self.skip_bad.isChecked() else [])
 
     def cancel(self) -> None:
-        if self.is_busy:
-            self.stop_wanted.emit()
-        else:
+        self.stop_wanted.emit()
+        if not self.is_busy:
             super().cancel()
 
     # What is shown

@@ -80,7 +80,9 @@ class Importing(QObject):
 
     def stop(self) -> None:
         """Stop looking, and an import, of which nothing is kept then."""
-        self.give_up()
+        if self._look is not None:
+            self.give_up()
+            self._panel.say("")
         if self._import is None or self._project is None:
             return
         try:

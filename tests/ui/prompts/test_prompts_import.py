@@ -208,6 +208,18 @@ def test_what_is_cancelled_while_rows_are_written_is_not_imported(page, context,
     assert page.stack.currentWidget() is page.empty
 
 
+def test_a_look_that_is_cancelled_ends(page, context, qtbot, tmp_path):
+    source = tmp_path / "asked.txt"
+    source.write_text("".join(f"Why does the {number}th drop fall?\n" for number in range(300_000)), encoding="utf-8")
+    page.adding.import_from(str(source))
+    panel, importing = page.adding.panel, page.adding._importing
+    qtbot.waitUntil(lambda: "rows read" in panel.notice.text(), timeout=WAIT_MS)
+    panel.cancel_button.click()
+    assert page.adding.panel is None and panel.notice.text() == ""
+    qtbot.waitUntil(lambda: not importing._commands._threads, timeout=WAIT_MS)
+    assert panel.answer == {} and context.said == []
+
+
 def test_what_a_killed_process_left_is_finished(page, context, qtbot, tmp_path, monkeypatch):
     settler = Settling(context, context)
     monkeypatch.setattr(CommandProcess, "run", lambda _self: _die_too_late(context))
