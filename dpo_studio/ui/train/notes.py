@@ -29,7 +29,7 @@ class NotesPanel(QScrollArea):
 
     def show_run(self, run: Run, record: RunRecord, found: Sequence[Reading]) -> None:
         """Show a run's notes; the same again changes nothing."""
-        shown = (run.id, tuple(found), tuple(record.notices), record.started)
+        shown = (run.id, tuple(found), tuple(record.notices), record.started, record.kept_step)
         if shown == self._shown:
             return
         self._shown = shown
@@ -38,6 +38,9 @@ class NotesPanel(QScrollArea):
         layout = QVBoxLayout(inside)
         layout.setContentsMargins(0, theme.SPACE_M, theme.SPACE_S, 0)
         layout.setSpacing(theme.SPACE_M)
+        if found and record.kept_step:
+            about = f"About step {record.kept_step}, which was kept; the curves go on to step {record.step}."
+            layout.addWidget(_line(about, "muted"))
         for reading in found:
             layout.addWidget(_card([(reading.sentence, "warning"), (reading.offer, "")]))
         if record.notices:
@@ -78,11 +81,15 @@ def _card(lines: Sequence[tuple[str, str]], title: str = "") -> QFrame:
     layout.setContentsMargins(theme.SPACE_L, theme.SPACE_M, theme.SPACE_L, theme.SPACE_M)
     layout.setSpacing(theme.SPACE_S)
     for text, role in ([(title, "subheading")] if title else []) + list(lines):
-        label = QLabel(text)
-        label.setTextFormat(Qt.TextFormat.PlainText)
-        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        label.setWordWrap(True)
-        if role:
-            label.setProperty("role", role)
-        layout.addWidget(label)
+        layout.addWidget(_line(text, role))
     return card
+
+
+def _line(text: str, role: str) -> QLabel:
+    label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setWordWrap(True)
+    if role:
+        label.setProperty("role", role)
+    return label

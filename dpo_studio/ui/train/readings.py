@@ -57,17 +57,24 @@ def read(
     *,
     steps: int,
     beta: float,
+    kept: int = 0,
 ) -> list[Reading]:
     """All findings on a run as it stands, the gravest first.
+
+    Those of a run that kept an earlier step than its last speak of the model at that step; what was no number is told
+    wherever it was.
 
     Args:
         train, held_out, fresh: series by metric name; the last are of fresh answers.
         steps: optimiser steps of the whole run; 0 when unknown.
         beta: the run's β, which turns rewards back into nats.
+        kept: the step that was kept where it is not the last; else 0.
     """
     run = _Run(train, held_out, fresh, steps, beta)
+    ruined = _not_finite(run)
+    if kept:
+        run = _Run(_until(train, kept), _until(held_out, kept), _until(fresh, kept), steps, beta)
     rules: tuple[Callable[[_Run], Reading | None], ...] = (
-        _not_finite,
         _drifted,
         _repeating,
         _length_runs,
@@ -77,7 +84,11 @@ def read(
         _far_from_the_start,
         _nothing_moves,
     )
-    return [reading for rule in rules if (reading := rule(run)) is not None]
+    return [reading for reading in (ruined, *(rule(run) for rule in rules)) if reading is not None]
+
+
+def _until(metrics: Mapping[str, Series], step: int) -> dict[str, Series]:
+    return {name: series.until(step) for name, series in metrics.items()}
 
 
 def _not_finite(run: _Run) -> Reading | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 
 from dpo_studio.core import events
@@ -42,6 +42,12 @@ class Series:
         keep = bisect_left(self.steps, step)
         del self.steps[keep:]
         del self.values[keep:]
+
+    def until(self, step: int) -> Series:
+        """The points up to and with this step."""
+        made, keep = Series(), bisect_right(self.steps, step)
+        made.steps, made.values = self.steps[:keep], self.values[:keep]
+        return made
 
     def last(self) -> float | None:
         """The newest value, or None when there is none or it is a gap."""
@@ -90,6 +96,12 @@ class RunRecord:
     def steps(self) -> int:
         """How many optimiser steps the run is to have; 0 while that is unknown."""
         return self.started.steps if self.started else 0
+
+    @property
+    def kept_step(self) -> int:
+        """The step that was kept in the end where it is not the last one that was done; else 0."""
+        kept = self.done.kept_step if self.done else 0
+        return kept if kept < self.step else 0
 
     @property
     def memory_gb(self) -> float | None:

@@ -101,7 +101,9 @@ class RunView(QWidget):
         record = self.feed.record
         settings = self._run.settings
         beta = reward_beta(str(settings.get("method")), float(settings.get("beta", 0.1)))
-        found = readings.read(record.train, record.held_out, record.fresh, steps=record.steps, beta=beta)
+        found = readings.read(
+            record.train, record.held_out, record.fresh, steps=record.steps, beta=beta, kept=record.kept_step
+        )
         self.curves.show_readings(found)
         self.notes.show_run(self._run, record, found)
         self.tabs.setTabText(NOTES, f"Notes ({self.notes.count})" if self.notes.count else "Notes")

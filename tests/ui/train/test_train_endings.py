@@ -11,7 +11,9 @@ from PySide6.QtWidgets import QLabel
 
 from dpo_studio.core import events
 from dpo_studio.jobs import training
+from dpo_studio.ui.train import readings
 from dpo_studio.ui.train.feed import RunFeed
+from dpo_studio.ui.train.notes import NotesPanel
 from dpo_studio.ui.train.numbers import NumbersStrip
 from dpo_studio.ui.train.record import RunRecord
 from dpo_studio.ui.train.run_view import progress_text
@@ -119,3 +121,35 @@ def test_the_numbers_are_those_of_the_step_that_is_kept(qtbot):
     strip.show_record(record)
     texts = [label.text() for label in shown]
     assert "20%" in texts and "40%" not in texts
+
+
+def test_the_notes_are_about_the_step_that_is_kept():
+    """The last one drifted and was let go; what was no number after the kept step is told all the same."""
+    record = RunRecord()
+    for step in range(1, 9):
+        record.add([events.StepDone(step, step / 8, {"loss": None if step == 7 else 0.5, "margin": 1.0})])
+        record.add([events.Sampled(step, {"kl": 3.0 * step})])
+
+    def codes():
+        found = readings.read(record.train, record.held_out, record.fresh, steps=32, beta=0.1, kept=record.kept_step)
+        return [(reading.code, reading.step) for reading in found]
+
+    assert codes() == [("not_finite", 7), ("drifted", 8)]
+    record.add([events.RunDone("drifted", 8, 9.0, "adapter", kept_step=3)])
+    assert record.kept_step == 3 and codes() == [("not_finite", 7)]
+    record.add([events.RunDone("drifted", 8, 9.0, "adapter", kept_step=5)])
+    assert codes() == [("not_finite", 7), ("drifted", 5)]
+    record.add([events.RunDone("done", 8, 9.0, "adapter", kept_step=8)])
+    assert record.kept_step == 0 and codes() == [("not_finite", 7), ("drifted", 8)]
+
+
+def test_the_notes_say_of_which_step_they_are(qtbot, project):
+    record = RunRecord()
+    record.add([events.StepDone(step, step / 4, {"loss": 0.5}) for step in (1, 2, 3, 4)])
+    record.add([events.RunDone("drifted", 4, 9.0, "adapter", kept_step=2)])
+    panel = NotesPanel()
+    qtbot.addWidget(panel)
+    run = stories.new_run(project)
+    panel.show_run(run, record, [readings.Reading("far", "rewards", 2, "It moved far.", "Read the answers.")])
+    told = [label.text() for label in panel.findChildren(QLabel)]
+    assert told[:2] == ["About step 2, which was kept; the curves go on to step 4.", "It moved far."]
