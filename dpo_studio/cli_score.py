@@ -131,8 +131,12 @@ def _policy(project: Project, run_name: str | None) -> Policy:
 def _load(
     project: Project, policy: Policy, device: str, report: Callable[[str], None]
 ) -> tuple[LoadedModel, LoadedModel | None]:
-    """The policy, and where all its weights were trained the model that its run began with, both in fp32 then."""
+    """The policy, and where all its weights were trained the model that its run began with, both in fp32 then.
+
+    A small policy is in fp32 always: scores are small differences.
+    """
     from dpo_studio.models import load as models
+    from dpo_studio.models.exact import exact
     from dpo_studio.store import policies, requests
 
     def load(one: Policy, dtype: str) -> LoadedModel:
@@ -146,7 +150,7 @@ def _load(
         )
 
     if policy.adapter is not None:
-        return load(policy, "auto"), None
+        return exact(load(policy, "auto")), None
     assert policy.parent_id is not None
     return load(policy, "float32"), load(policies.get(project, policy.parent_id), "float32")
 

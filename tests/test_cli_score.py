@@ -8,8 +8,10 @@ from peft import LoraConfig, get_peft_model
 
 from dpo_studio import cli_score
 from dpo_studio.core.types import Message
+from dpo_studio.models import load as loading
 from dpo_studio.models.load import load
 from dpo_studio.store import Project, completions, policies, prompts, queue, rankings, scores
+from dpo_studio.training import scoring
 
 
 @pytest.fixture
@@ -77,6 +79,36 @@ def test_scores_are_kept_gone_on_with_and_belong_to_their_run(call, trained, mon
         assert set(again) == {2, 3, 4, 5}, "the labelled one is not scored, nor the one with equal answers"
         assert {key: again[key] for key in gaps} == gaps, "what was scored is not computed again"
         assert queue.most_informative(project, "me", policy.id) == sorted(again, key=again.get)
+
+
+def test_scores_of_a_small_model_are_those_of_float64_also_where_it_is_loaded_in_bfloat16(trained, monkeypatch):
+    monkeypatch.setattr(
+        loading,
+        "load",
+        lambda base, *, dtype, **more: load(base, dtype="bfloat16" if dtype == "auto" else dtype, **more),
+    )
+    with Project.open(trained) as project:
+        policy = scores.current_policy(project)
+        cli_score.score(
+            project, run_name=None, limit=None, device="cpu", cancelled=lambda: False, report=lambda _: None
+        )
+        kept = dict(project.db.conn.execute("SELECT group_id, gap FROM group_scores"))
+        loaded, _ = cli_score._load(project, policy, "cpu", lambda _: None)
+        groups = completions.get_groups(project, list(kept))
+    examples, _ = scoring.examples_of([cli_score._row(group) for group in groups], loaded)
+    model = loaded.model.double()
+
+    def logp(prompt, answer):
+        with torch.no_grad():
+            logps = model(torch.tensor([[*prompt, *answer]])).logits[0].log_softmax(-1)
+        return sum(logps[len(prompt) - 1 + place, token].item() for place, token in enumerate(answer))
+
+    for group, example in zip(groups, examples, strict=True):
+        with_it = [logp(example.prompt, answer) for answer in example.completions]
+        with model.disable_adapter():
+            without = [logp(example.prompt, answer) for answer in example.completions]
+        first, second = (scoring.BETA * (a - b) for a, b in zip(with_it, without, strict=True))
+        assert kept[group.id] == pytest.approx(abs(first - second), abs=1e-5)
 
 
 def test_ctrl_c_keeps_what_was_scored(trained, monkeypatch):

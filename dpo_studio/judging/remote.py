@@ -122,7 +122,7 @@ class ServerComparer:
         if has_thought(message) or (cut and not message.get("content")):  # where thinking is not shown at all
             self.thinks = True
             return self._thought_over(body, talk)
-        if self.thinks is None and letter is None and cut:
+        if self.thinks is not False and letter is None and cut:  # which another question may have shown meanwhile
             return self._thought_over(body, talk, otherwise=value)
         if value is not None:
             return value

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 #: Log-odds beyond this (nats) are taken as this: one pair must not outweigh all others by its certainty.
 SUREST = 20.0
-#: Models of fewer weights than this judge in float32.
-EXACT_BELOW = 500_000_000
 _POLL_S = 0.1
 _Key = tuple[str, str | None, str]
 
@@ -120,26 +118,15 @@ class Judging:
 def _load_model(key: _Key, said: queue.SimpleQueue[str | LoadedModel | BaseException]) -> None:
     from pathlib import Path
 
+    from dpo_studio.models.exact import exact
     from dpo_studio.models.load import load
 
     base, adapter, device = key
     try:
         loaded = load(base, adapter=Path(adapter) if adapter else None, device=device, on_stage=said.put)
-        said.put(_exact(loaded) if loaded.parameters < EXACT_BELOW else loaded)
+        said.put(exact(loaded))
     except BaseException as error:
         said.put(error)
-
-
-def _exact(loaded: LoadedModel) -> LoadedModel:
-    """The model in float32: where two answers are near one another, bfloat16's rounding of the logits decides instead.
-
-    (The starter's log-odds come in steps of an eighth in bfloat16, and many of its pairs differ by less than a fifth.)
-    """
-    import dataclasses
-
-    import torch
-
-    return dataclasses.replace(loaded, model=loaded.model.float(), dtype=torch.float32)
 
 
 def _by_comparing(

@@ -376,7 +376,7 @@ class MainWindow(QMainWindow):
         if not self.isActiveWindow():
             QApplication.alert(self)
             if self.messages.info.isHidden() and self.messages.error.isHidden():
-                self.context.say(f"Done: {title}.")
+                self.context.say(f"Ended: {title}.")  # well or not: its page says how
 
     def _say_about(self) -> None:
         self.context.say(

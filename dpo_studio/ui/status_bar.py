@@ -212,7 +212,8 @@ class StatusBar(QFrame):
 
 
 def _short(name: str) -> str:
-    """A model's name without the folders or the account before it."""
+    """A model's name without the folders or the account before it, or the server behind it."""
     base, plus, rest = name.partition(" + ")
+    base = base.partition(" at http")[0]
     last = base.rstrip("/\\").replace("\\", "/").rpartition("/")[2] or base
     return f"{last}{plus}{rest}"

@@ -282,6 +282,11 @@ def test_the_status_bar_names_the_model_and_the_device(window):
     policies.add(window.context.project, "HuggingFaceTB/SmolLM2-135M-Instruct")
     window.context.policies_changed.emit()
     assert window.status.model.text() == "SmolLM2-135M-Instruct · round 0"
+    policies.add(
+        window.context.project, "openai:http://localhost:8000/v1#big", name="owner/big at http://localhost:8000/v1"
+    )
+    window.context.policies_changed.emit()
+    assert window.status.model.text() == "big · round 0"
     window.context.tell_device("cpu", "bfloat16")
     assert window.status.device.text() == "CPU bf16"
 

@@ -312,8 +312,8 @@ class GeneratePage(Page):
         button.setText(f"Generate {k} answers for {count}" if targets else f"Generate {k} answers")
         button.setEnabled(bool(targets) and not active)
         none_left = self._counts.unanswered == 0 and not selected and not active
-        hint = "Every prompt has answers. Select some in the list to draw others." if none_left else ""
-        self.work.hint.setText(hint)
+        how = "has answers or waits for them" if self._counts.waiting.groups else "has answers"
+        self.work.hint.setText(f"Every prompt {how}. Select some in the list to draw others." if none_left else "")
         self.work.show_count(self.table.rows.rowCount(), selected, without_answers=0 if selected else targets)
         self.work.clear_button.setVisible(bool(selected))
 

@@ -103,7 +103,8 @@ class ReportView(QScrollArea):
             self.agreement.show_pairs(said["between"]["kappas"])
             self._empty = [] if len(said["a_day"]) > 1 else [self.days]
             self._empty += [] if said["between"]["kappas"] else [self.agreement]
-            self._empty += [] if "length" in said else [self.lengths]
+            self._empty += [] if "length" in said and said["length"]["points"] else [self.lengths]
+            self._empty += [] if said["position"]["places"] else [self.places]
         self._arrange(anew=True)
 
     def _make_pictures(self) -> None:

@@ -144,7 +144,7 @@ def test_counts_say_what_would_be_asked(page: GeneratePage, context: Context, se
     page.answering.on_event(events.JobFinished(command.job, "cancelled"))
     settle(page, qtbot)
     assert page.work.count.text() == "3 prompts" and not page.work.generate_button.isEnabled()
-    assert page.work.hint.text().startswith("Every prompt has answers.")
+    assert page.work.hint.text().startswith("Every prompt has answers or waits for them.")
 
 
 def test_many_prompts_are_asked_part_by_part_and_counted_as_one(
