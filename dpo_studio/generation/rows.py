@@ -15,7 +15,9 @@ from typing import Any
 
 import torch
 
-from .shared_attention import FEWEST, STEP, Layout, Shared, forward_rows, round_up
+from .lean import Lean
+from .row_attention import FEWEST, FEWEST_ATTENDING, STEP, Shared, round_up
+from .shared_attention import Layout, forward_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,11 @@ class Rows:
         shared = Shared(prefix.keys, prefix.values, prefix.length, len(self), len(self) + count)
         if self._layout is None:
             heads, _, width = prefix.keys[0].shape
-            own = prefix.keys[0].new_zeros(2 * len(prefix.keys), heads, FEWEST, STEP, width)
+            own = prefix.keys[0].new_zeros(len(prefix.keys), 2, heads, 0, STEP, width)
             self._layout = Layout([], own, torch.empty(0), torch.empty(0))
         self._layout.prompts.append(shared)
-        self._layout.scores = None
-        self._resize(rows=max(len(self) + count, FEWEST))
+        self._layout.changed()
+        self._resize(rows=len(self) + count)
         self._prompt_lengths += [prefix.length] * count
         self._lengths += [0] * count
         fresh = prefix.logits.expand(count, -1)
@@ -102,38 +104,44 @@ class Rows:
             self._layout = None
             return
         room = round_up(max(self._lengths) + 1)
-        own = self._layout.own[:, :, :, :room].index_select(2, index)
+        own = self._layout.own[..., :room, :].index_select(3, index)
         self._layout = Layout(prompts, own, self._layout.places, self._layout.hidden)
-        self._resize(rows=max(len(rows), FEWEST))
+        self._resize(rows=len(rows))
 
     @torch.no_grad()
     def step(self, tokens: Sequence[int]) -> torch.Tensor:
         """Add a token to each row; their next logits."""
         layout = self._layout
         assert layout is not None and len(tokens) == len(self)
-        self._resize(room=round_up(max(self._lengths) + 1))
-        shared_heads, count, room = layout.own.shape[1:4]
-        empty = [0] * (count - len(self))
+        self._resize(rows=len(self), room=round_up(max(self._lengths) + 1))
+        heads, count, room = layout.own.shape[2:5]
+        empty = [0] * (-(-count // FEWEST) * FEWEST - len(self))
         lengths = torch.tensor(self._lengths + empty, device=self._device)
-        places = torch.arange(shared_heads * count, device=self._device).view(shared_heads, count) * room + lengths
-        layout.places = places.flatten()
-        later = torch.arange(room, device=self._device) > lengths[:, None]
-        layout.hidden = torch.zeros(count, 1, room, device=self._device).masked_fill_(later[:, None], float("-inf"))
         positions = lengths + torch.tensor(self._prompt_lengths + empty, device=self._device)
         ids = torch.tensor([*tokens, *empty], device=self._device)
-        self.logits = forward_rows(self._model, ids[:, None], positions[:, None], layout)[: len(self)].float()
+        begin = torch.arange(2 * heads * count, device=self._device).view(-1, count) * room
+        layout.places = (begin + lengths[:count]).flatten()
+        later = torch.arange(room, device=self._device) > lengths[:count, None, None]
+        layout.hidden = layout.own.new_zeros(later.shape).masked_fill_(later, float("-inf"))
+        self.logits = self._forward(ids, positions, layout)[: len(self)].float()
         self._lengths = [length + 1 for length in self._lengths]
         return self.logits
 
-    def _resize(self, *, rows: int | None = None, room: int | None = None) -> None:
-        """Make place for more rows or longer ones."""
+    def _forward(self, ids: torch.Tensor, positions: torch.Tensor, layout: Layout) -> torch.Tensor:
+        lean = Lean.of(self._model)
+        if lean is not None:
+            return lean.forward(ids, positions, layout)
+        return forward_rows(self._model, ids, positions, layout)
+
+    def _resize(self, *, rows: int, room: int = 0) -> None:
+        """Make place for rows, or for longer ones."""
         layout = self._layout
         assert layout is not None
-        layers, heads, old_rows, old_room, width = layout.own.shape
-        rows, room = rows or old_rows, max(room or 0, old_room)
-        layout.scores = None if (rows, room) != (old_rows, old_room) else layout.scores
+        layers, _, heads, old_rows, old_room, width = layout.own.shape
+        rows, room = max(rows, FEWEST_ATTENDING), max(room, old_room)
         if (rows, room) == (old_rows, old_room):
             return
-        own = layout.own.new_zeros(layers, heads, rows, room, width)
-        own[:, :, :old_rows, :old_room] = layout.own
+        own = layout.own.new_zeros(layers, 2, heads, rows, room, width)
+        own[:, :, :, :old_rows, :old_room] = layout.own
         layout.own = own
+        layout.changed()

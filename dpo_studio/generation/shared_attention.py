@@ -18,12 +18,9 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from .row_attention import RowAttention, Shared
+
 NAME = "dpo_studio_rows"
-#: Keys are counted in steps of this many, so that sums over them fall into the same lanes whatever follows.
-STEP = 32
-#: Rows of a matrix product at least: with fewer, libraries take other paths by the number of rows and of threads, which
-#: round differently. As many as are decoded at once on a CPU, so the number there is always the same.
-FEWEST = 16
 #: A reach without a window.
 UNLIMITED = 1 << 40
 #: What some models hand to their attention, and this one does not know.
@@ -59,48 +56,37 @@ class Probe:
 
 
 @dataclass(slots=True)
-class Shared:
-    """A prompt's keys and values, and the rows [start, stop) that answer it.
-
-    Attributes:
-        keys, values: for each layer (shared heads, length, width).
-    """
-
-    keys: list[Tensor]
-    values: list[Tensor]
-    length: int
-    start: int
-    stop: int
-
-
-@dataclass(slots=True)
 class Layout:
     """The rows of one step.
 
     Attributes:
-        own: (2 · layers, shared heads, rows, room, width): each row's own keys and values, zeros where there are none.
-        places: (shared heads · rows,) where this step's keys go, in a layer of `own` without its last dimension.
-        hidden: (rows, 1, places): 0 for own keys that a row has, with this step's, -inf for the others.
+        own: (layers, 2, shared heads, rows, room, width): each row's own keys and values, zeros where there are none.
+        places, hidden: see `RowAttention`.
+        desk: what a forward of ours keeps for its next steps with these rows.
     """
 
     prompts: list[Shared]
     own: Tensor
     places: Tensor
     hidden: Tensor
-    scores: Tensor | None = None
+    desk: Any = None
+    _attention: RowAttention | None = None
 
-    def score_places(self, shared_heads: int, repeats: int) -> tuple[Tensor, int]:
-        """(shared heads, rows, repeats, places) for scores, -inf where nothing is written, and where own keys begin."""
-        first = max((round_up(prompt.length) for prompt in self.prompts), default=0)
-        if self.scores is None:
-            shape = (shared_heads, self.own.shape[2], repeats, first + self.hidden.shape[-1])
-            self.scores = torch.full(shape, float("-inf"), dtype=torch.float32, device=self.own.device)
-        return self.scores, first
+    @property
+    def rows(self) -> int:
+        """Rows that attention is computed for."""
+        return self.own.shape[3]
 
+    def changed(self) -> None:
+        """Told when prompts or `own` are others."""
+        self.desk = self._attention = None
 
-def round_up(length: int) -> int:
-    """The next whole number of steps."""
-    return -(-length // STEP) * STEP
+    def attention(self, repeats: int) -> RowAttention:
+        """Made when it is asked for."""
+        if self._attention is None:
+            self._attention = RowAttention(self.prompts, self.own, repeats)
+        self._attention.places, self._attention.hidden = self.places, self.hidden
+        return self._attention
 
 
 def reach(model: Any) -> int:
@@ -140,11 +126,10 @@ def _set(config: Any) -> Iterator[None]:
 
 
 def forward_rows(model: Any, tokens: Tensor, positions: Tensor, layout: Layout) -> Tensor:
-    """The next logits, shape (rows, vocabulary), of tokens and positions of shape (rows, 1)."""
+    """The next logits, shape (rows, vocabulary), of tokens and positions of shape (rows,)."""
+    ids, places = tokens[:, None], positions[:, None]
     with _set(model.config):
-        out = model(
-            input_ids=tokens, attention_mask=_no_mask(tokens), position_ids=positions, use_cache=False, rows=layout
-        )
+        out = model(input_ids=ids, attention_mask=_no_mask(ids), position_ids=places, use_cache=False, rows=layout)
     return out.logits[:, -1]
 
 
@@ -165,48 +150,17 @@ def attend(
     if isinstance(rows, Probe):
         rows.note(module, key, value, attention_mask, options)
         return value.repeat_interleave(query.shape[1] // value.shape[1], dim=1).transpose(1, 2), None
-    if not isinstance(rows, Layout):
+    if rows is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     scaling = options.get("scaling") or query.shape[-1] ** -0.5
-    out = _attend(rows, module.layer_idx, query * scaling, key, value, options.get("softcap"))  # type: ignore[arg-type]
+    heads, shared, count = query.shape[1], key.shape[1], rows.rows
+    attention = rows.attention(heads // shared)
+    torch.mul(query[:count].view(count, shared, -1, query.shape[-1]).transpose(0, 1), scaling, out=attention.query)
+    attention.fresh[0], attention.fresh[1] = key[:count, :, 0].transpose(0, 1), value[:count, :, 0].transpose(0, 1)
+    out = torch.zeros_like(query).transpose(1, 2)
+    seen = attention(module.layer_idx, options.get("softcap"))  # type: ignore[arg-type]
+    out[:count, 0] = seen.transpose(0, 1).flatten(1, 2)
     return out, None
-
-
-def _attend(layout: Layout, layer: int, query: Tensor, key: Tensor, value: Tensor, softcap: float | None) -> Tensor:
-    count, heads, _, width = query.shape
-    shared = key.shape[1]
-    repeats = heads // shared
-    own_keys, own_values = layout.own[2 * layer], layout.own[2 * layer + 1]
-    own_keys.view(-1, width).index_copy_(0, layout.places, key.transpose(0, 1).reshape(-1, width))
-    own_values.view(-1, width).index_copy_(0, layout.places, value.transpose(0, 1).reshape(-1, width))
-    # (shared heads, rows, repeats, width)
-    q = query.view(count, shared, repeats, width).transpose(0, 1).contiguous()
-    scores, first = layout.score_places(shared, repeats)
-    for prompt in layout.prompts:
-        mine = q[:, prompt.start : prompt.stop].reshape(shared, -1, width)
-        found = _capped(_product(mine, prompt.keys[layer].transpose(1, 2)), softcap)
-        scores[:, prompt.start : prompt.stop, :, : prompt.length] = found.view(shared, -1, repeats, prompt.length)
-    found = _capped(torch.bmm(q.view(-1, repeats, width), own_keys.flatten(0, 1).transpose(1, 2)), softcap)
-    torch.add(found.view(shared, count, repeats, -1), layout.hidden, out=scores[..., first:])
-    weights = torch.softmax(scores, dim=-1).to(query.dtype)
-    out = torch.bmm(weights[..., first:].flatten(0, 1), own_values.flatten(0, 1)).view(shared, count, repeats, width)
-    for prompt in layout.prompts:
-        mine = weights[:, prompt.start : prompt.stop, :, : prompt.length].flatten(1, 2)
-        seen = _product(mine, prompt.values[layer])
-        out[:, prompt.start : prompt.stop] += seen.view(shared, -1, repeats, width)
-    return out.transpose(0, 1).reshape(count, 1, heads, width)
-
-
-def _product(left: Tensor, right: Tensor) -> Tensor:
-    """A batch of products, of FEWEST rows at least."""
-    rows = left.shape[1]
-    if rows >= FEWEST:
-        return torch.bmm(left, right)
-    return torch.bmm(torch.nn.functional.pad(left, (0, 0, 0, FEWEST - rows)), right)[:, :rows]
-
-
-def _capped(scores: Tensor, softcap: float | None) -> Tensor:
-    return scores if softcap is None else (scores / softcap).tanh() * softcap
 
 
 def _no_mask(tokens: Tensor) -> Tensor:
