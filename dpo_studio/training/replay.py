@@ -95,10 +95,10 @@ class _Recording:
             del hidden
         torch.cuda.current_stream().wait_stream(stream)
         self._forward, self._backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._forward, pool=pool):
+        with torch.cuda.graph(self._forward, pool=pool, capture_error_mode="thread_local"):
             self._hidden = layers(self._inputs)
         self._by_hidden = torch.zeros_like(self._hidden)
-        with torch.cuda.graph(self._backward, pool=pool):
+        with torch.cuda.graph(self._backward, pool=pool, capture_error_mode="thread_local"):
             self._by_trained = self._gradients(self._hidden, trained, self._by_hidden)
         self._hidden = self._hidden.detach()
 
