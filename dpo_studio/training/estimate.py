@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
@@ -19,10 +19,21 @@ from dpo_studio.core.settings import TrainingSettings
 from .batches import steps_per_epoch
 from .saved import DATA_FILE, PROMPTS_FILE, SETTINGS_FILE, read_spec
 
-#: Groups of the measured step at most; a step on more of them takes longer in proportion.
-MOST_GROUPS = 4
 _NEVER = 1_000_000
 _BEFORE_A_LOOK_ENDS = (events.StepDone, events.Evaluated, events.AnswerSampled)
+
+
+class Small(NamedTuple):
+    """A small run: how many steps, the last of which counts, on how many groups at most."""
+
+    steps: int
+    groups: int
+
+
+#: The first step touches new memory. A step on more groups takes longer in proportion.
+_ON_CPU = Small(steps=2, groups=4)
+#: Here it does not, and what a row's operations are recorded for is met three times before.
+_ON_GPU = Small(steps=5, groups=32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +57,12 @@ class Costs:
 
 
 def estimate(settings: TrainingSettings, data: Path) -> events.Estimated:
-    """Measure two steps of a run on a few of its groups, the longest among them, and reckon what all of it takes.
+    """Measure some steps of a run on a few of its groups, the longest among them, and reckon what all of it takes.
 
-    The seconds are counted as `RunDone.seconds` are; checkpoints are left out. The second step counts, since the first
-    one touches new memory. Where fresh answers are drawn, they are drawn after it once more: what they take of memory
-    comes on top of what the steps hold. The engine does it all, in a folder of its own that is thrown away: what is
-    measured is what will run. Texts are weighed by their characters.
+    The seconds are counted as `RunDone.seconds` are; checkpoints are left out. The last step counts. Fresh answers, if
+    any, are drawn after it once more: what they take of memory comes on top of what the steps hold. The engine does it
+    all, in a folder of its own that is thrown away: what is measured is what will run. Texts are weighed by their
+    characters.
 
     Args:
         settings: of the run.
@@ -60,13 +71,17 @@ def estimate(settings: TrainingSettings, data: Path) -> events.Estimated:
     Raises:
         UserError: as training would.
     """
+    from dpo_studio.models.device import choose
+
     rows = [json.loads(line) for line in (data / DATA_FILE).read_text(encoding="utf-8").split("\n") if line.strip()]
     train = [size(row) for row in rows if not row["held_out"]]
     held_out = [size(row) for row in rows if row["held_out"]]
-    picked = representative([row for row in rows if not row["held_out"]], count=max(2, settings.batch_groups))
+    small = _ON_GPU if choose(settings.device).type == "cuda" else _ON_CPU
+    count = min(max(2, settings.batch_groups), small.groups)
+    picked = representative([row for row in rows if not row["held_out"]], count=count)
     with tempfile.TemporaryDirectory(prefix="dpo-studio-estimate-") as scratch:
-        folder = _small_run(Path(scratch), settings, data, picked)
-        costs = _measure(folder, sum(map(size, picked)), looks=bool(settings.fresh_samples))
+        folder = _small_run(Path(scratch), settings, data, picked, small.steps)
+        costs = _measure(folder, sum(map(size, picked)), small.steps, looks=bool(settings.fresh_samples))
     return predict(settings, costs, train=train, held_out=held_out)
 
 
@@ -79,7 +94,7 @@ def size(row: Mapping[str, Any]) -> int:
 def representative(rows: Sequence[Mapping[str, Any]], *, count: int) -> list[Mapping[str, Any]]:
     """The longest group, which decides about memory, and others from all over the range of lengths."""
     ordered = sorted(rows, key=size, reverse=True)
-    count = min(count, MOST_GROUPS, len(ordered))
+    count = min(count, len(ordered))
     return [ordered[index * len(ordered) // count] for index in range(count)]
 
 
@@ -101,15 +116,17 @@ def predict(
     return events.Estimated(seconds=seconds, memory_gb=costs.memory_gb, step_seconds=step, steps=steps)
 
 
-def _small_run(folder: Path, settings: TrainingSettings, data: Path, picked: Sequence[Mapping[str, Any]]) -> Path:
-    """A run of two steps on the same few groups, which are held out as well, so that scoring them is timed."""
+def _small_run(
+    folder: Path, settings: TrainingSettings, data: Path, picked: Sequence[Mapping[str, Any]], steps: int
+) -> Path:
+    """A run of some steps on the same few groups, which are held out as well, so that scoring them is timed."""
     spec = read_spec(data)
     values = {
         **settings.to_json(),
         "batch_groups": len(picked),
-        "epochs": 2,
-        "max_steps": 2,
-        "evaluate_every": 2 if settings.fresh_samples else 0,
+        "epochs": steps,
+        "max_steps": steps,
+        "evaluate_every": steps if settings.fresh_samples else 0,
         "checkpoint_every": _NEVER,
     }
     body = {"base": spec.base, "adapter": None if spec.adapter is None else str(spec.adapter), "training": values}
@@ -122,8 +139,8 @@ def _small_run(folder: Path, settings: TrainingSettings, data: Path, picked: Seq
     return folder
 
 
-def _measure(folder: Path, characters: int, *, looks: bool) -> Costs:
-    """Train the small run up to its second step, and read the costs off the times of its events.
+def _measure(folder: Path, characters: int, steps: int, *, looks: bool) -> Costs:
+    """Train the small run up to its last step, and read the costs off the times of its events.
 
     Args:
         looks: a look follows that step, and is part of it.
@@ -135,7 +152,7 @@ def _measure(folder: Path, characters: int, *, looks: bool) -> Costs:
     stepped = False
     for event in train(folder):
         times.append((time.perf_counter(), event))
-        stepped = stepped or (isinstance(event, events.StepDone) and event.step == 2)
+        stepped = stepped or (isinstance(event, events.StepDone) and event.step == steps)
         if stepped and not (looks and isinstance(event, _BEFORE_A_LOOK_ENDS)):
             break
     costs = read_costs(times, characters)
@@ -143,11 +160,11 @@ def _measure(folder: Path, characters: int, *, looks: bool) -> Costs:
 
 
 def read_costs(times: Sequence[tuple[float, events.Event]], characters: int) -> Costs:
-    """The costs, from when each event came, for two steps on groups of so many characters that are held out too."""
+    """The costs, from when each event came, for steps on groups of so many characters that are held out too."""
     kinds = [type(event) for _, event in times]
     loaded, started = (times[kinds.index(kind)][0] for kind in (events.ModelLoaded, events.RunStarted))
     evaluated = kinds.index(events.Evaluated)
-    first, second = (at for at, event in times if isinstance(event, events.StepDone))
+    *_, before, last = (at for at, event in times if isinstance(event, events.StepDone))
     scoring = times[evaluated][0] - times[evaluated - 1][0]
     # The reference pass is over the groups twice, where there is one.
     passes = 2 if events.ModelLoading in kinds[kinds.index(events.RunStarted) :] else 0
@@ -159,7 +176,7 @@ def read_costs(times: Sequence[tuple[float, events.Event]], characters: int) -> 
     return Costs(
         setting_up=started - loaded,
         scoring=scoring / characters,
-        training=(second - first) / characters,
+        training=(last - before) / characters,
         answers=answers,
         fresh=_last_of(times, events.Sampled) - _last_of(times, events.Evaluated) if events.Sampled in kinds else 0.0,
         starts_as_reference=not passes,

@@ -46,7 +46,7 @@ def whole_run(make_run, name="run", **settings):
 def test_gradients_of_all_weights_are_those_of_the_naive_forward(
     build_model, make_example, monkeypatch, family, tied, shared
 ):
-    monkeypatch.setattr(head, "_CHUNK_ELEMENTS", 64 * 4)  # four positions at a time
+    monkeypatch.setitem(head._CHUNK_ELEMENTS, "cpu", 64 * 4)  # four positions at a time
     model, _ = whole.prepare(build_model(family, tie_word_embeddings=tied))
     assert all(parameter.requires_grad for parameter in model.parameters())
     assert (model.get_input_embeddings().weight is model.get_output_embeddings().weight) == tied
