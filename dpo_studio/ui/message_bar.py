@@ -111,7 +111,7 @@ class MessageBar(QWidget):
         return False
 
     def _on_time_up(self) -> None:
-        if self.info.underMouse():  # being read
+        if self.info.underMouse() or self.info.close_button.hasFocus():  # being read
             self._timer.start()
             return
         self.info.dismiss()

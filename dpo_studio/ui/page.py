@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QWidget
 
@@ -53,6 +53,18 @@ class Page(QWidget):
     def build(self) -> None:
         """Make the widgets and fill them from `context.project`, which may be None."""
         raise NotImplementedError
+
+    def focusNextPrevChild(self, forwards: bool) -> bool:
+        """Tab from the page itself goes to the first control in it, not past the rail first."""
+        if forwards and self.hasFocus():
+            widget = self.nextInFocusChain()
+            while widget is not self:
+                takes_tab = widget.focusPolicy() & Qt.FocusPolicy.TabFocus and widget.isEnabled()
+                if takes_tab and self.isAncestorOf(widget) and widget.isVisibleTo(self):
+                    widget.setFocus(Qt.FocusReason.TabFocusReason)
+                    return True
+                widget = widget.nextInFocusChain()
+        return super().focusNextPrevChild(forwards)
 
     def badge(self) -> str:
         """What waits here, for the rail: "12 left", "● running", or nothing. Works before `build`."""

@@ -29,12 +29,14 @@ def build(theme: Theme, points: float) -> str:
 def _icons(theme: Theme) -> dict[str, str]:
     """Addresses of the little pictures that Qt's style sheets cannot draw; empty where they are missing."""
     look = "dark" if theme.dark else "light"
-    names = ("chevron-down", "chevron-up", "chevron-right", "check", "dot")
+    names = ("chevron-down", "chevron-up", "chevron-right", "check", "dash", "dot")
+    pictures = {name.replace("-", "_"): f"{name}-{look}" for name in names}
+    pictures["chevron_on_accent"] = f"chevron-on-accent-{look}"
     try:
         folder = (bundled.folder("resources") / "icons").as_posix()
     except FileNotFoundError:
-        return {name.replace("-", "_"): "none" for name in names}
-    return {name.replace("-", "_"): f'url("{folder}/{name}-{look}.svg")' for name in names}
+        return dict.fromkeys(pictures, "none")
+    return {name: f'url("{folder}/{picture}.svg")' for name, picture in pictures.items()}
 
 
 _TEXT = """
@@ -66,6 +68,12 @@ QPushButton:pressed { background: $selection; }
 QPushButton:checked { background: $selection; border-color: $accent; }
 QPushButton:disabled { color: $outline; border-color: $border; background: transparent; }
 QPushButton:focus { border: 2px solid $accent; padding: 5px 13px; }
+
+QPushButton::menu-indicator {
+    image: $chevron_down; width: 12px; height: 12px;
+    subcontrol-origin: padding; subcontrol-position: center right; right: 6px;
+}
+QPushButton[role="primary"]::menu-indicator { image: $chevron_on_accent; }
 
 QPushButton[role="primary"] { color: $accent_text; background: $accent; border: 1px solid $accent; font-weight: 600; }
 QPushButton[role="primary"]:hover { background: $accent_hover; }
@@ -114,12 +122,17 @@ QToolButton[role="fold"]:focus { padding: 1px 5px 1px 1px; }
 QCheckBox, QRadioButton { spacing: 8px; padding: 3px; border: 2px solid transparent; border-radius: 6px; }
 QCheckBox:focus, QRadioButton:focus { border-color: $accent; }
 QCheckBox:disabled, QRadioButton:disabled { color: $outline; }
-QCheckBox::indicator, QRadioButton::indicator {
+QCheckBox::indicator, QRadioButton::indicator, QAbstractItemView::indicator {
     width: 16px; height: 16px; background: $surface; border: 1px solid $outline; border-radius: 4px;
 }
 QRadioButton::indicator { border-radius: 8px; }
-QCheckBox::indicator:hover, QRadioButton::indicator:hover { border-color: $accent; }
-QCheckBox::indicator:checked { background: $accent; border-color: $accent; image: $check; }
+QCheckBox::indicator:hover, QRadioButton::indicator:hover, QAbstractItemView::indicator:hover { border-color: $accent; }
+QCheckBox::indicator:checked, QAbstractItemView::indicator:checked {
+    background: $accent; border-color: $accent; image: $check;
+}
+QCheckBox::indicator:indeterminate, QAbstractItemView::indicator:indeterminate {
+    background: $accent; border-color: $accent; image: $dash;
+}
 QRadioButton::indicator:checked { background: $accent; border-color: $accent; image: $dot; }
 QCheckBox::indicator:disabled, QRadioButton::indicator:disabled { border-color: $border; background: $hover; }
 """
@@ -233,7 +246,7 @@ QAbstractItemView::item:selected { background: $selection; color: $text; }
 QTableView { gridline-color: $border; }
 QHeaderView { background: transparent; border: none; }
 QHeaderView::section {
-    color: $muted; background: $background; border: none; border-bottom: 1px solid $border; padding: 6px 8px;
+    color: $muted; background: $background; border: none; border-bottom: 1px solid $border; padding: 6px 4px;
     font-weight: 600;
 }
 QHeaderView::section:horizontal:first { border-top-left-radius: 7px; }

@@ -66,6 +66,14 @@ def test_the_rail_has_the_pages_in_order_with_what_waits(window):
     assert window.rail.buttons[0].badge == "11 left"
 
 
+def test_tab_goes_into_the_page_that_was_gone_to(window, qtbot):
+    window.show_page("other")
+    window.show_page("one")
+    assert window.pages[0].hasFocus()
+    qtbot.keyClick(window.pages[0], Qt.Key.Key_Tab)
+    assert window.pages[0].isAncestorOf(QApplication.focusWidget())
+
+
 def test_a_page_that_is_not_there_or_breaks_is_not_in_the_rail(make_window, folder):
     sources = (
         PageSource("tests.ui.no_such_page", "Page"),

@@ -64,7 +64,16 @@ class NameRow(QFrame):
                 self.hide()
                 self.cancelled.emit()
                 return True
+            if self._is_begun_with_a_label_key(event):
+                return True
         return super().eventFilter(watched, event)
+
+    def _is_begun_with_a_label_key(self, event: QKeyEvent) -> bool:
+        """Whether a digit or the like would be a name's first character: whoever labels fast meant the next label."""
+        begins = self.field.selectedText() == self.field.text()
+        alone = not event.modifiers() & (Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier)
+        typed = event.text()
+        return begins and alone and typed.isprintable() and typed != "" and not typed[0].isalpha()
 
     def _on_use(self) -> None:
         self.named.emit(self.field.text())

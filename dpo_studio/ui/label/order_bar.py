@@ -6,6 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QWidget
 
 from dpo_studio.ui import theme
+from dpo_studio.ui.status_bar import ElidedLabel
 
 from .item import Item
 from .order_tray import OrderTray
@@ -29,7 +30,8 @@ class OrderBar(QFrame):
         self._order.setAccessibleName("Order so far")
         self.tray = OrderTray()
         self._marks = label("badge")
-        self._notice = label("muted")
+        self._notice = ElidedLabel()
+        theme.set_role(self._notice, "muted")
         self._notice.setAccessibleName("Message")
         self._notice.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.save = button("Save order", role="primary", tip="Enter")

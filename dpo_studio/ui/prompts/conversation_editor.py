@@ -210,8 +210,17 @@ class ConversationEditor(QScrollArea):
             if turn.role == "system":
                 turn.name(0, only=True)
         self.system_button.setVisible(not self.turns or self.turns[0].role != "system")
+        self._order_tabs()
         QTimer.singleShot(0, self, self._fit)
         self.changed.emit()
+
+    def _order_tabs(self) -> None:
+        """Tab goes from top to bottom, also through turns that came later."""
+        before: QWidget = self.system_button
+        for turn in self.turns:
+            for field in (turn.edit, turn.remove_button):
+                QWidget.setTabOrder(before, field)
+                before = field
 
     def _go_to(self, turn: Turn) -> None:
         turn.edit.setFocus(Qt.FocusReason.OtherFocusReason)

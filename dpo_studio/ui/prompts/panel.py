@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
@@ -91,6 +93,12 @@ def editor(name: str, placeholder: str = "") -> QPlainTextEdit:
     made.setPlaceholderText(placeholder)
     made.setTabChangesFocus(True)
     return made
+
+
+def tab_through(*controls: QWidget) -> None:
+    """Make Tab go through these in this order."""
+    for first, second in pairwise(controls):
+        QWidget.setTabOrder(first, second)
 
 
 def counted(count: int, noun: str = "prompt") -> str:

@@ -13,7 +13,7 @@ from dpo_studio.core.types import Message, Prompt, messages_from_json
 from dpo_studio.store.prompt_edits import clean_tags
 
 from .conversation_editor import ConversationEditor
-from .panel import Panel
+from .panel import Panel, tab_through
 
 _PAUSE_MS = 250
 _KEEPS = (
@@ -40,6 +40,7 @@ class WritePanel(Panel):
         self.body.addWidget(self.tags)
         self.body.addWidget(self.again)
         self.accept_button.setText("Add prompt")
+        tab_through(self.conversation.more_button, self.tags, self.again, self.cancel_button, self.accept_button)
         self._check_later = QTimer(self)
         self._check_later.setSingleShot(True)
         self._check_later.setInterval(_PAUSE_MS)
@@ -117,6 +118,7 @@ class EditPanel(Panel):
         self.keeps.setWordWrap(True)
         self.keeps.setProperty("role", "warning")
         self.body.addWidget(self.keeps)
+        tab_through(self.conversation.more_button, self.cancel_button, self.accept_button)
         self.conversation.changed.connect(self._on_changed)
 
     def show_prompt(self, prompt: Prompt, *, was_asked: bool) -> None:

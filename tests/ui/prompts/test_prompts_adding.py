@@ -60,6 +60,26 @@ def test_a_prompt_is_written_by_keys_with_a_system_prompt_and_several_turns(page
     assert stored(context) == []
 
 
+def test_tab_goes_through_the_turns_from_top_to_bottom_and_on_to_the_tags(page, qtbot):
+    press(page, qtbot, Qt.Key.Key_T, CTRL)
+    panel = page.adding.panel
+    qtbot.keyClicks(QApplication.focusWidget(), "Hello")
+    press(page, qtbot, Qt.Key.Key_M, CTRL)
+    panel.conversation.turns[1].edit.setPlainText("Hi!")
+    panel.conversation.turns[2].edit.setPlainText("And now?")
+    qtbot.wait(20)  # the new turns are shown, the old ones gone
+    panel.conversation.turns[0].edit.setFocus()
+    passed = []
+    for _ in range(10):
+        qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Tab)
+        passed.append(QApplication.focusWidget())
+    turns = panel.conversation.turns
+    assert passed == [
+        turns[0].remove_button, turns[1].edit, turns[1].remove_button, turns[2].edit, turns[2].remove_button,
+        panel.conversation.more_button, panel.tags, panel.again, panel.cancel_button, panel.accept_button,
+    ]  # fmt: skip
+
+
 def test_turns_are_taken_away_in_pairs_so_that_the_speakers_alternate(page, qtbot):
     page.adding.write()
     conversation = page.adding.panel.conversation
