@@ -33,6 +33,7 @@ from .server_errors import (
     in_words,
     json_of,
     no_model,
+    said_by,
     said_in,
     wait_s,
 )
@@ -327,8 +328,10 @@ class Server:
     def _check(self, response: httpx2.Response) -> None:
         """Raises what a status means."""
         if response.status_code in (401, 403):
-            wants = "refuses the API key it was given" if self._key.key else "wants an API key"
-            raise UserError(f"The server {wants}.", self._key_advice)
+            known = "refuses" if response.status_code == 401 else "does not allow this with"
+            wants = f"{known} the API key it was given" if self._key.key else "wants an API key"
+            said = said_by(response) if response.status_code == 403 else ""
+            raise UserError(f"The server {wants}. {said}".strip(), self._key_advice)
         check_status(response, self.reference)
 
     @property

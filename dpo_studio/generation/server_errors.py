@@ -68,7 +68,7 @@ def check_status(response: httpx2.Response, reference: ServerReference) -> None:
     status = response.status_code
     if status == 200:
         return
-    said = _said_by(response)
+    said = said_by(response)
     match status:
         case 404:
             raise UnknownModelError(
@@ -82,7 +82,8 @@ def check_status(response: httpx2.Response, reference: ServerReference) -> None:
     raise UserError(f"The server answered with status {status}. {said}".strip(), "See the server's log, then go on.")
 
 
-def _said_by(response: httpx2.Response) -> str:
+def said_by(response: httpx2.Response) -> str:
+    """The message in the body of an answer that is an error; "" where there is none."""
     try:
         return said_in(json.loads(response.text))
     except ValueError:

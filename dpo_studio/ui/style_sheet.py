@@ -142,10 +142,10 @@ QLineEdit, QPlainTextEdit, QTextEdit, QTextBrowser, QSpinBox, QDoubleSpinBox, QC
     color: $text; background: $surface; border: 1px solid $outline; border-radius: 6px;
     selection-background-color: $accent; selection-color: $accent_text; placeholder-text-color: $muted;
 }
-QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox { padding: 5px 8px; min-height: 1.2em; }
+QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox { padding: 6px 8px; min-height: 1.2em; }
 QPlainTextEdit, QTextEdit { padding: 5px; }
 QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {
-    border: 2px solid $accent; padding: 4px 7px;
+    border: 2px solid $accent; padding: 5px 7px;
 }
 QPlainTextEdit:focus, QTextEdit:focus { border: 2px solid $accent; padding: 4px; }
 QTextBrowser { background: transparent; border: 1px solid transparent; padding: 0; }
@@ -167,10 +167,10 @@ QComboBox QAbstractItemView {
 }
 QComboBox QAbstractItemView::item { min-height: 1.6em; padding: 2px 6px; border-radius: 4px; }
 
-QSpinBox, QDoubleSpinBox { padding-right: 24px; }
+QSpinBox, QDoubleSpinBox { padding: 5px 24px 4px 8px; }
 QSpinBox, QDoubleSpinBox { qproperty-alignment: "AlignRight | AlignVCenter"; }
 QComboBox QLineEdit { border: none; padding: 0; min-height: 0; background: transparent; }
-QSpinBox:focus, QDoubleSpinBox:focus { padding-right: 23px; }
+QSpinBox:focus, QDoubleSpinBox:focus { padding: 4px 23px 3px 7px; }
 QSpinBox::up-button, QDoubleSpinBox::up-button {
     subcontrol-origin: border; subcontrol-position: top right; width: 22px; border: none; background: transparent;
 }

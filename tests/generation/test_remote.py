@@ -173,6 +173,17 @@ def test_a_key_goes_to_the_address_it_is_bound_to_and_is_said_nowhere(server, mo
     server.key = "sk-another"
     refused = said_by(job(server))[-1]
     assert refused.message == "The server refuses the API key it was given." and "sk-secret" not in refused.hint
+    assert refused.hint == f"Set DPO_STUDIO_API_KEY to a key of {server.url} and start again."
+
+
+def test_a_key_that_may_not_do_this_says_what_the_server_says_of_it(server, monkeypatch):
+    server.key = "sk-secret"
+    monkeypatch.setenv("DPO_STUDIO_API_KEY", "sk-secret")
+    monkeypatch.setenv("DPO_STUDIO_API_ADDRESS", server.url)
+    server.statuses = [403]
+    refused = said_by(job(server))[-1]
+    assert refused.message == "The server does not allow this with the API key it was given. status 403 it is"
+    assert refused.hint == f"Set DPO_STUDIO_API_KEY to a key of {server.url} and start again."
 
 
 @pytest.mark.parametrize(

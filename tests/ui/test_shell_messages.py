@@ -14,6 +14,7 @@ from dpo_studio.ui.error_hook import ErrorHook
 from dpo_studio.ui.main_window import MainWindow
 from dpo_studio.ui.message_bar import MessageBar
 from dpo_studio.ui.settings_store import SettingsStore
+from tests.ui.contrast import contrast
 
 
 @pytest.fixture
@@ -131,17 +132,6 @@ def test_text_grows_shrinks_and_stays_in_bounds(qtbot, qapp, light):
     assert qapp.font().pointSizeF() == pytest.approx(usual, abs=0.1)
 
 
-def _luminance(colour):
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def _contrast(first, second):
-    high, low = sorted((_luminance(first), _luminance(second)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
-
-
 @pytest.mark.parametrize("name", ["LIGHT", "DARK"])
 def test_contrast_is_enough_to_read(name):
     """WCAG 2.2 AA: 4.5 for text, 3 for what outlines a control and for curves."""
@@ -150,12 +140,12 @@ def test_contrast_is_enough_to_read(name):
     look = getattr(theme, name)
     for behind in (look.background, look.surface, look.card):
         for colour in (look.text, look.muted, look.accent, look.good, look.bad, look.warn):
-            assert _contrast(colour, behind) >= 4.5, (colour, behind)
+            assert contrast(colour, behind) >= 4.5, (colour, behind)
         for colour in (look.outline, *look.series):
-            assert _contrast(colour, behind) >= 3, (colour, behind)
-    assert _contrast(look.accent_text, look.accent) >= 4.5
-    assert _contrast(look.text, look.selection) >= 4.5
-    assert _contrast(look.muted, look.selection) >= 4.5
+            assert contrast(colour, behind) >= 3, (colour, behind)
+    assert contrast(look.accent_text, look.accent) >= 4.5
+    assert contrast(look.text, look.selection) >= 4.5
+    assert contrast(look.muted, look.selection) >= 4.5
 
 
 def test_qt_messages_are_logged(caplog):

@@ -3,9 +3,20 @@
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QApplication, QMenu, QPushButton, QTreeWidget, QTreeWidgetItem
+from PySide6.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QDoubleSpinBox,
+    QLineEdit,
+    QMenu,
+    QPushButton,
+    QSpinBox,
+    QTreeWidget,
+    QTreeWidgetItem,
+)
 
 from dpo_studio.ui import theme
+from tests.ui.contrast import contrast
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -13,18 +24,6 @@ def look(request):
     theme.apply(QApplication.instance(), request.param, scale=1.0)
     yield theme.current()
     theme.apply(QApplication.instance(), "light", scale=1.0)
-
-
-def contrast(one, other):
-    """The contrast of two colours as WCAG has it, from 1 to 21."""
-
-    def luminance(colour):
-        parts = (colour.redF(), colour.greenF(), colour.blueF())
-        red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-    high, low = sorted((luminance(one), luminance(other)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
 
 
 @pytest.mark.parametrize("state", [Qt.CheckState.Unchecked, Qt.CheckState.PartiallyChecked, Qt.CheckState.Checked])
@@ -63,3 +62,14 @@ def test_the_arrow_of_a_button_with_a_menu_can_be_seen(qtbot, look):
         ]
         across = [x for x, _ in marked]
         assert marked and max(across) - min(across) >= 6, f"the arrow of a {role or 'usual'} button"
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.7])
+def test_controls_of_a_row_are_of_one_height(qtbot, light, scale):
+    theme.apply(QApplication.instance(), "light", scale=scale)
+    made = [kind() for kind in (QLineEdit, QComboBox, QSpinBox, QDoubleSpinBox, QPushButton)]
+    made[-1].setText("Choose…")
+    for widget in made:
+        qtbot.addWidget(widget)
+        widget.ensurePolished()
+    assert len({widget.sizeHint().height() for widget in made}) == 1

@@ -134,6 +134,12 @@ class Answering(QObject):
         self.problem = ("", "")
         self._asking.leave_queue(at_least=at_least)
 
+    def forget_problem(self) -> None:
+        """What went wrong last is told no more."""
+        if any(self.problem):
+            self.problem = ("", "")
+            self.changed.emit()
+
     def cancel(self) -> None:
         """End the job; finished answers are kept."""
         if self.job is not None:

@@ -124,6 +124,7 @@ class GeneratePage(Page):
         self.work.clear_button.clicked.connect(self._clear_selection)
         self.view.follow_button.clicked.connect(self._clear_selection)
         self.form.changed.connect(self._show_request)
+        self.form.model.server_row.asked.connect(self.answering.forget_problem)
         self.table.picked.connect(self._on_picked)
         self.queue.pause_wanted.connect(self.answering.toggle_pause)
         self.queue.cancel_wanted.connect(self.answering.cancel)
@@ -170,6 +171,7 @@ class GeneratePage(Page):
             other = self.form.model.named
             self.follower.follows = True
             asked = [self._policy(one) for one in others]
+            self.form.model.server_row.forget_problem()
             if other is not None:
                 base = requests.model_reference(other)
                 wish = Wish(chosen, count, settings, asked, spread)

@@ -63,9 +63,11 @@ class ServerRow(QWidget):
 
     Signals:
         changed: it names another model, or none.
+        asked: the server or the keyring is asked something; what was said of it elsewhere is old.
     """
 
     changed = Signal()
+    asked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -125,6 +127,10 @@ class ServerRow(QWidget):
         self.key.clear()
         self._start("--forget-key", "--no-models")
 
+    def forget_problem(self) -> None:
+        """Say no more what was wrong: what comes next says it where it happens."""
+        self._say(self.state.text())
+
     def close_commands(self) -> None:
         """End what is being asked, and wait for it: before this widget goes."""
         self._commands.close()
@@ -176,6 +182,7 @@ class ServerRow(QWidget):
         self._asking.answered.connect(self._on_answered)
         self._asking.refused.connect(self._on_refused)
         self._asking.start()
+        self.asked.emit()
 
     def _stop(self) -> None:
         """Listen no more to what was asked before."""

@@ -62,7 +62,7 @@ class SettingsForm(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_M)
         row = FlowLayout(spacing=theme.SPACE_M, row_spacing=theme.SPACE_S)
-        row.add(Cell("Model", self.model, characters=18), stretch=3)
+        row.add(Cell("Model", self.model, characters=20), stretch=3)
         row.add(self.mix.others_cell, stretch=2)
         row.add(Cell("Answers", self.k))
         row.add(self._preset_cell, stretch=1)
@@ -125,6 +125,7 @@ class SettingsForm(QWidget):
     def _on_model_changed(self) -> None:
         chosen = STARTER if self.model.named is None and self.model.policy_id is None else self.model.policy_id
         self.mix.others.offer(self._policies, without=chosen)
+        self.mix.others_cell.setVisible(bool(self.mix.others.offered))
         self._on_mixed()
 
     def _on_mixed(self) -> None:

@@ -151,6 +151,24 @@ def test_a_key_is_kept_for_the_address_and_nowhere_else(page, context, server, q
     assert keyring_in_a_file.entries() == {}
 
 
+def test_a_wrong_key_is_one_sentence_with_a_mend_and_is_said_once(page, context, server, qtbot) -> None:
+    server.key = "sk-right"
+    row = choose_server(page)
+    row.address.setEditText(server.url)
+    row.model.setEditText("small")
+    row.key.setText("sk-wrong")
+    row.keep_key()
+    sentence = "The server refuses the API key it was given. Give the right one with Key… in Generate"
+    qtbot.waitUntil(lambda: row.problem.text().startswith(sentence), timeout=WAIT_MS)
+    page.generate()
+    qtbot.waitUntil(lambda: page.answering.job is None, timeout=WAIT_MS)
+    assert page.queue.problem.text().startswith(sentence) and not row.problem.isVisible()
+    row.list_models()
+    assert not page.queue.problem.isVisible(), "it is asked anew"
+    qtbot.waitUntil(row.problem.isVisible, timeout=WAIT_MS)
+    assert not page.queue.problem.isVisible()
+
+
 def test_a_machine_without_a_keyring_says_what_to_do(page, server, qtbot, monkeypatch) -> None:
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     row = choose_server(page)

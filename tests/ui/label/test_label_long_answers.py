@@ -2,13 +2,14 @@
 
 import pytest
 from PySide6.QtCore import QTimer
-from PySide6.QtGui import QColor, QTextDocument
+from PySide6.QtGui import QTextDocument
 from PySide6.QtWidgets import QTextEdit
 
 from dpo_studio.ui import theme
 from dpo_studio.ui.label import answer_text, highlighting, markdown, word_diff
 from dpo_studio.ui.label.markdown_source import chunks
 from dpo_studio.ui.label.slices import Slices
+from tests.ui.contrast import contrast
 
 LONG_CODE = "\n".join(f"def function_{number}(x):\n    return x + {number}  # more" for number in range(2_500))
 
@@ -109,17 +110,8 @@ def test_lines_that_no_person_wrote_stay_plain(qapp):
 @pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK])
 def test_every_colour_can_be_read_on_the_ground_of_code(colours):
     """WCAG's contrast for text: at least 4.5 to 1."""
-
-    def luminance(name):
-        parts = [
-            part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in QColor(name).getRgbF()
-        ]
-        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
-
-    ground = luminance(colours.hover)
     for kind, colour in highlighting.palette(colours).items():
-        low, high = sorted((luminance(colour), ground))
-        assert (high + 0.05) / (low + 0.05) >= 4.5, (kind, colour)
+        assert contrast(colour, colours.hover) >= 4.5, (kind, colour)
 
 
 def test_slices_let_the_window_live(qtbot):
