@@ -49,7 +49,7 @@ def _number_options(command: Any) -> Any:
     type=click.Choice(list(SPREADS)),
     default="none",
     show_default=True,
-    help="How temperature and top-p vary over a prompt's answers: slight ±20 % of the temperature, wide ±40 %.",
+    help="How temperature and top-p vary over a prompt's answers: slight ±20% of the temperature, wide ±40%.",
 )
 @click.option("--preset", type=click.Choice(list(SAMPLING_PRESETS)), default="balanced", show_default=True)
 @_number_options

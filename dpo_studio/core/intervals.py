@@ -18,7 +18,7 @@ class Share:
     n: int
 
     def __str__(self) -> str:
-        return f"{self.value:.0%} (95 % interval {self.low:.0%} to {self.high:.0%}, n = {self.n})"
+        return f"{self.value:.0%} (95% interval {self.low:.0%} to {self.high:.0%}, n = {self.n})"
 
 
 def wilson(successes: float, n: int, *, z: float = Z_95) -> Share:

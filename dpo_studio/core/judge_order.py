@@ -12,7 +12,7 @@ _LEAN = 0.7
 def goes_by_order(pairs: int, disagreements: int) -> bool:
     """Whether the two orders of a pair named different answers more often than by guessing, chance excluded.
 
-    The lower end of Wilson's 95 % interval has to lie above a half: four of four pairs are enough.
+    The lower end of Wilson's 95% interval has to lie above a half: four of four pairs are enough.
     """
     return wilson(disagreements, pairs).low > GUESSING
 

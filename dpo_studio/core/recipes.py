@@ -44,8 +44,8 @@ class Spread:
 #: 0.975).
 SPREADS: dict[str, Spread] = {
     "none": Spread("every answer with the same settings", 0.0, 1.0),
-    "slight": Spread("from a little calmer to a little bolder: temperature ±20 %", 0.2, 1.5),
-    "wide": Spread("from focused to diverse: temperature ±40 %", 0.4, 2.0),
+    "slight": Spread("from a little calmer to a little bolder: temperature ±20%", 0.2, 1.5),
+    "wide": Spread("from focused to diverse: temperature ±40%", 0.4, 2.0),
 }
 
 

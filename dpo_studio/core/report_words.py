@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 TOO_FEW = "too few to tell"
+CAUTION = (
+    "A warning about how labels lean is given only where chance is a poor explanation: all that is tested is counted"
+    " together, so that fair labels are warned about in one report of a hundred. Ranges in brackets are 95% intervals."
+)
 #: Alpha from the first on is good, below the second too little to rely on (Krippendorff 2004, "Content Analysis", 11).
 GOOD_ALPHA, LEAST_ALPHA = 0.8, 2 / 3
 
@@ -42,12 +46,12 @@ def headline(report: Mapping[str, Any]) -> str:
 def rows(said: Mapping[str, Any]) -> list[Row]:
     """The numbers of people or of judges, those that are known yet."""
     found = [
-        Row("With a tie", _share(said["ties"]), "Ties train little: a complete one nothing at all."),
-        Row("Skipped", _share(said["skips"]), "They train nothing."),
+        Row("With a tie", share(said["ties"]), "Ties train little: a complete one nothing at all."),
+        Row("Skipped", share(said["skips"]), "They train nothing."),
         *(_of_texts(said) if "length" in said else ()),
         Row(
             "The answer shown earlier won",
-            _share(said["position"]),
+            share(said["position"]),
             "Half is even: answers are shuffled, so their place says nothing of their worth.",
             tuple(said["position"]["groups"]),
             tuple(said["position"]["rankings"]),
@@ -55,7 +59,7 @@ def rows(said: Mapping[str, Any]) -> list[Row]:
         ),
         Row(
             "The same when asked again",
-            _share(said["with_oneself"]) + _kappa(said["with_oneself"]),
+            share(said["with_oneself"]) + _kappa(said["with_oneself"]),
             "Pairs judged alike in comparisons that came back later. Kappa is agreement beyond chance: 0 none, 1 full.",
             tuple(said["with_oneself"]["groups"]),
         ),
@@ -122,6 +126,15 @@ def judge_rows(each_judge: Sequence[Mapping[str, Any]]) -> list[Row]:
     return found
 
 
+def share(values: Mapping[str, Any]) -> str:
+    """A count of how many, the share it is, and the interval of that; of too few only the count."""
+    count = f"{values['count']:,} of {values['of']:,}"
+    if values["share"] is None:
+        return f"{count} ({TOO_FEW})" if values["of"] else "none yet"
+    low, high = values["interval"]
+    return f"{count}: {values['share']:.0%} ({low:.0%} to {high:.0%})"
+
+
 def kappa_in_words(pair: Mapping[str, Any]) -> str:
     """Kappa of two annotators with its interval, or that there are too few."""
     if pair["kappa"] is None:
@@ -146,19 +159,12 @@ def places_sentence(places: Sequence[Mapping[str, Any]]) -> str:
     return f"Where the best of {row['size']} stood when {labels} given; the line is even."
 
 
-def _share(values: Mapping[str, Any]) -> str:
-    count = f"{values['count']:,} of {values['of']:,}"
-    if values["share"] is None:
-        return f"{count} ({TOO_FEW})" if values["of"] else "none yet"
-    low, high = values["interval"]
-    return f"{count}: {values['share']:.0%} ({low:.0%} to {high:.0%})"
-
-
 def _gap(length: Mapping[str, Any]) -> str:
     if length["mean_gap"] is None:
         return TOO_FEW
     low, high = length["mean_gap_interval"]
-    return f"{length['mean_gap']:+,.0f} characters ({low:+,.0f} to {high:+,.0f})"
+    words = f"{length['mean_gap']:+,.0f} characters ({low:+,.0f} to {high:+,.0f})"
+    return words.replace("-", "−")
 
 
 def _median(hasty: Mapping[str, Any]) -> str:
@@ -199,14 +205,14 @@ def _of_texts(said: Mapping[str, Any]) -> list[Row]:
     return [
         Row(
             "The longer answer won",
-            _share(length),
+            share(length),
             "Half is even. A model learns length with everything else, so lean only as far as you mean to.",
             tuple(length["groups"]),
         ),
         Row("Best against worst", _gap(length), "How much longer the best answer is than the worst."),
         Row(
             "Faster than can be read",
-            _share(hasty) + _median(hasty),
+            share(hasty) + _median(hasty),
             "At 300 words a minute, which few readers pass, the answers could not be read to their end.",
             tuple(hasty["groups"]),
             tuple(hasty["rankings"]),

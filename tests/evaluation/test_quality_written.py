@@ -67,6 +67,9 @@ def test_pictures_are_well_formed_and_hold_what_there_is():
     lengths, places, days = by_name.values()
     dots = lengths.findall("circle")
     assert len(dots) == 2
+    right, top = max(float(dot.get("cx")) for dot in dots), min(float(dot.get("cy")) for dot in dots)
+    assert right + 3 < 408 and top - 3 > 10, "no dot is cut by the edge of its picture"
+    assert [picture.get("aria-label") for picture in by_name.values()] == list(by_name)
     line = lengths.find("line[@class='even']")
     ends = [float(line.get(name)) for name in ("x1", "y1", "x2", "y2")]
     above = [

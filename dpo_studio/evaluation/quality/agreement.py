@@ -28,7 +28,7 @@ Verdict = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure with its 95 % interval; see `bootstrap`. The interval is None where it cannot be told."""
+    """A figure with its 95% interval; see `bootstrap`. The interval is None where it cannot be told."""
 
     value: float
     interval: tuple[float, float] | None
@@ -39,7 +39,7 @@ class Kappa:
     """Cohen's kappa with its uncertainty.
 
     Attributes:
-        low, high: its 95 % interval.
+        low, high: its 95% interval.
         error: its standard error.
     """
 

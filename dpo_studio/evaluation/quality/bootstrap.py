@@ -38,7 +38,7 @@ def totals(rows: NDArray[Any]) -> Floats:
 
 
 def interval(values: Floats) -> tuple[float, float] | None:
-    """The 95 % percentile interval of a figure in such draws (RESAMPLES,); None where it is often not defined (nan)."""
+    """The 95% percentile interval of a figure in such draws (RESAMPLES,); None where it is often not defined (nan)."""
     known = values[~np.isnan(values)]
     if len(known) < _LEAST_DEFINED * RESAMPLES:
         return None

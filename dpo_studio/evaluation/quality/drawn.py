@@ -11,6 +11,7 @@ from dpo_studio.core import report_words
 _WIDTH, _HEIGHT = 420, 260
 _LEFT, _BOTTOM, _TOP, _RIGHT = 52, 34, 10, 12
 _MOST_TICKS = 6
+_HEADROOM = 1.05
 
 
 def pictures(said: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -21,14 +22,16 @@ def pictures(said: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "Length of the best against the worst", sentence, _lengths(points)
     if said["position"]["places"]:
         row = max(said["position"]["places"], key=lambda place: sum(place["counts"]))
-        bars = _bars(row["counts"], [str(n) for n in range(1, row["size"] + 1)], even=sum(row["counts"]) / row["size"])
+        names = [str(n) for n in range(1, row["size"] + 1)]
+        even = sum(row["counts"]) / row["size"]
+        bars = _bars("Where the best answer stood", row["counts"], names, "place on screen", even=even)
         yield "Where the best answer stood", report_words.places_sentence(said["position"]["places"]), bars
     if len(said["a_day"]) > 1:
         yield "Labels a day", report_words.days_sentence(said["a_day"]), _days(said["a_day"])
 
 
 def _lengths(points: Sequence[Sequence[float]]) -> str:
-    top = max(max(best, worst) for _, best, worst in points) or 1
+    top = _HEADROOM * (max(max(best, worst) for _, best, worst in points) or 1)
     width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
     dots = [
         f'<circle class="dot" cx="{_LEFT + width * x / top:.1f}" cy="{_TOP + height * (1 - y / top):.1f}" r="3"/>'
@@ -38,11 +41,11 @@ def _lengths(points: Sequence[Sequence[float]]) -> str:
     words = f'<text x="{_LEFT + width / 2}" y="{_HEIGHT - 4}" text-anchor="middle">characters, worst</text>'
     words += f'<text x="12" y="{_TOP + height / 2}" text-anchor="middle"'
     words += f' transform="rotate(-90 12 {_TOP + height / 2})">characters, best</text>'
-    return _svg([*_axes(top), *_ticks_below(top), even, *dots, words])
+    return _svg("Length of the best against the worst", [*_axes(top), *_ticks_below(top), even, *dots, words])
 
 
-def _bars(counts: Sequence[int], names: Sequence[str], *, even: float = 0.0) -> str:
-    top = max([1, *counts])
+def _bars(title: str, counts: Sequence[int], names: Sequence[str], below: str = "", *, even: float = 0.0) -> str:
+    top = _HEADROOM * max([1, *counts])
     width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
     each = width / max(1, len(counts))
     marks = []
@@ -53,11 +56,14 @@ def _bars(counts: Sequence[int], names: Sequence[str], *, even: float = 0.0) -> 
             f' height="{tall:.1f}"><title>{name}: {count:,}</title></rect>'
         )
         if name:
-            marks.append(f'<text x="{x + each / 2:.1f}" y="{_HEIGHT - 16}" text-anchor="middle">{name}</text>')
+            marks.append(
+                f'<text x="{x + each / 2:.1f}" y="{_HEIGHT - _BOTTOM + 14}" text-anchor="middle">{name}</text>'
+            )
     if even:
         y = _TOP + height * (1 - even / top)
         marks.append(f'<line class="even" x1="{_LEFT}" y1="{y:.1f}" x2="{_LEFT + width}" y2="{y:.1f}"/>')
-    return _svg([*_axes(top), *marks])
+    words = f'<text x="{_LEFT + width / 2}" y="{_HEIGHT - 4}" text-anchor="middle">{below}</text>' if below else ""
+    return _svg(title, [*_axes(top), *marks, words])
 
 
 def _days(days: Mapping[str, int]) -> str:
@@ -68,7 +74,7 @@ def _days(days: Mapping[str, int]) -> str:
     counts = [sum(numbers.get(day, 0) for day in range(start, start + step)) for start in range(first, last + 1, step)]
     every = -(-len(counts) // _MOST_TICKS)
     names = ["" if n % every else date.fromordinal(first + n * step).isoformat()[5:] for n in range(len(counts))]
-    return _bars(counts, names)
+    return _bars("Labels a day", counts, names)
 
 
 def _axes(top: float) -> Iterator[str]:
@@ -93,5 +99,5 @@ def _round_numbers(top: float) -> list[int]:
     return list(range(0, int(top) + 1, step))
 
 
-def _svg(parts: Sequence[str]) -> str:
-    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{"".join(parts)}</svg>'
+def _svg(title: str, parts: Sequence[str]) -> str:
+    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{title}">{"".join(parts)}</svg>'

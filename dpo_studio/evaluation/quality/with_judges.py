@@ -65,7 +65,7 @@ def lines(entries: Sequence[Mapping[str, Any]]) -> list[str]:
             low, high = entry["disagreement_interval"]
             said.append(
                 f"    Its two orders of a pair named different answers: {entry['disagreement']:.0%}"
-                f" (95 % interval {low:.0%} to {high:.0%}, {entry['answered']['pairs']} pairs)"
+                f" (95% interval {low:.0%} to {high:.0%}, {entry['answered']['pairs']} pairs)"
             )
         for person in entry["people"]:
             if person["share"] is None:
@@ -76,7 +76,7 @@ def lines(entries: Sequence[Mapping[str, Any]]) -> list[str]:
             low, high = person["interval"]
             tau = "–" if person["tau"] is None else f"{person['tau']:.2f}"
             said.append(
-                f"    With {person['annotator']}: {person['share']:.0%} of pairs alike (95 % interval {low:.0%} to"
+                f"    With {person['annotator']}: {person['share']:.0%} of pairs alike (95% interval {low:.0%} to"
                 f" {high:.0%}, {len(person['groups'])} groups), Kendall's tau {tau}"
             )
     return said

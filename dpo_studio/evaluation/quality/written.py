@@ -15,23 +15,22 @@ from dpo_studio.core.errors import UserError
 from . import drawn
 
 SUFFIXES = (".html", ".md", ".json")
-CAUTION = (
-    "A warning about how labels lean is given only where chance is a poor explanation: all that is tested is counted"
-    " together, so that fair labels are warned about in one report of a hundred. Ranges in brackets are 95 % intervals."
-)
 _STYLE = """
 :root { color-scheme: light dark; --text: #1c1f24; --muted: #5b626d; --line: #d5d9e0; --card: #f6f7f9;
-  --series: #2f6fde; --warning: #8a5a00; --good: #1a7f42; --bad: #c0362c; }
+  --series: #2f6fde; --dot: .55; --warning: #8a5a00; --good: #1a7f42; --bad: #c0362c; }
 @media (prefers-color-scheme: dark) { :root { --text: #e7e9ee; --muted: #a3abb8; --line: #3b414c; --card: #23272f;
-  --series: #79a8ff; --warning: #f0b955; --good: #63c98a; --bad: #ff8a80; } body { background: #181b20; } }
+  --series: #79a8ff; --dot: .75; --warning: #f0b955; --good: #63c98a; --bad: #ff8a80; } body { background: #181b20; } }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { margin-bottom: 0; } .muted { color: var(--muted); } .finding { border-left: 4px solid var(--warning);
   background: var(--card); padding: .5rem .8rem; margin: .5rem 0; } table { border-collapse: collapse; width: 100%; }
 td, th { text-align: left; vertical-align: top; padding: .35rem .8rem .35rem 0; border-top: 1px solid var(--line); }
+td:last-child, th:last-child { padding-right: 0; } td:first-child { min-width: 9rem; }
+@media (min-width: 56rem) { .rows td:nth-child(-n+2) { white-space: nowrap; } }
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem; }
-figure { margin: 0; background: var(--card); padding: .8rem; } figcaption { margin-bottom: .4rem; }
+figure { margin: 0; background: var(--card); padding: .8rem; border-radius: 6px; }
+figure { display: flex; flex-direction: column; } figcaption { margin-bottom: auto; padding-bottom: .6rem; }
 svg { width: 100%; height: auto; } svg text { fill: var(--muted); font-size: 11px; }
-svg .mark { fill: var(--series); } svg .dot { fill: var(--series); fill-opacity: .45; }
+svg .mark { fill: var(--series); } svg .dot { fill: var(--series); fill-opacity: var(--dot); }
 svg .axis { stroke: var(--line); fill: none; } svg .even { stroke: var(--text); stroke-dasharray: 4 3; }
 """
 
@@ -71,7 +70,7 @@ def as_markdown(values: Mapping[str, Any], name: str) -> str:
     """The report as Markdown with tables."""
     lines = [f"# What the labels of {_plain(name)} are worth", "", _headline(values), "", "## What stands out", ""]
     lines += [f"- {_plain(sentence)}" for sentence in _sentences(values)]
-    lines += ["", CAUTION]
+    lines += ["", report_words.CAUTION]
     for title, rows in _tables(values):
         lines += ["", f"## {title}", "", "| | | |", "|---|---|---|"]
         lines += [f"| {' | '.join(_cell(text) for text in (row.name, row.value, row.why))} |" for row in rows]
@@ -91,7 +90,7 @@ def as_html(values: Mapping[str, Any], name: str) -> str:
     title = f"What the labels of {name} are worth"
     body = [f"<h1>{said(title)}</h1>", f'<p class="muted">{said(_headline(values))}</p>', "<h2>What stands out</h2>"]
     body += [f'<p class="finding">{said(sentence)}</p>' for sentence in _sentences(values)]
-    body += [f'<p class="muted">{said(CAUTION)}</p>']
+    body += [f'<p class="muted">{said(report_words.CAUTION)}</p>']
     people = values["people"] if values["people"]["labels"] else values["judges"]
     figures = [
         f"<figure><figcaption><strong>{said(heading)}</strong><br>"
@@ -104,7 +103,7 @@ def as_html(values: Mapping[str, Any], name: str) -> str:
             f'<tr><td>{said(row.name)}</td><td>{said(row.value)}</td><td class="muted">{said(row.why)}</td></tr>'
             for row in rows
         ]
-        body += [f"<h2>{heading}</h2>", "<table>", *cells, "</table>"]
+        body += [f"<h2>{heading}</h2>", '<table class="rows">', *cells, "</table>"]
     matrix = _matrix(values["people"]["between"]["kappas"])
     if matrix:
         table = ["".join(f"<td>{said(text)}</td>" for text in row) for row in matrix]

@@ -90,7 +90,7 @@ class JudgeLine(QFrame):
         share, tau = agreement.share, agreement.tau
         self.numbers.setText(f"{share.value:.0%} of pairs as you" + ("" if tau is None else f"  ·  τ {tau:.2f}"))
         told = f"Over your last {agreement.groups} labels that it ranked too: {share.value:.0%} of pairs alike, "
-        told += f"with 95 % certainty between {share.low:.0%} and {share.high:.0%}."
+        told += f"with 95% certainty between {share.low:.0%} and {share.high:.0%}."
         if tau is not None:
             told += f" Kendall's tau {tau:.2f}: 1 is the same order, 0 none in common, −1 the reverse."
         self.numbers.setToolTip(told)

@@ -110,7 +110,7 @@ def _words(pair: Mapping[str, Any]) -> str:
     if pair["kappa"] is None:
         return f"{alike}; too few for kappa"
     low, high = pair["kappa_interval"]
-    return f"{alike}; kappa {pair['kappa']:.2f}, 95 % interval {low:.2f} to {high:.2f}"
+    return f"{alike}; kappa {pair['kappa']:.2f}, 95% interval {low:.2f} to {high:.2f}"
 
 
 def _tint(kappa: float) -> QColor:

@@ -8,15 +8,10 @@ from typing import Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from dpo_studio.core import report_words
 from dpo_studio.ui import theme
 
 from .evidence import Evidence
-
-CAUTION = (
-    "A warning about how labels lean is given only where chance is a poor explanation. All that is tested here is"
-    " counted together, so that fair labels are warned about in one report of a hundred. Ranges in brackets are 95 %"
-    " intervals."
-)
 
 
 class FindingsList(QWidget):
@@ -46,7 +41,7 @@ class FindingsList(QWidget):
             self._add(self._card(finding))
         if not findings:
             self._add(_wrapped(nothing, "good" if nothing else ""))
-        self._add(_wrapped(CAUTION, "muted"))
+        self._add(_wrapped(report_words.CAUTION, "muted"))
 
     def _card(self, finding: Mapping[str, Any]) -> QFrame:
         card = QFrame()
