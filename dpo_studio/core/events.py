@@ -40,12 +40,16 @@ class Failed(Event):
     Attributes:
         message, hint: as in UserError.
         details: a traceback when it is a bug, else empty.
+        diverged: a run's numbers are not finite any more, which going on with it would not mend.
+        kept: the folder, relative to that run's, of what it had learnt before; empty where there is nothing.
     """
 
     message: str
     hint: str = ""
     details: str = ""
     job: str = ""
+    diverged: bool = False
+    kept: str = ""
 
 
 # -- generation ---------------------------------------------------------------------------------

@@ -148,11 +148,19 @@ class EventTail:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run stands. `reason` is a sentence for states that want one."""
+    """How a run stands.
+
+    Attributes:
+        reason: a sentence for states that want one.
+        diverged: it failed because its numbers ran away, which going on would not mend.
+        kept: then the folder of what it had learnt before, relative to the run's; empty where there is nothing.
+    """
 
     state: State
     reason: str = ""
     details: str = ""
+    diverged: bool = False
+    kept: str = ""
 
 
 def outcome(run_folder: Path) -> Outcome:
@@ -171,7 +179,7 @@ def outcome_of(said: list[events.Event], *, alive: bool, run_folder: Path) -> Ou
     if isinstance(last, events.RunDone):
         return Outcome("finished" if last.reason == "finished" else "stopped")
     if isinstance(last, events.Failed):
-        return Outcome("failed", f"{last.message} {last.hint}".strip(), last.details)
+        return Outcome("failed", f"{last.message} {last.hint}".strip(), last.details, last.diverged, last.kept)
     if not said and not (run_folder / LOG_FILE).exists():
         return Outcome("new")
     return Outcome(

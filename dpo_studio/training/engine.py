@@ -16,7 +16,6 @@ from typing import Any
 import torch
 
 from dpo_studio.core import events
-from dpo_studio.core.errors import UserError
 from dpo_studio.core.methods import METHODS
 from dpo_studio.jobs.training import EVENTS_FILE
 
@@ -25,6 +24,7 @@ from .adapter import WithoutDropout
 from .batches import Dataset, Example
 from .bound import DriftBound
 from .disk import write_file_whole
+from .diverged import DivergedError
 from .fingerprint import fingerprint
 from .forward import Scorer, choose_scorer
 from .fresh import FreshAnswers
@@ -310,15 +310,15 @@ class _Run:
             text = f"Step {self._step + 1} gave a number that is not finite and was passed over."
             return events.Notice("not_finite", text)
         found = self._processes.first(lambda: latest_checkpoint(self._folder, by_step=self._sound))
-        kept = "No checkpoint is from before that, so nothing is kept."
         if found:
             adapter.put_back(self.model, found[0] / CHECKPOINT_ADAPTER)
             self._save_adapter()
-            kept = f"What it had learnt by step {found[1].step} is kept."
-        raise UserError(
-            f"Training stopped at step {self._step + 1}: its numbers are not finite any more. {kept}",
-            "Train again with a lower learning rate.",
-        )
+        raise DivergedError(self._step + 1, kept_step=found[1].step if found else 0, folder=self._left)
+
+    @property
+    def _left(self) -> str:
+        """The folder of what the run leaves, relative to its own."""
+        return MODEL_FOLDER if self._settings.trains == "full" else ADAPTER_FOLDER
 
     # -- after the last step ----------------------------------------------------------------------
 
@@ -342,7 +342,7 @@ class _Run:
             reason="drifted" if self._bound.passed else "stopped" if self._stopped else "finished",
             steps=self._step,
             seconds=time.monotonic() - self._began,
-            adapter=MODEL_FOLDER if self._settings.trains == "full" else ADAPTER_FOLDER,
+            adapter=self._left,
             metrics=self._metrics,
             kept_step=kept_step,
             best_step=best_step,

@@ -16,6 +16,7 @@ from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
 from dpo_studio.jobs import training as jobs
 
+from .diverged import DivergedError
 from .saved import State, checkpoint_saved, latest_checkpoint
 
 EXIT_DONE, EXIT_FAILED, EXIT_TAKEN = 0, 1, 3
@@ -157,6 +158,8 @@ def _run_engine(run_folder: Path, log: EventLog, found: tuple[Path, State] | Non
 
         for event in train(run_folder, control=lambda: jobs.asked(run_folder)):
             log.append(event)
+    except DivergedError as error:
+        return events.Failed(error.message, error.hint, diverged=True, kept=error.kept)
     except UserError as error:
         return events.Failed(error.message, error.hint)
     except OSError as error:

@@ -231,7 +231,7 @@ def test_weights_that_a_step_has_ruined_are_not_kept(make_run, monkeypatch, last
             == (folder / "checkpoints" / f"step-{kept:06d}" / "adapter" / adapter.name).read_bytes()
         )
     else:
-        assert "nothing is kept" in caught.value.message and not adapter.exists()
+        assert "nothing is kept" in caught.value.message and not adapter.exists() and not caught.value.kept
 
 
 def test_numbers_that_are_not_finite_stop_the_run_at_the_last_good_checkpoint(make_run, monkeypatch):
@@ -251,7 +251,7 @@ def test_numbers_that_are_not_finite_stop_the_run_at_the_last_good_checkpoint(ma
     with pytest.raises(UserError, match="not finite any more") as caught:
         for event in train(folder):
             said.append(event)
-    assert "learning rate" in caught.value.hint
+    assert "learning rate" in caught.value.hint and caught.value.kept == "adapter"
     assert "not_finite" in {notice.code for notice in of_kind(said, events.Notice)}
     assert [event.step for event in of_kind(said, events.CheckpointSaved)] == [4]  # none at a step passed over
     kept = (folder / "adapter" / "adapter_model.safetensors").read_bytes()

@@ -15,7 +15,7 @@ import pytest
 
 from dpo_studio.core import events
 from dpo_studio.jobs import training as jobs
-from dpo_studio.training import worker
+from dpo_studio.training import engine, worker
 from dpo_studio.training.saved import latest_checkpoint
 
 resource = pytest.importorskip("resource", reason="limits on files are a Unix thing")
@@ -155,6 +155,15 @@ def limit_files(size: int):
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
     return apply
+
+
+def test_numbers_that_ran_away_are_told_apart_with_what_is_kept(make_run, in_process, monkeypatch):
+    folder = make_run(evaluate_every=0, checkpoint_every=1)
+    monkeypatch.setattr(engine, "learning_rate", lambda step, **_: 1e-3 if step < 3 else 1e36)
+    assert in_process(folder) == worker.EXIT_FAILED
+    found = jobs.outcome(folder)
+    assert (found.state, found.diverged, found.kept) == ("failed", True, "adapter")
+    assert (folder / found.kept).is_dir() and "lower learning rate" in found.reason
 
 
 def test_a_disk_that_fills_is_told_and_the_run_goes_on_later(make_run):

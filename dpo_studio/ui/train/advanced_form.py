@@ -137,6 +137,14 @@ class AdvancedForm(QWidget):
         self.show_problems(())
         self.edited.emit()
 
+    def take(self, settings: TrainingSettings) -> None:
+        """Show these settings; `changed` goes on comparing with what is recommended."""
+        self._filling = True
+        for field in FIELDS:
+            self._set_text(field.name, _as_text(getattr(settings, field.name)))
+        self._filling = False
+        self._on_edited()
+
     def changed(self) -> list[str]:
         """Names of the fields that say something else than what was recommended."""
         return [f.name for f in FIELDS if self._matters(f, self._method) and not self._same(f.name)]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal
 
-from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Policy, Run, RunId
 from dpo_studio.store import policies, runs
@@ -58,7 +57,9 @@ class RunFollower(QObject):
         for run in list(self.runs):
             now = self._standings.get(run.id)
             if now is not None and now.done is not None:
-                self._adopt(run.id, now.done)
+                self._adopt(run.id, now.done.adapter, now.done.best_step)
+            elif now is not None and now.outcome.kept:
+                self._adopt(run.id, now.outcome.kept)
             if now is not None and now.outcome.state == "running" and run.id not in self.feeds:
                 self.follow(run, start_worker=False)
         self.changed.emit()
@@ -161,7 +162,9 @@ class RunFollower(QObject):
         if feed.live and feed.record.started is not None:
             self.context.tell_device(feed.record.started.device, feed.record.started.dtype)
         if feed.record.done is not None:
-            self._adopt(run_id, feed.record.done)
+            self._adopt(run_id, feed.record.done.adapter, feed.record.done.best_step)
+        elif feed.outcome is not None and feed.outcome.kept:
+            self._adopt(run_id, feed.outcome.kept)
         self.feed_updated.emit(run_id)
 
     def _on_ended(self, run_id: RunId) -> None:
@@ -191,15 +194,15 @@ class RunFollower(QObject):
         self.job_ended.emit(run_id)
         self.changed.emit()
 
-    def _adopt(self, run_id: RunId, done: events.RunDone) -> None:
+    def _adopt(self, run_id: RunId, adapter: str, best_step: int = 0) -> None:
         """Make the run's adapter a policy, the first time it is seen."""
         project, run = self.context.project, self.run(run_id)
-        if project is None or run is None or run.result_policy_id is not None or not done.adapter:
+        if project is None or run is None or run.result_policy_id is not None or not adapter:
             return
-        if not (project.folder / run.folder / done.adapter).is_dir():
+        if not (project.folder / run.folder / adapter).is_dir():
             return
         try:
-            runs.adopt(project, run, done.adapter, best_step=done.best_step)
+            runs.adopt(project, run, adapter, best_step=best_step)
         except UserError as error:
             self.context.complain(error)
             return

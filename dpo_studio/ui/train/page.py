@@ -15,7 +15,7 @@ from dpo_studio.ui import theme
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.page import KeyHelp, Page
 
-from . import wording
+from . import slower, wording
 from .feed import RunFeed
 from .following import RunFollower
 from .measuring import Measuring
@@ -140,6 +140,15 @@ class TrainPage(Page):
             self.show_run(run.id)
             self._run_view().pause_button.setFocus()  # Resume, which had it, is gone
 
+    def train_slower(self) -> None:
+        """Show the form with the settings of the run shown and a lower learning rate, for its numbers ran away."""
+        run = self.follower.run(self._shown)
+        if run is not None:
+            self._show_policies(run.policy_id)
+            self.setup.take(slower.settings_after(run), slower.reason(run))
+            self.show_run(None)
+            self.setup.train_button.setFocus()
+
     def show_run(self, run_id: RunId | None) -> None:
         """Show a run, or the form of a new one."""
         run = self.follower.run(run_id)
@@ -236,6 +245,7 @@ class TrainPage(Page):
             self.view.resume_asked.connect(self.resume)
             self.view.policy_wanted.connect(self.context.page_wanted)
             self.view.round_asked.connect(self._on_round_asked)
+            self.view.slower_asked.connect(self.train_slower)
             self.view.complained.connect(self.context.complain)
             self.view.said.connect(self.context.say)
             self.view.curves.overlay_toggled.connect(self._on_overlay_toggled)
@@ -291,6 +301,8 @@ class TrainPage(Page):
             self.setup.ask_to_train()
         elif self.view is not None and self.view.can_resume:
             self.resume()
+        elif self.view is not None and self.view.slower_button.isVisible():
+            self.train_slower()
 
     def _toggle_advanced(self) -> None:
         self.show_run(None)

@@ -38,6 +38,7 @@ class RunView(QWidget):
     resume_asked = Signal()
     policy_wanted = Signal(str)
     round_asked = Signal()
+    slower_asked = Signal()
     complained = Signal(object)
     said = Signal(str)
 
@@ -110,8 +111,9 @@ class RunView(QWidget):
 
     @property
     def can_resume(self) -> bool:
+        """Whether going on with the run may lead somewhere."""
         outcome = self.feed.outcome if self.feed else None
-        return outcome is not None and outcome.state in ("new", "failed", "interrupted")
+        return outcome is not None and outcome.state in ("new", "failed", "interrupted") and not outcome.diverged
 
     # -- what it is told -------------------------------------------------------------------------
 
@@ -199,6 +201,8 @@ class RunView(QWidget):
         self.ending_label.setWordWrap(True)
         self.ending_label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.resume_button = self._button("Resume", self.resume_asked.emit, "primary")
+        self.slower_button = self._button("Train again with a lower rate", self.slower_asked.emit, "primary")
+        self.slower_button.setToolTip("Shows the form with this run's settings and a third of its learning rate.")
         self.details_button = self._button("Copy details", self.copy_details)
         self.generate_button = self._button("Generate with it", lambda: self.policy_wanted.emit("generate"), "primary")
         self.export_button = self._button("Export", lambda: self.policy_wanted.emit("export"))
@@ -207,6 +211,7 @@ class RunView(QWidget):
         buttons.setSpacing(theme.SPACE_S)
         for button in (
             self.resume_button,
+            self.slower_button,
             self.details_button,
             self.generate_button,
             self.export_button,
@@ -258,9 +263,12 @@ class RunView(QWidget):
         self.ending_label.setText(wording.ending(feed.name, outcome, feed.record))
         self.resume_button.setVisible(self.can_resume)
         self.resume_button.setText("Start" if outcome.state == "new" else "Resume")
+        self.slower_button.setVisible(outcome.diverged)
         self.details_button.setVisible(not good and outcome.state != "new")
-        for button in (self.generate_button, self.export_button, self.round_button):
-            button.setVisible(good)
+        theme.set_role(self.generate_button, "primary" if good else "")
+        for button in (self.generate_button, self.export_button):
+            button.setVisible(good or bool(outcome.kept))
+        self.round_button.setVisible(good)
 
 
 def state_of(feed: RunFeed, *, waiting: bool) -> str:

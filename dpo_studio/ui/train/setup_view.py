@@ -19,7 +19,6 @@ from PySide6.QtWidgets import (
 )
 
 from dpo_studio.core import events
-from dpo_studio.core.errors import UserError
 from dpo_studio.core.recommended import Recommendation, recommend
 from dpo_studio.core.settings import SettingsError, TrainingSettings
 from dpo_studio.core.types import Policy, PolicyId
@@ -38,7 +37,6 @@ from .warnings_row import WarningsRow
 
 COLUMN_WIDTH = 760
 QWIDGETSIZE_MAX = 16_777_215
-STARTER_NAME = "SmolLM2-135M (starter)"
 
 
 class SetupView(QScrollArea):
@@ -97,7 +95,7 @@ class SetupView(QScrollArea):
         self.policy_box.blockSignals(True)
         self.policy_box.clear()
         for policy in policies:
-            self.policy_box.addItem(policy_title(policy), policy.id)
+            self.policy_box.addItem(wording.policy_title(policy), policy.id)
         index = self.policy_box.findData(keep)
         self.policy_box.setCurrentIndex(max(0, index))
         self.policy_box.blockSignals(False)
@@ -144,6 +142,7 @@ class SetupView(QScrollArea):
                 # Once the form that was just opened has its place.
                 QTimer.singleShot(0, lambda: self.ensureWidgetVisible(first, 50, 80))
             return
+        self.reason.hide()
         self.train_asked.emit()
 
     # -- building --------------------------------------------------------------------------------
@@ -223,6 +222,8 @@ class SetupView(QScrollArea):
         label = QLabel("Start from")
         label.setBuddy(self.policy_box)
         self.policy_note = _wrapped("", "muted")
+        self.reason = _wrapped("")
+        self.reason.hide()
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE_M)
         row.addWidget(label)
@@ -244,6 +245,7 @@ class SetupView(QScrollArea):
         layout.addWidget(self.warnings)
         layout.addLayout(row)
         layout.addWidget(self.policy_note)
+        layout.addWidget(self.reason)
         layout.addLayout(start)
         return card
 
@@ -276,6 +278,17 @@ class SetupView(QScrollArea):
         self._method_chosen = False
         self.trains.choose("lora")
         self._recommend(keep_edits=False)
+        self.reason.hide()
+
+    def take(self, settings: TrainingSettings, reason: str) -> None:
+        """Show these settings, and above the button why."""
+        self._method_chosen = True
+        self.choice.set_method(settings.method)
+        self.trains.choose(settings.trains)
+        self._recommend(keep_edits=False)
+        self.advanced.take(settings)
+        self.reason.setText(reason)
+        self.reason.show()
 
     def _recommend(self, *, keep_edits: bool = True) -> None:
         if self._data is None or not self._data.train:
@@ -296,7 +309,7 @@ class SetupView(QScrollArea):
         assert self._data is not None
         advice = self._recommendation.for_method(self.method)
         self._used = self._data.for_method(self.method)
-        self._refusal = _why_refused(self._used, self.method)
+        self._refusal = wording.why_refused(self._used, self.method)
         self.advanced.set_method(self.method, trains=self.trains.value)
         self.advanced.fill(advice.settings, keep_edits=keep_edits)
         self.reasons.setText(reasons_text(advice))
@@ -362,22 +375,6 @@ class SetupView(QScrollArea):
             return
         self._planned = settings
         self.show_estimate(None)
-
-
-def _why_refused(data: TrainingData, method: str) -> str:
-    """Why the method cannot use the rankings; nothing where it can."""
-    try:
-        data.check(method)
-    except UserError as error:
-        return f"{error.message} {error.hint}"
-    return ""
-
-
-def policy_title(policy: Policy) -> str:
-    """A policy's name for a list."""
-    name = STARTER_NAME if policy.name == "starter" else policy.name
-    name = name.replace("starter + ", f"{STARTER_NAME} + ")
-    return f"{name} · round {policy.round}" if policy.round else name
 
 
 def _card() -> QFrame:

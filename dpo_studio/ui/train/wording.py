@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import TrainingSettings
 from dpo_studio.jobs.estimating import compare
 from dpo_studio.jobs.training import Outcome
@@ -11,7 +12,10 @@ from dpo_studio.jobs.training import Outcome
 from .record import RunRecord
 
 if TYPE_CHECKING:
+    from dpo_studio.core.types import Policy
     from dpo_studio.store.runs import TrainingData
+
+STARTER_NAME = "SmolLM2-135M (starter)"
 
 #: What an empty page says, and the text and the page of its button.
 EMPTY_NO_PROJECT = ("Open a project to train on its labels.", "", "")
@@ -53,6 +57,15 @@ def steps_sentence(settings: TrainingSettings, groups: int) -> str:
     """How many optimiser steps these settings make of this many groups."""
     steps = planned_steps(settings, groups)
     return f"{_count(settings.epochs, 'pass', 'passes')} over {_count(groups, 'ranking')}: {_count(steps, 'step')}"
+
+
+def why_refused(data: TrainingData, method: str) -> str:
+    """Why the method cannot use the rankings; nothing where it can."""
+    try:
+        data.check(method)
+    except UserError as error:
+        return f"{error.message} {error.hint}"
+    return ""
 
 
 def planned_steps(settings: TrainingSettings, groups: int) -> int:
@@ -99,6 +112,13 @@ def ending(name: str, outcome: Outcome, record: RunRecord) -> str:
             return outcome.reason
         case _:
             return f"{name} could not go on. {outcome.reason}"
+
+
+def policy_title(policy: Policy) -> str:
+    """A policy's name for a list."""
+    name = STARTER_NAME if policy.name == "starter" else policy.name
+    name = name.replace("starter + ", f"{STARTER_NAME} + ")
+    return f"{name} · round {policy.round}" if policy.round else name
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -149,7 +169,9 @@ def _best(record: RunRecord) -> str:
     text = f" {'Within the bound their' if drifted else 'Their'} loss was lowest at step {done.best_step}{compared}"
     if done.kept_step == done.best_step:
         return f"{text}, and what it had learnt by then is kept."
-    return f"{text}: to keep that, train again with Keep set to the best step (under Advanced)."
+    if done.adapter == "model":  # a whole model is too large to have twice
+        return f"{text}: to keep that, train again with Keep set to the best step (under Advanced)."
+    return f"{text}: that step is in Generate and Export too, as a model of its own."
 
 
 def _count(count: int, noun: str, plural: str = "") -> str:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QLabel
 
 from dpo_studio.core import events
 from dpo_studio.jobs import training
+from dpo_studio.store import policies, runs
 from dpo_studio.ui.train import readings
 from dpo_studio.ui.train.feed import RunFeed
 from dpo_studio.ui.train.notes import NotesPanel
@@ -61,6 +62,41 @@ def test_a_failed_run_says_why(qtbot, open_page, project):
     page.view.copy_details()
     assert "trace" in QGuiApplication.clipboard().text()
     assert page.view.resume_button.isVisible()
+
+
+DIVERGED = "Training stopped at step 6: its numbers are not finite any more. What it had learnt by step 4 is kept."
+
+
+@pytest.mark.parametrize("kept", ["adapter", ""])
+def test_a_run_whose_numbers_ran_away_offers_a_lower_rate_and_not_the_same_again(
+    qtbot, open_page, project, monkeypatch, kept
+):
+    run = stories.new_run(project, learning_rate=3e-3, epochs=7, method="dpo", max_kl=0.0)
+    said = stories.story(project, run, upto=5, done="")
+    failed = events.Failed(DIVERGED, "Train again with a lower learning rate.", diverged=True, kept=kept)
+    folder = stories.write(project, run, [*said, failed])
+    if kept:
+        (folder / kept).mkdir()
+    page = open_page(project)
+    page.show_run(run.id)
+    qtbot.waitUntil(lambda: page.view.feed.outcome is not None)
+    assert page.view.ending_label.text().endswith("Train again with a lower learning rate.")
+    assert not page.view.resume_button.isVisible() and not page.view.can_resume
+    assert page.view.generate_button.isVisible() == bool(kept), "what is kept can be used"
+    assert [policy.adapter for policy in policies.all_policies(project)][1:] == ([f"{run.folder}/{kept}"] * bool(kept))
+
+    qtbot.mouseClick(page.view.slower_button, Qt.MouseButton.LeftButton)
+    assert page.stack.currentWidget() is page.setup and page.setup.train_button.hasFocus()
+    settings = page.setup.settings()
+    assert (settings.learning_rate, settings.epochs, settings.method, settings.max_kl) == (1e-3, 7, "dpo", 0.0)
+    assert page.setup.policy_id() == run.policy_id
+    assert page.setup.reason.isVisible()
+    assert "the learning rate is 0.001 here, a third of its 0.003" in page.setup.reason.text()
+    monkeypatch.setattr(training, "start", lambda run_folder: None)
+    qtbot.mouseClick(page.setup.train_button, Qt.MouseButton.LeftButton)
+    assert runs.all_runs(project)[-1].settings["learning_rate"] == 1e-3
+    page.show_run(None)
+    assert not page.setup.reason.isVisible(), "it was about that run"
 
 
 @pytest.mark.parametrize(("done", "level"), [("finished", "info"), ("", "error")])

@@ -278,7 +278,7 @@ def test_endings_name_what_was_measured():
     assert failed == "Run 1 could not go on. The disk is full. Free some space."
 
 
-@pytest.mark.parametrize(("kept", "what"), [(4, "by then is kept"), (8, "Keep set to the best step")])
+@pytest.mark.parametrize(("kept", "what"), [(4, "by then is kept"), (8, "in Generate and Export too")])
 def test_an_ending_names_the_best_step_where_it_is_not_the_last(kept, what):
     record = RunRecord()
     record.add([events.RunStarted(8, 28, 40, "cpu", "float32", 100, 10)])
@@ -288,6 +288,8 @@ def test_an_ending_names_the_best_step_where_it_is_not_the_last(kept, what):
     text = wording.ending("Run 1", Outcome("finished"), record)
     assert "lowest at step 4 (0.41; 0.52 at the end)" in text and what in text
     assert ("80%" if kept == 4 else "70%") in text
+    record.add([events.RunDone("finished", 8, 200.0, "model", {}, 8, 4)])
+    assert "Keep set to the best step" in wording.ending("Run 1", Outcome("finished"), record), "none lies beside it"
     record.add([events.RunDone("finished", 8, 200.0, "adapter", {}, 8, 8)])
     assert "lowest" not in wording.ending("Run 1", Outcome("finished"), record)
 
