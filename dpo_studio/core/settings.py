@@ -94,9 +94,9 @@ class SamplingSettings:
 
 #: Presets by name: a sentence for the person, and what it sets.
 SAMPLING_PRESETS: dict[str, tuple[str, dict[str, float]]] = {
-    "focused": ("close to the model's favourite answer", {"temperature": 0.5, "top_p": 0.9}),
-    "balanced": ("varied and still sensible", {"temperature": 0.8, "top_p": 0.95}),
-    "diverse": ("as different as the model can be", {"temperature": 1.1, "top_p": 0.98}),
+    "focused": ("close to its favourite", {"temperature": 0.5, "top_p": 0.9}),
+    "balanced": ("varied, sensible", {"temperature": 0.8, "top_p": 0.95}),
+    "diverse": ("as varied as can be", {"temperature": 1.1, "top_p": 0.98}),
 }
 
 

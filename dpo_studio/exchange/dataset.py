@@ -93,12 +93,12 @@ class _Tally:
 
 _REASONS = {
     "skip": ("skip", "skips"),
-    "all_bad": ("group whose answers are all bad", "groups whose answers are all bad"),
+    "all_bad": ("comparison whose answers are all bad", "comparisons whose answers are all bad"),
     "all_tied": ("complete tie", "complete ties"),
     "same_text": ("pair of identical answers", "pairs of identical answers"),
     "held_out": ("ranking of a held-out prompt", "rankings of held-out prompts"),
     "judge": ("judgement by a judge", "judgements by a judge"),
-    "unlabelled": ("group nobody has judged", "groups nobody has judged"),
+    "unlabelled": ("comparison nobody has judged", "comparisons nobody has judged"),
 }
 
 

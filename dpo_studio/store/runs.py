@@ -204,6 +204,13 @@ def adopt(project: Project, run: Run, adapter: str, *, best_step: int = 0) -> Po
         return policy
 
 
+def newest_policy(project: Project) -> Policy | None:
+    """The policy that came last; of a run's two, what it ended with and not the best step beside it."""
+    known = policies.all_policies(project)
+    ends = [one for one in known if not (one.adapter or "").endswith(f"/{BEST_ADAPTER}")]
+    return ends[-1] if ends else None
+
+
 def get(project: Project, run_id: RunId) -> Run:
     row = project.db.conn.execute(f"SELECT {_COLUMNS} FROM runs WHERE id = ?", [run_id]).fetchone()
     if row is None:

@@ -171,10 +171,9 @@ class StatusBar(QFrame):
         project = self._context.project
         if project is None:
             return None
-        from dpo_studio.store import policies
+        from dpo_studio.store import runs
 
-        known = policies.all_policies(project)
-        return known[-1] if known else None
+        return runs.newest_policy(project)
 
     def _refresh_memory(self) -> None:
         project = self._context.project

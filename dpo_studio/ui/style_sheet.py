@@ -74,6 +74,7 @@ QPushButton::menu-indicator {
     subcontrol-origin: padding; subcontrol-position: center right; right: 6px;
 }
 QPushButton[role="primary"]::menu-indicator { image: $chevron_on_accent; }
+QPushButton[role="ghost"]::menu-indicator { right: 2px; }
 
 QPushButton[role="primary"] { color: $accent_text; background: $accent; border: 1px solid $accent; font-weight: 600; }
 QPushButton[role="primary"]:hover { background: $accent_hover; }

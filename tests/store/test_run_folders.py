@@ -135,6 +135,7 @@ def test_the_best_step_that_was_not_the_last_can_be_chosen_too(project, policy, 
     run = runs.create(project, policy, TrainingSettings())
     (project.folder / run.folder / runs.BEST_ADAPTER).mkdir()
     last = runs.adopt(project, run, "adapter", best_step=12)
+    assert runs.newest_policy(project) == last, "and not the best step beside it"
     assert runs.adopt(project, run, "adapter", best_step=12) == last
     assert runs.get(project, run.id).result_policy_id == last.id
     *_, best = policies.all_policies(project)

@@ -78,8 +78,8 @@ def test_the_preview_shows_counts_three_rows_and_what_is_left_out(page, context,
         "8 pairs to train on and 2 pairs held out, in a test split, from 3 rankings"
     )
     assert page.form.preview.left_out.text() == (
-        "Left out: 1 skip, 1 group whose answers are all bad, 1 complete tie,"
-        " 1 pair of identical answers, 1 group nobody has judged."
+        "Left out: 1 skip, 1 comparison whose answers are all bad, 1 complete tie,"
+        " 1 pair of identical answers, 1 comparison nobody has judged."
     )
     page.form.pairs.setCurrentIndex(1)
     qtbot.waitUntil(lambda: page.form.preview.summary.text().startswith("2 pairs to train on"), timeout=_WAIT_MS)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QMenu, QPushButton, QWidget
+from PySide6.QtGui import QAction, QPaintEvent, QPalette
+from PySide6.QtWidgets import QMenu, QPushButton, QStyle, QStyleOptionButton, QStylePainter, QWidget
 
 from dpo_studio.core.settings import MAX_CANDIDATES
 
@@ -28,7 +28,6 @@ class OtherModels(QPushButton):
         self._menu = QMenu(self)
         self._menu.setAccessibleName("Other models")
         self.setMenu(self._menu)
-        self.setStyleSheet("text-align: left; padding-left: 8px")
         self._say()
 
     @property
@@ -66,6 +65,16 @@ class OtherModels(QPushButton):
     def offered(self) -> list[str]:
         """The names in the menu."""
         return [action.text().replace("&&", "&") for action in self._menu.actions()]
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """As the choices beside it: the words begin at the left."""
+        painter, option = QStylePainter(self), QStyleOptionButton()
+        self.initStyleOption(option)
+        words, option.text = option.text, ""  # type: ignore[assignment]
+        painter.drawControl(QStyle.ControlElement.CE_PushButton, option)
+        room, placed = self.rect().adjusted(9, 0, -26, 0), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        flags = QStyle.visualAlignment(self.layoutDirection(), placed) | Qt.TextFlag.TextHideMnemonic
+        painter.drawItemText(room, flags, self.palette(), self.isEnabled(), str(words), QPalette.ColorRole.ButtonText)
 
     def _on_toggled(self) -> None:
         self._say()

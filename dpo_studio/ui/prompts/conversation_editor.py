@@ -140,6 +140,7 @@ class ConversationEditor(QScrollArea):
         """Write this conversation into the fields; none leaves one empty turn of the person."""
         for turn in self.turns:
             self._column.removeWidget(turn)
+            turn.hide()
             turn.deleteLater()
         self.turns = []
         for message in messages or (Message("user", ""),):
@@ -190,6 +191,7 @@ class ConversationEditor(QScrollArea):
         for one in gone:
             self.turns.remove(one)
             self._column.removeWidget(one)
+            one.hide()
             one.deleteLater()
         if not any(one.role == "user" for one in self.turns):
             self._insert(len(self.turns), "user")

@@ -139,7 +139,8 @@ class PastePanel(Panel):
         said += [f"{repeated:,} are in it twice" if repeated > 1 else "1 is in it twice"] if repeated else []
         said += [f"{len(self._known):,} in the project already"] if self._known else []
         said += [f"the first {SHOWN} are shown"] if count > SHOWN else []
-        self.found.setText("  ·  ".join(words.rstrip(".") for words in said if words))
+        found = "  ·  ".join(words.rstrip(".") for words in said if words)
+        self.found.setText(found or "The prompts that your text makes are shown at the right.")
         self.accept_button.setText(f"Add {counted(new)}" if new else "Add prompts")
         self.accept_button.setEnabled(new > 0)
         self.say("Nothing here is new to the project." if count and not new else "")

@@ -1,6 +1,7 @@
 """The pictures of the Quality page: lengths, places, days.
 
-With `train.plot` and `train.curves` these are the modules that import pyqtgraph: not before the page shows a report.
+With `train.plot`, `train.curves` and `widgets.plot_pen` these are the modules that import pyqtgraph: not before the
+page shows a report.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontMetricsF
 from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
 from dpo_studio.core.report_words import days_sentence, places_sentence
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.plot_pen import plot_pen
 
 PLOT_HEIGHT = 230
 _MOST_DATES = 6
@@ -72,7 +74,7 @@ class Picture(QFrame):
         font.setPointSizeF(font.pointSizeF() * 0.85)
         for name, text in self._labels.items():
             axis = self.plot.getAxis(name)
-            axis.setPen(look.border)
+            axis.setPen(plot_pen(self, look.border))
             axis.setTextPen(look.muted)
             axis.setTickFont(font)
             axis.label.setFont(font)
@@ -81,6 +83,11 @@ class Picture(QFrame):
         lines = 2.4 if self._labels["bottom"] else 1.4
         self.plot.getAxis("bottom").setHeight(round(lines * QFontMetricsF(font).height()))
         self.draw(look)
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.DevicePixelRatioChange:
+            self.apply_theme()
+        return super().event(event)
 
     def draw(self, look: theme.Theme) -> None:
         """Draw what there is in these colours."""
@@ -122,7 +129,7 @@ class LengthPicture(Picture):
         table = np.array(self._points, dtype=float).reshape(-1, 3)
         colour = QColor(look.series[0])
         colour.setAlphaF(0.55 if len(table) < 300 else 0.3)
-        self._even.setPen(pg.mkPen(look.outline, width=1, style=Qt.PenStyle.DashLine))
+        self._even.setPen(plot_pen(self, look.outline, 1, Qt.PenStyle.DashLine))
         self._dots.setData(
             x=table[:, 2],
             y=table[:, 1],
@@ -164,7 +171,7 @@ class PlacesPicture(Picture):
         self._bars = _redraw(self.plot, self._bars, list(range(1, len(self._counts) + 1)), self._counts, look)
         even = sum(self._counts) / max(1, len(self._counts))
         self._even.setPos(even)
-        self._even.setPen(pg.mkPen(look.text, width=1, style=Qt.PenStyle.DashLine))
+        self._even.setPen(plot_pen(self, look.text, 1, Qt.PenStyle.DashLine))
         self._even.setVisible(bool(self._counts))
         self.plot.getAxis("bottom").setTicks([[(n, str(n)) for n in range(1, len(self._counts) + 1)]])
         self.plot.setRange(

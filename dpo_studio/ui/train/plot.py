@@ -1,6 +1,7 @@
 """One curve card: its title, a sentence that explains it, a legend, the plot, and the values under the pointer.
 
-The only modules that import pyqtgraph are this one and `curves`; they are imported when a run is first shown.
+This one, `curves`, `quality.pictures` and `widgets.plot_pen` alone import pyqtgraph; they are imported when a run or a
+report is first shown.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QWheelEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.plot_pen import plot_pen
 
 from .record import RunRecord, Series
 from .smoothing import smoothed
@@ -196,7 +198,7 @@ class PlotCard(QFrame):
                     continue
                 train = line.source == "train"
                 style = Qt.PenStyle.DashLine if train else Qt.PenStyle.DotLine
-                item = self._new_item(pen=pg.mkPen(colour, width=1 if train else 2, style=style))
+                item = self._new_item(pen=plot_pen(self, colour, 1 if train else 2, style))
                 item.setZValue(-5)
                 item.setData(steps, smoothed(values, smoothing if train else 0.0))
                 self._overlays.append(item)
@@ -239,7 +241,7 @@ class PlotCard(QFrame):
         font.setPointSizeF(font.pointSizeF() * 0.85)
         for name in ("left", "bottom"):
             axis = self.widget.getAxis(name)
-            axis.setPen(look.border)
+            axis.setPen(plot_pen(self, look.border))
             axis.setTextPen(look.muted)
             axis.setTickFont(font)
             axis.label.setFont(font)
@@ -247,12 +249,12 @@ class PlotCard(QFrame):
         self.widget.getAxis("bottom").setHeight(round(2.4 * QFontMetricsF(font).height()))
         self.widget.showGrid(x=False, y=True, alpha=0.25)
         if self._level is not None:
-            self._level.setPen(pg.mkPen(look.outline, width=1))
-        self._cross.setPen(pg.mkPen(look.muted, width=1))
-        self._mark.setPen(pg.mkPen(look.warn, width=1, style=Qt.PenStyle.DotLine))
+            self._level.setPen(plot_pen(self, look.outline))
+        self._cross.setPen(plot_pen(self, look.muted))
+        self._mark.setPen(plot_pen(self, look.warn, 1, Qt.PenStyle.DotLine))
         for line, item in self._lines.items():
             colour = QColor(look.series[line.colour])
-            item.setPen(pg.mkPen(colour, width=1.5 if line.source == "train" else 2))
+            item.setPen(plot_pen(self, colour, 1.5 if line.source == "train" else 2))
             if line.source != "train":
                 item.setSymbol("o")
                 item.setSymbolSize(6)
@@ -261,10 +263,15 @@ class PlotCard(QFrame):
             else:
                 faint = QColor(colour)
                 faint.setAlpha(90)
-                self._faint[line].setPen(pg.mkPen(faint, width=1))
+                self._faint[line].setPen(plot_pen(self, faint))
         self._legend.setText(self._legend_text())
 
     # -- inside ----------------------------------------------------------------------------------
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.DevicePixelRatioChange:
+            self.apply_theme()
+        return super().event(event)
 
     def _set_up_plot(self) -> None:
         plot = self.widget.getPlotItem()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtWidgets import QApplication
 
 from dpo_studio.core import events
 from dpo_studio.ui import theme
@@ -168,6 +169,18 @@ def test_the_look_follows_the_theme(qtbot, qapp, open_page, project):
     assert card.widget.backgroundBrush().color().name() == theme.DARK.card
     line = card.spec.lines[1]
     assert card._lines[line].opts["pen"].color().name() == theme.DARK.series[line.colour]
+
+
+def test_lines_are_as_wide_on_a_screen_with_twice_as_many_dots(qtbot, open_page, project, monkeypatch):
+    run = stories.new_run(project)
+    stories.write(project, run, stories.story(project, run))
+    page = open_page(project)
+    page.show_run(run.id)
+    card = page.view.curves.cards["loss"]
+    usual = [item.opts["pen"].widthF() for item in card._lines.values()]
+    monkeypatch.setattr(type(card), "devicePixelRatioF", lambda self: 2.0)
+    QApplication.sendEvent(card, QEvent(QEvent.Type.DevicePixelRatioChange))
+    assert [item.opts["pen"].widthF() for item in card._lines.values()] == [2 * width for width in usual]
 
 
 def test_an_empty_plot_has_no_numbers_at_its_side(qtbot, open_page, project, live):
