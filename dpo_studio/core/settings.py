@@ -94,7 +94,7 @@ class SamplingSettings:
 
 #: Presets by name: a sentence for the person, and what it sets.
 SAMPLING_PRESETS: dict[str, tuple[str, dict[str, float]]] = {
-    "focused": ("close to its favourite", {"temperature": 0.5, "top_p": 0.9}),
+    "focused": ("near its favourite", {"temperature": 0.5, "top_p": 0.9}),
     "balanced": ("varied, sensible", {"temperature": 0.8, "top_p": 0.95}),
     "diverse": ("as varied as can be", {"temperature": 1.1, "top_p": 0.98}),
 }

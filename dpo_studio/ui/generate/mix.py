@@ -35,8 +35,8 @@ class Mix(QObject):
             self.spread.addItem(name.capitalize(), name)
             tip = f"{spread.says[:1].upper()}{spread.says[1:]}."
             self.spread.setItemData(self.spread.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
-        self.others_cell = Cell("Other models", self.others, characters=18)
-        self.spread_cell = Cell("Spread", self.spread, characters=26)
+        self.others_cell = Cell("Other models", self.others, characters=13)
+        self.spread_cell = Cell("Spread", self.spread, characters=23)
         self.spread.currentIndexChanged.connect(self.changed)
         self.others.changed.connect(self.changed)
 
@@ -64,7 +64,7 @@ class Mix(QObject):
 
     def _meaning(self, sampling: SamplingSettings) -> str:
         if self.spread_name == "none":
-            return "·  the same settings"
+            return "·  all the same"
         models = [PolicyId(-1 - place) for place in range(self.models)]
         try:
             recipe = recipes.plan(sampling, models, spread=self.spread_name)
@@ -73,4 +73,4 @@ class Mix(QObject):
         heats = [each.sampling.temperature for each in recipe if each.policy_id == _FIRST]
         if len(heats) < 2:
             return "·  none: one answer a model"
-        return f"·  temperature {heats[0]:.2f} to {heats[-1]:.2f}"
+        return f"·  T {heats[0]:.2f} to {heats[-1]:.2f}"

@@ -84,7 +84,7 @@ class OtherModels(QPushButton):
         ticked = [action for action in self._menu.actions() if action.isChecked()]
         names = [action.text().replace("&&", "&") for action in ticked]
         short = "None" if not names else names[0] if len(names) == 1 else f"{len(names)} models"
-        room = self.fontMetrics().averageCharWidth() * 18
+        room = self.fontMetrics().averageCharWidth() * 12
         self.setText(self.fontMetrics().elidedText(short, Qt.TextElideMode.ElideRight, room).replace("&", "&&"))
         self.setAccessibleName("Other models, which take turns with the first: " + (", ".join(names) or "none"))
         told = (

@@ -134,10 +134,12 @@ class Cell(QWidget):
         name.setBuddy(control)
         self.about = ElidedLabel()
         self.about.setProperty("role", "muted")
+        self.about.hide()
         head = QHBoxLayout()
         head.setSpacing(4)
         head.addWidget(name)
         head.addWidget(self.about, 1)
+        head.addStretch()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -150,6 +152,7 @@ class Cell(QWidget):
         """Put words beside the name."""
         self.about.setText(words)
         self.about.setToolTip(words)
+        self.about.setVisible(bool(words))
 
     def add_below(self, widget: QWidget) -> None:
         """Put something beneath the control, such as what is wrong with it."""

@@ -6,6 +6,7 @@ import pytest
 from PySide6.QtWidgets import QTextBrowser
 
 from dpo_studio.core import commands, events
+from dpo_studio.core.settings import SAMPLING_PRESETS
 from dpo_studio.core.types import Message
 from dpo_studio.store import Project, completions, policies, prompts, rankings
 from dpo_studio.ui.context import Context
@@ -49,7 +50,7 @@ def texts_in_sight(page: GeneratePage) -> str:
 def test_a_spread_is_explained_asked_for_and_told_once_it_was_labelled(page, context, sent, qtbot) -> None:
     choose(page.form.mix.spread, "wide")
     # Around 0.8: 40 % less and more, and a third of that between.
-    assert page.form.mix.spread_cell.about.text() == "·  temperature 0.48 to 1.12"
+    assert page.form.mix.spread_cell.about.text() == "·  T 0.48 to 1.12"
     command = ask(page, qtbot, sent)
     heats = [source.sampling["temperature"] for source in command.sources]
     assert heats == pytest.approx([0.48, 0.8 * (1 - 0.4 / 3), 0.8 * (1 + 0.4 / 3), 1.12], abs=1e-4)
@@ -158,3 +159,19 @@ def test_covered_answers_can_be_uncovered_by_hand(page, context, sent, qtbot) ->
     assert not page.view.is_covered and page.view.cards.cards[0].text.toPlainText() == "Red"
     finish(page, command, 1, "Blue")
     assert page.view.cards.cards[1].text.toPlainText() == "Blue"
+
+
+def test_the_models_name_and_what_the_choices_mean_can_be_read_in_the_usual_window(page, qtbot) -> None:
+    page.resize(1046, 790)  # what the rail leaves of the window
+    form = page.form
+    form.show_policies([("SmolLM2-135M (starter)", 1), ("SmolLM2-135M (starter) + Run 1", 2)])
+    qtbot.waitUntil(lambda: form.mix.others.isVisible())
+    words = form.fontMetrics().horizontalAdvance("SmolLM2-135M (starter)")
+    assert form.model.width() >= words + 35, "the arrow and its margins"
+    for name in SAMPLING_PRESETS:
+        form.preset.setCurrentIndex(form.preset.findData(name))
+        form.preset.activated.emit(form.preset.currentIndex())
+        about = form._preset_cell.about
+        assert about.width() >= about.fontMetrics().horizontalAdvance(about.text()), about.text()
+    form.show_policies([("SmolLM2-135M (starter)", 1)])
+    assert not form.mix.others.isVisible(), "no other model is there"
