@@ -7,9 +7,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.openai_server import OpenAIServer
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # so that tests can say `from tests.tiny_models import …`
 
@@ -57,6 +60,18 @@ def tiny_llama(tiny_model: Callable[[str], Path]) -> Path:
 @pytest.fixture(scope="session")
 def tiny_gpt2(tiny_model: Callable[[str], Path]) -> Path:
     return tiny_model("gpt2")
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
+    """A server of the OpenAI API on this machine; no key is in the environment."""
+    from tests.openai_server import OpenAIServer
+
+    monkeypatch.delenv("DPO_STUDIO_API_KEY", raising=False)
+    monkeypatch.delenv("DPO_STUDIO_API_ADDRESS", raising=False)
+    server = OpenAIServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

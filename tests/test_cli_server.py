@@ -9,16 +9,6 @@ import pytest
 from dpo_studio.core.types import Message
 from dpo_studio.store import Project, completions, policies, prompts, rankings, runs
 from tests import keyring_in_a_file
-from tests.openai_server import OpenAIServer
-
-
-@pytest.fixture
-def server(monkeypatch):
-    monkeypatch.delenv("DPO_STUDIO_API_KEY", raising=False)
-    monkeypatch.delenv("DPO_STUDIO_API_ADDRESS", raising=False)
-    server = OpenAIServer()
-    yield server
-    server.close()
 
 
 @pytest.fixture

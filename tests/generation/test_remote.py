@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,15 +13,6 @@ from dpo_studio.generation.service import Generator
 from tests.openai_server import OpenAIServer
 
 SAMPLING = SamplingSettings(max_new_tokens=12, seed=7, temperature=0.5, top_p=0.9, repetition_penalty=1.0)
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
-    monkeypatch.delenv("DPO_STUDIO_API_KEY", raising=False)
-    monkeypatch.delenv("DPO_STUDIO_API_ADDRESS", raising=False)
-    server = OpenAIServer()
-    yield server
-    server.close()
 
 
 def job(server: OpenAIServer, *, sampling=SAMPLING, model="small", prompts=1, candidates=(0, 1, 2)):

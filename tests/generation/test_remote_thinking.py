@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from dpo_studio.core import commands, events, thinking
@@ -13,15 +11,6 @@ from dpo_studio.generation.service import Generator
 from tests.openai_server import OpenAIServer
 
 THOUGHT = "Let me see.\n\nIt is so."
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
-    monkeypatch.delenv("DPO_STUDIO_API_KEY", raising=False)
-    monkeypatch.delenv("DPO_STUDIO_API_ADDRESS", raising=False)
-    server = OpenAIServer()
-    yield server
-    server.close()
 
 
 def answer_of(server: OpenAIServer, **more) -> events.CompletionFinished:

@@ -12,15 +12,6 @@ from dpo_studio.core.judges import Judge, JudgeGroups, JudgeItem
 from dpo_studio.core.types import Message
 from dpo_studio.judging.remote import of_logprobs, of_words
 from dpo_studio.judging.service import Judging
-from tests.openai_server import OpenAIServer
-
-
-@pytest.fixture
-def server(monkeypatch):
-    monkeypatch.delenv("DPO_STUDIO_API_KEY", raising=False)
-    server = OpenAIServer()
-    yield server
-    server.close()
 
 
 def job(server, *answers):

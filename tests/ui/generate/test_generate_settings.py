@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,13 +34,9 @@ def page(page: GeneratePage, qtbot) -> GeneratePage:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[OpenAIServer]:
-    for name in ("DPO_STUDIO_API_KEY", "DPO_STUDIO_API_ADDRESS"):
-        monkeypatch.delenv(name, raising=False)
+def server(server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> OpenAIServer:
     keyring_in_a_file.use(monkeypatch, tmp_path)
-    made = OpenAIServer()
-    yield made
-    made.close()
+    return server
 
 
 def choose_server(page: GeneratePage) -> ServerRow:
