@@ -83,3 +83,14 @@ def test_reading_from_the_right_begins_at_the_right_and_what_is_inserted_has_its
     host.show()
     flow.setGeometry(QRect(0, 0, 200, 20))
     assert places(host, boxes) == [(100, 0, 100), (40, 0, 50)]
+
+
+def test_rows_can_end_where_reading_ends(qtbot) -> None:
+    host = QWidget()
+    qtbot.addWidget(host)
+    flow = FlowLayout(host, spacing=10, row_spacing=5, trailing=True)
+    boxes = [Box(100), Box(50), Box(60)]
+    for box in boxes:
+        flow.add(box)
+    flow.setGeometry(QRect(0, 0, 200, 100))
+    assert places(host, boxes) == [(40, 0, 100), (150, 0, 50), (140, 25, 60)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QFrame, QLabel, QLayout, QRadioButton, QVBoxLayout, QWidget
 
@@ -10,6 +10,7 @@ from dpo_studio.ui import theme
 
 #: Where a radio button's words begin: its frame, its circle and the gap after it.
 _BESIDE_BUTTON = 31
+_LEAST_CHARACTERS = 26
 
 
 class ChoiceCard(QFrame):
@@ -33,6 +34,11 @@ class ChoiceCard(QFrame):
         layout.addWidget(self._sentence)
         layout.addStretch(1)
         self.describe(sentence)
+
+    def minimumSizeHint(self) -> QSize:
+        """Wide enough to be read: where there is less room, cards stand below one another."""
+        least = self.fontMetrics().averageCharWidth() * _LEAST_CHARACTERS
+        return super().minimumSizeHint().expandedTo(QSize(least, 0))
 
     def describe(self, sentence: str) -> None:
         self._sentence.setText(sentence)

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from dpo_studio.ui import theme
 from dpo_studio.ui.judge.choice import JudgesChoice
+from dpo_studio.ui.widgets.flow import FlowLayout
 
 from .choices import ChoiceCard
 from .preview import Preview
@@ -214,20 +215,17 @@ class ExportForm(QWidget):
 
     # Building
 
-    def _build_cards(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(theme.SPACE_M)
+    def _build_cards(self) -> FlowLayout:
+        row = FlowLayout(spacing=theme.SPACE_M, row_spacing=theme.SPACE_M, even=True)
         for card in self.cards.values():
             self._kinds.addButton(card.radio)
-            row.addWidget(card, 1)
+            row.add(card)
         return row
 
-    def _build_options(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(theme.SPACE_L)
+    def _build_options(self) -> FlowLayout:
+        row = FlowLayout(spacing=theme.SPACE_L, row_spacing=theme.SPACE_S)
         for combo in (self.run, self.pairs, self.held_out, self.file_format):
-            row.addWidget(_labelled(combo))
-        row.addStretch(1)
+            row.add(_labelled(combo))
         return row
 
     def _build_destination(self) -> QFrame:

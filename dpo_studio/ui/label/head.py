@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QAction, QColor, QKeySequence, QPainter, QPaintEvent
+from PySide6.QtGui import QAction, QColor, QKeySequence, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from dpo_studio.ui import theme
 from dpo_studio.ui.page import KeyHelp
+from dpo_studio.ui.status_bar import ElidedLabel
+from dpo_studio.ui.widgets.flow import FlowLayout
 
 from .item import SURENESS
 from .panels import button, label
@@ -73,7 +75,8 @@ class Head(QWidget):
 
     def __init__(self, run: Callable[[str], None], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.numbers = label("muted")
+        self.numbers = ElidedLabel()
+        self.numbers.setProperty("role", "muted")
         self.numbers.setAccessibleName("Numbers")
         self.numbers.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.progress = ProgressLine()
@@ -82,10 +85,11 @@ class Head(QWidget):
         self.warning.hide()
         self.buttons: dict[str, QPushButton] = {}
         self._heading = label("heading", "Label")
-        row = QHBoxLayout()
-        row.setSpacing(2)
-        row.addWidget(self._heading)
-        row.addStretch(1)
+        row = FlowLayout(spacing=2, row_spacing=0, trailing=True)
+        top = QHBoxLayout()
+        top.setSpacing(theme.SPACE_M)
+        top.addWidget(self._heading, 0, Qt.AlignmentFlag.AlignTop)
+        top.addLayout(row, 1)
         below = QHBoxLayout()
         below.setSpacing(2)
         below.addWidget(self.numbers, 1)
@@ -100,13 +104,19 @@ class Head(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        layout.addLayout(row)
+        layout.addLayout(top)
         layout.addLayout(below)
         layout.addWidget(self.progress)
         layout.addWidget(self.warning)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(0, super().minimumSizeHint().height())
+        """No width of its own, and the height of as many rows of buttons as its width makes."""
+        return QSize(0, self.layout().heightForWidth(self.width()))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self.updateGeometry()
 
     def show_numbers(self, text: str) -> None:
         """Show the numbers on one line."""

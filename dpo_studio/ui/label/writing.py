@@ -6,6 +6,8 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
 
+from dpo_studio.ui.status_bar import ElidedLabel
+
 from .panels import button, label
 
 
@@ -81,8 +83,11 @@ class WritingPanel(QFrame):
         cancel.clicked.connect(self.cancelled)
         head = QHBoxLayout()
         head.addWidget(label("subheading", "The answer it should have given"))
-        head.addStretch(1)
-        head.addWidget(label("muted", "Ctrl+Enter ranks it first, Esc cancels"))
+        hint = ElidedLabel()
+        hint.setProperty("role", "muted")
+        hint.setText("Ctrl+Enter ranks it first, Esc cancels")
+        hint.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        head.addWidget(hint, 1)
         head.addWidget(cancel)
         head.addWidget(use)
         layout = QVBoxLayout(self)

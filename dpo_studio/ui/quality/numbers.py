@@ -12,7 +12,8 @@ from dpo_studio.ui import theme
 
 from .evidence import Evidence
 
-_NAME_CHARACTERS = 30
+#: Least widths of a number's name and of the number itself.
+_NAME_CHARACTERS, _VALUE_CHARACTERS = 20, 16
 
 
 class Numbers(QFrame):
@@ -33,9 +34,14 @@ class Numbers(QFrame):
         self._grid.setContentsMargins(theme.SPACE_L, theme.SPACE_M, theme.SPACE_M, theme.SPACE_M)
         self._grid.setHorizontalSpacing(theme.SPACE_L)
         self._grid.setVerticalSpacing(theme.SPACE_S)
-        self._grid.setColumnMinimumWidth(0, self.fontMetrics().averageCharWidth() * _NAME_CHARACTERS)
-        self._grid.setColumnStretch(1, 2)
-        self._grid.setColumnStretch(2, 3)
+        for column, stretch in enumerate((2, 2, 3)):
+            self._grid.setColumnStretch(column, stretch)
+        theme.notifier().changed.connect(self._fit)
+        self._fit()
+
+    def _fit(self) -> None:
+        for column, characters in enumerate((_NAME_CHARACTERS, _VALUE_CHARACTERS)):
+            self._grid.setColumnMinimumWidth(column, self.fontMetrics().averageCharWidth() * characters)
 
     def show_rows(self, rows: Sequence[Row]) -> None:
         """Show these in place of the ones before."""

@@ -28,6 +28,7 @@ from PySide6.QtWidgets import (
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.flow import FlowLayout
 
 from . import curve_export
 from .plot import PLOTS, PlotCard
@@ -184,11 +185,15 @@ class CurvesPanel(QWidget):
         self._overlay_legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         label = QLabel("Smoothing")
         label.setBuddy(self._slider)
-        bar = QHBoxLayout()
-        bar.setSpacing(theme.SPACE_S)
-        bar.addWidget(label)
-        bar.addWidget(self._slider)
-        bar.addWidget(self._overlay_legend, 1)
+        smoothing = QWidget()
+        beside = QHBoxLayout(smoothing)
+        beside.setContentsMargins(0, 0, 0, 0)
+        beside.setSpacing(theme.SPACE_S)
+        beside.addWidget(label)
+        beside.addWidget(self._slider)
+        beside.addWidget(self._overlay_legend, 1)
+        bar = FlowLayout(spacing=theme.SPACE_S, row_spacing=0)
+        bar.add(smoothing, stretch=1)
         for button in (self._compare, self._reset, self._export):
             button.setProperty("role", "ghost")
             button.setAccessibleName(button.text().rstrip("…"))

@@ -10,6 +10,7 @@ from dpo_studio.core.errors import UserError
 from dpo_studio.core.methods import reward_beta
 from dpo_studio.core.types import Run
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.flow import FlowLayout
 
 from . import readings, wording
 from .before_after import BeforeAfterPanel, read_prompts
@@ -207,8 +208,7 @@ class RunView(QWidget):
         self.generate_button = self._button("Generate with it", lambda: self.policy_wanted.emit("generate"), "primary")
         self.export_button = self._button("Export", lambda: self.policy_wanted.emit("export"))
         self.round_button = self._button("Train another round", self.round_asked.emit)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(theme.SPACE_S)
+        buttons = FlowLayout(spacing=theme.SPACE_S, row_spacing=theme.SPACE_S)
         for button in (
             self.resume_button,
             self.slower_button,
@@ -218,7 +218,6 @@ class RunView(QWidget):
             self.round_button,
         ):
             buttons.addWidget(button)
-        buttons.addStretch(1)
         layout = QVBoxLayout(self.ending_frame)
         layout.setContentsMargins(theme.SPACE_L, theme.SPACE_M, theme.SPACE_L, theme.SPACE_M)
         layout.setSpacing(theme.SPACE_M)

@@ -16,12 +16,21 @@ class FlowLayout(QLayout):
     Args:
         even: all widgets are of one width and rows hold as equal a number as can be, so that columns line up;
             otherwise what a row has to spare goes to those that were added with a stretch.
+        trailing: rows without a stretch end where reading ends, instead of beginning where it begins.
     """
 
-    def __init__(self, parent: QWidget | None = None, *, spacing: int, row_spacing: int, even: bool = False) -> None:
+    def __init__(
+        self,
+        parent: QWidget | None = None,
+        *,
+        spacing: int,
+        row_spacing: int,
+        even: bool = False,
+        trailing: bool = False,
+    ) -> None:
         super().__init__(parent)
         self.setContentsMargins(0, 0, 0, 0)
-        self._across_px, self._down_px, self._even = spacing, row_spacing, even
+        self._across_px, self._down_px, self._even, self._trailing = spacing, row_spacing, even, trailing
         self._items: list[QLayoutItem] = []
         self._stretches: dict[QWidget, int] = {}
 
@@ -82,6 +91,8 @@ class FlowLayout(QLayout):
             widths = self._widths(row, rect.width(), across=max(map(len, rows)))
             height = max(_height(item, width) for item, width in zip(row, widths, strict=True))
             x = rect.x()
+            if self._trailing:
+                x += max(0, rect.width() - sum(widths) - (len(widths) - 1) * self._across_px)
             for item, width in zip(row, widths, strict=True):
                 if move:
                     left = rect.x() + rect.right() - (x + width - 1) if from_right else x
