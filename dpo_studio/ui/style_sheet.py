@@ -243,6 +243,7 @@ QAbstractItemView {
 QListView, QTreeView { padding: 4px; }
 QAbstractItemView:focus { border: 2px solid $accent; }
 QAbstractItemView::item:hover { background: $hover; }
+QTableView::item:hover { background: transparent; } /* a single cell of a row looks like a button */
 QAbstractItemView::item:selected { background: $selection; color: $text; }
 QTableView { gridline-color: $border; }
 QHeaderView { background: transparent; border: none; }
