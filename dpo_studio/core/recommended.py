@@ -67,7 +67,7 @@ def recommend(
         max_kl=MAX_KL,
         batch_groups=batch,
         epochs=epochs,
-        evaluate_every=max(1, epochs * steps_per_epoch // 8),
+        evaluate_every=max(1, epochs * steps_per_epoch // 12),
         checkpoint_every=max(5, epochs * steps_per_epoch // 6),
     )
     steps = epochs * steps_per_epoch

@@ -178,6 +178,26 @@ def micro_batches(examples: Sequence[Example], token_budget: int) -> list[list[E
     return parts
 
 
+def balanced(examples: Sequence[Example], token_budget: int, *, lanes: int) -> list[list[Example]]:
+    """The groups in rows of about equally many tokens, a whole number of rows for each lane where there are enough.
+
+    Args:
+        token_budget: of a row at most; a larger group stands alone.
+    """
+    ordered = sorted(examples, key=lambda example: example.tokens, reverse=True)
+    needed = -(-sum(example.tokens for example in examples) // token_budget)
+    for count in range(-(-needed // lanes) * lanes, len(ordered), lanes):
+        rows: list[list[Example]] = [[] for _ in range(count)]
+        filled = [0] * count
+        for example in ordered:
+            shortest = filled.index(min(filled))
+            rows[shortest].append(example)
+            filled[shortest] += example.tokens
+        if all(tokens <= token_budget or len(row) == 1 for row, tokens in zip(rows, filled, strict=True)):
+            return rows
+    return [[example] for example in ordered]
+
+
 def example_of(row: Mapping[str, Any], prompt: Sequence[int], chat: Chat, tokenizer_hash: str) -> Example:
     """One group of a run's data as token ids, with the stored ones where they belong to this tokenizer."""
     completions = []

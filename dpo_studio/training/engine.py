@@ -28,6 +28,7 @@ from .diverged import DivergedError
 from .fingerprint import fingerprint
 from .forward import Scorer, choose_scorer
 from .fresh import FreshAnswers
+from .lanes import lanes_for
 from .learner import Learner, Measurement, Metrics, NotFinite
 from .loading import dtype_name, load, threads, token_budget_of, use_threads
 from .mismatched import partners_of
@@ -131,10 +132,11 @@ class _Run:
         )
         self._notices += fresh.notices
         self._bound = DriftBound(fresh, self._settings, self._folder, self._processes)
+        self._lanes = lanes_for(self._settings, self._scorer, torch.get_num_threads())
         budget = (
             state.token_budget
             if state
-            else token_budget_of(self._loaded, exact_in_company=self._scorer.exact_in_company)
+            else token_budget_of(self._loaded, self._lanes.count, exact_in_company=self._scorer.exact_in_company)
         )
         self._steps = self._count_steps()
         trainable = sum(parameter.numel() for _, parameter in adapter.trainable(self.model))
@@ -202,6 +204,7 @@ class _Run:
             processes=self._processes,
             partners=partners,
             is_reference=is_policy,
+            lanes=self._lanes,
         )
         # What the first look and the first step compute anyhow is left to them.
         met = {example.group for example in [*self._data.held_out, *self._batch(0)]} if is_policy else set()
@@ -219,6 +222,7 @@ class _Run:
                     token_budget=self.learner.token_budget,
                     adapter_is_new=spec.adapter is None and spec.settings.trains == "lora",
                     processes=self._processes,
+                    lanes=self._lanes,
                 ),
             )
         self._keep_reference = lambda: reference.keep(examples, self._processes)

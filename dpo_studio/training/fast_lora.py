@@ -8,6 +8,7 @@ their As instead of one each. The values are to the last bit those of the layers
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -115,22 +116,23 @@ class _Together:
 
     def __init__(self, forwards: Sequence[_Forward]) -> None:
         self._forwards = tuple(forwards)
-        self._waiting: dict[_Forward, tuple[_Asked, Tensor]] = {}
+        self._by_thread: dict[int, dict[_Forward, tuple[_Asked, Tensor]]] = {}
 
     def output(self, forward: _Forward, adapter: Adapter, x: Tensor) -> Tensor | None:
         """The output of one of the layers; None where they cannot be computed together."""
-        made_for, found = self._waiting.pop(forward, (None, None))
+        waiting = self._by_thread.setdefault(threading.get_ident(), {})
+        made_for, found = waiting.pop(forward, (None, None))
         if made_for is not None and made_for.same(_Asked.now(x, adapter)):
             return found
-        self._waiting = {}
+        waiting.clear()
         adapters = [its for each in self._forwards if (its := each.adapter(x)) is not None]
         if len(adapters) < len(self._forwards):
             return None
         arguments = [part for each, its in zip(self._forwards, adapters, strict=True) for part in (each.bias, *its)]
         outputs = _AdaptedTogether.apply(x, *arguments)
         for each, its, output in zip(self._forwards, adapters, outputs, strict=True):
-            self._waiting[each] = _Asked.now(x, its), output
-        return self._waiting.pop(forward)[1]
+            waiting[each] = _Asked.now(x, its), output
+        return waiting.pop(forward)[1]
 
 
 class _Asked(NamedTuple):

@@ -33,7 +33,7 @@ from .replay import Replays
 #: when they are first met, which takes longer than one product, so there should be few sizes.
 _STEP = 32
 #: Goes up whenever the way of computing changes such that last digits may: numbers in caches are then computed anew.
-_DIGITS = 3
+_DIGITS = 4
 #: Tokens of a row above which its layers are computed again in the backward pass, by device. On the starter model in
 #: bf16 a token's activations take 0.6 MB.
 RECOMPUTE_ABOVE = {"cpu": 1536, "cuda": 16384, "mps": 4096}

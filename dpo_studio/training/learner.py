@@ -21,8 +21,9 @@ from dpo_studio.core.settings import TrainingSettings
 
 from . import diagnostics
 from .adapter import WithoutDropout, trainable
-from .batches import Example, micro_batches
+from .batches import Example, balanced, micro_batches
 from .forward import Scorer
+from .lanes import Lanes
 from .memory import give_back, is_out_of_memory, memory_gb
 from .objective import Scored, losses_of
 from .objectives.orders import ABSENT
@@ -49,6 +50,9 @@ class Part(NamedTuple):
     ranks: Tensor
     lengths: Tensor
 
+    def detached(self) -> Part:
+        return self._replace(losses=self.losses.detach(), policy=self.policy.detach())
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
@@ -63,6 +67,7 @@ class Learner:
 
     Attributes:
         optimizer: AdamW over the adapter's parameters.
+        lanes: compute the rows of a step.
         scorer: computes the policy's log-probabilities.
         token_budget: tokens of a micro-batch; smaller when memory is short. It does not change the result.
     """
@@ -78,6 +83,7 @@ class Learner:
         processes: Alone | None = None,
         partners: Mapping[str, Example] | None = None,
         is_reference: bool = False,
+        lanes: Lanes | None = None,
     ) -> None:
         """
         Args:
@@ -96,8 +102,24 @@ class Learner:
             weight_decay=settings.weight_decay,
             fused=True if on_gpu else None,  # one operation for all weights
         )
-        self.token_budget = token_budget
         self._processes = processes or Alone()
+        self.lanes = lanes or Lanes(1)
+        self.token_budget = token_budget
+
+    @property
+    def token_budget(self) -> int:
+        return self._token_budget
+
+    @token_budget.setter
+    def token_budget(self, tokens: int) -> None:
+        self._token_budget = tokens
+        self.lanes.room = tokens * self.lanes.count
+
+    def rows(self, examples: Sequence[Example]) -> list[list[Example]]:
+        """The groups as they are laid in rows."""
+        if self.lanes.count == 1:
+            return micro_batches(examples, self.token_budget)
+        return balanced(examples, self.token_budget, lanes=self.lanes.count)
 
     def step(self, examples: Sequence[Example], learning_rate: float) -> Metrics:
         """One optimiser step on these groups; the metrics are of the policy before it.
@@ -147,10 +169,24 @@ class Learner:
     def _backward(self, examples: Sequence[Example], *, groups: int) -> list[Part]:
         """Add the gradients of the groups that are this process's; `groups` are in the whole batch."""
         parts = []
-        for part in micro_batches(examples, self.token_budget):
-            scored = self._losses(part)
-            (scored.losses.sum() / groups).backward()
-            parts.append(scored._replace(losses=scored.losses.detach(), policy=scored.policy.detach()))
+        if self.lanes.count == 1:
+            for row in self.rows(examples):
+                scored = self._losses(row)
+                (scored.losses.sum() / groups).backward()
+                parts.append(scored.detached())
+            return parts
+
+        def row_with_gradients(row: Sequence[Example]) -> tuple[Part, Sequence[Tensor | None]]:
+            scored = self._losses(row)
+            loss = scored.losses.sum() / groups
+            return scored.detached(), torch.autograd.grad(loss, self._parameters, allow_unused=True)
+
+        # One after the other in the order of the rows, whichever was done first.
+        for part, gradients in self.lanes.map(row_with_gradients, self.rows(examples)):
+            parts.append(part)
+            for parameter, gradient in zip(self._parameters, gradients, strict=True):
+                if gradient is not None:
+                    parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
         return parts
 
     def measure(self, examples: Sequence[Example]) -> Measurement:
@@ -166,11 +202,12 @@ class Learner:
     def _look(self, examples: Sequence[Example]) -> tuple[list[Part], dict[str, list[float]]]:
         parts: list[Part] = []
         logps = {}
+        rows = self.rows(examples)
         with torch.no_grad(), WithoutDropout(self._model):
-            for part in micro_batches(examples, self.token_budget):
-                parts.append(self._losses(part))
-                for example, row in zip(part, parts[-1].policy.tolist(), strict=True):
-                    logps[example.group] = row[: len(example.completions)]
+            for row, part in zip(rows, self.lanes.map(self._losses, rows), strict=True):
+                parts.append(part)
+                for example, values in zip(row, part.policy.tolist(), strict=True):
+                    logps[example.group] = values[: len(example.completions)]
         return parts, logps
 
     def _losses(self, part: Sequence[Example]) -> Part:
@@ -216,7 +253,8 @@ class Learner:
 
         def score() -> list[tuple[Tensor, Tensor]]:
             with torch.no_grad(), WithoutDropout(self._model):
-                rows = [row for part in micro_batches(partners, self.token_budget) for row in self.scorer.logps(part)]
+                parts = self.lanes.map(self.scorer.logps, micro_batches(partners, self.token_budget))
+                rows = [row for part in parts for row in part]
             return [(row.cpu(), self._reference.logps(partner)) for partner, row in zip(partners, rows, strict=True)]
 
         pairs = [pair for found in self._processes.gather(score) for pair in found]

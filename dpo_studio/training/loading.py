@@ -72,8 +72,10 @@ def _next(stages: queue.SimpleQueue[str | None]) -> str | None:
         return ""
 
 
-def token_budget_of(loaded: Any, *, exact_in_company: bool) -> int:
+def token_budget_of(loaded: Any, lanes: int = 1, *, exact_in_company: bool) -> int:
     """How many tokens of groups go into a row.
+
+    With more than two rows at once each is shorter, so that all together take no more memory than two.
 
     In bf16 neighbours in a row can move a completion's sum by up to 2 nats, where attention adds up in other blocks.
     Unless the scorer keeps a group's numbers from its neighbours, every group has a row of its own on a CPU: then the
@@ -81,7 +83,8 @@ def token_budget_of(loaded: Any, *, exact_in_company: bool) -> int:
     group.
     """
     alone = loaded.device.type == "cpu" and loaded.dtype != torch.float32 and not exact_in_company
-    return 1 if alone else TOKEN_BUDGET.get(loaded.device.type, 1024)
+    budget = TOKEN_BUDGET.get(loaded.device.type, 1024)
+    return 1 if alone else budget * 2 // max(2, lanes)
 
 
 def threads() -> int:

@@ -28,6 +28,7 @@ from .adapter import WithoutDropout
 from .batches import Example, micro_batches
 from .disk import write_file_whole
 from .forward import Scorer
+from .lanes import Lanes
 from .processes import Alone
 from .reference_cache import ReferenceCache
 
@@ -104,6 +105,7 @@ class Reference:
         token_budget: int,
         adapter_is_new: bool,
         processes: Alone,
+        lanes: Lanes | None = None,
     ) -> None:
         """Compute what is missing, each process its share, and add it to the cache.
 
@@ -119,16 +121,15 @@ class Reference:
             kept, last = 0, time.monotonic()
             # Rows are cut from all groups, not from those that are missing: a row's numbers depend in their last
             # digits on its groups, and are to be the same when this was interrupted half-way.
-            for part in micro_batches(processes.share(examples), token_budget):
-                if not self.missing(part):
-                    continue
-                with torch.no_grad(), WithoutDropout(model), off():
-                    rows = scorer.token_logps(part) if self._keeps_tokens else scorer.logps(part)
-                for example, row in zip(part, rows, strict=True):
-                    found |= self._entries(example, row)
-                if self._cache and time.monotonic() - last > _KEEP_EVERY_S:
-                    self._cache.add(dict(list(found.items())[kept:]))
-                    kept, last = len(found), time.monotonic()
+            parts = [p for p in micro_batches(processes.share(examples), token_budget) if self.missing(p)]
+            score = scorer.token_logps if self._keeps_tokens else scorer.logps
+            with torch.no_grad(), WithoutDropout(model), off():
+                for part, rows in zip(parts, (lanes or Lanes(1)).map(score, parts), strict=True):
+                    for example, row in zip(part, rows, strict=True):
+                        found |= self._entries(example, row)
+                    if self._cache and time.monotonic() - last > _KEEP_EVERY_S:
+                        self._cache.add(dict(list(found.items())[kept:]))
+                        kept, last = len(found), time.monotonic()
             if self._cache:
                 self._cache.add(dict(list(found.items())[kept:]))
             return found

@@ -10,7 +10,6 @@ import torch
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.events import Notice
 
-from . import batches
 from .batches import Example
 from .learner import Learner
 from .memory import is_out_of_memory
@@ -45,7 +44,10 @@ def _save(learner: Learner, groups: Sequence[Example], failure: MemoryError) -> 
     learner.scorer.save_memory()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    if all(len(part) == 1 for part in batches.micro_batches(groups, learner.token_budget)):
+    if all(len(row) == 1 for row in learner.rows(groups)):
+        if learner.lanes.count > 1 and learner.lanes.room:
+            learner.lanes.room = 0
+            return Notice("less_memory", "Memory ran out; going on with one group at a time.")
         if learner.scorer.recompute_above:
             learner.scorer.recompute_above = 0
             return Notice("less_memory", "Memory ran out; going on with every layer computed twice and none kept.")

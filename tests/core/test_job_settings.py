@@ -73,7 +73,7 @@ def test_recommended_for_thirty_rankings_by_hand():
     # 32 groups, 2 a step: 16 steps a pass, so 3 passes are the fewest with 40 steps; they make 48.
     settings = recommend(32).settings
     assert (settings.batch_groups, settings.epochs, settings.learning_rate) == (2, 3, 5e-4)
-    assert (settings.beta, settings.max_kl, settings.evaluate_every) == (0.3, 10.0, 6)
+    assert (settings.beta, settings.max_kl, settings.evaluate_every) == (0.3, 10.0, 4)
     assert "48" in recommend(32).reasons["epochs"]
     # Four times the parameters: half the rate.
     assert recommend(32, parameters=540_000_000).settings.learning_rate == pytest.approx(2.5e-4)
