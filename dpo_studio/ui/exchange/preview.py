@@ -8,6 +8,7 @@ from typing import Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
 
+from dpo_studio.core.methods import METHODS
 from dpo_studio.ui import theme
 
 _LONGEST = 280
@@ -115,7 +116,7 @@ def _adapter_fields(answer: Mapping[str, Any]) -> list[tuple[str, str]]:
     settings = answer["settings"]
     fields = [
         ("Base model", answer["base"]),
-        ("Method", f"{settings.get('method', '')}, β {settings.get('beta', '')}, {_what_was_trained(settings)}"),
+        ("Method", f"{_method(settings)}, β {settings.get('beta', '')}, {_what_was_trained(settings)}"),
         ("Trained on", f"{_counted(answer['rankings'], 'ranking')}, {answer['held_out_rankings']:,} more held out"),
     ]
     if answer["steps"] is not None:
@@ -133,6 +134,11 @@ def _adapter_fields(answer: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _is_merged(answer: Mapping[str, Any]) -> bool:
     return answer["kind"] == "model" and answer["settings"].get("trains") != "full"
+
+
+def _method(settings: Mapping[str, Any]) -> str:
+    name = str(settings.get("method", ""))
+    return METHODS[name].title if name in METHODS else name
 
 
 def _what_was_trained(settings: Mapping[str, Any]) -> str:

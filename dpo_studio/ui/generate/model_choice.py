@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QWidget
 
 from dpo_studio.core.types import Policy
@@ -24,6 +24,7 @@ class ModelChoice(ElidedComboBox):
     """
 
     changed = Signal()
+    elides = Qt.TextElideMode.ElideMiddle  # a run's name is at the end
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -15,6 +15,8 @@ CandidateState = Literal["waiting", "writing", "finished", "stopped", "cut", "re
 
 #: Tokens an answer is taken to have before the first one is finished, as a share of the limit.
 _FIRST_GUESS = 0.6
+#: Tokens from which a speed is told.
+_FEWEST_TOKENS = 8
 
 
 def ended(finish_reason: str) -> CandidateState:
@@ -133,10 +135,11 @@ class Progress:
 
     @property
     def tokens_per_s(self) -> float | None:
-        """Tokens a second since the first, or None while that cannot be told."""
-        if self._started_s is None or self._last_s - self._started_s < 0.5:
+        """Tokens a second since the model was there, or None while that cannot be told: the first take longest."""
+        tokens = self._finished_tokens + sum(c.tokens for c in self._writing())
+        if self._started_s is None or self._last_s - self._started_s < 0.5 or tokens < _FEWEST_TOKENS:
             return None
-        return (self._finished_tokens + sum(c.tokens for c in self._writing())) / (self._last_s - self._started_s)
+        return tokens / (self._last_s - self._started_s)
 
     @property
     def time_left_s(self) -> float | None:

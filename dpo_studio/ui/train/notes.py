@@ -15,6 +15,8 @@ from .advanced_form import FIELDS
 from .readings import Reading
 from .record import RunRecord
 
+_DEVICES = {"cpu": "the CPU", "cuda": "the GPU", "mps": "the GPU"}
+
 
 class NotesPanel(QScrollArea):
     """Readings first, then what the run noticed, then its settings."""
@@ -62,7 +64,7 @@ def _facts(run: Run, record: RunRecord) -> list[str]:
                 if run.settings.get("trains") == "full"
                 else f"an adapter of {trained:,.1f} M parameters was trained on a model of {base:,.0f} M, "
             )
-            + f"on {started.device} in {started.dtype}."
+            + f"on {_DEVICES.get(started.device, started.device)} in {started.dtype}."
         )
     method = METHODS.get(str(run.settings.get("method")))
     values = [f"{method.title} ({method.paper})"] if method else []

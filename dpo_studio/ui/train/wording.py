@@ -171,7 +171,7 @@ def _best(record: RunRecord) -> str:
         return f"{text}, and what it had learnt by then is kept."
     if done.adapter == "model":  # a whole model is too large to have twice
         return f"{text}: to keep that, train again with Keep set to the best step (under Advanced)."
-    return f"{text}: that step is in Generate and Export too, as a model of its own."
+    return f"{text}: that step is in Generate too, as a model of its own."
 
 
 def _count(count: int, noun: str, plural: str = "") -> str:

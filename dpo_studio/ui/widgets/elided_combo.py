@@ -8,7 +8,13 @@ from PySide6.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePai
 
 
 class ElidedComboBox(QComboBox):
-    """As QComboBox; not for editable ones."""
+    """As QComboBox; not for editable ones.
+
+    Attributes:
+        elides: where the ellipsis stands; the end, unless what tells one from another is there.
+    """
+
+    elides = Qt.TextElideMode.ElideRight
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter, option = QStylePainter(self), QStyleOptionComboBox()
@@ -17,7 +23,7 @@ class ElidedComboBox(QComboBox):
             QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
         )
         option.currentText = self.fontMetrics().elidedText(  # type: ignore[assignment]
-            self.currentText(), Qt.TextElideMode.ElideRight, field.width()
+            self.currentText(), self.elides, field.width()
         )
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)

@@ -62,7 +62,9 @@ def test_progress_and_time_left_from_measured_speed() -> None:
     known.expect([commands.GenerationItem(1, (), (0, 1)), commands.GenerationItem(2, (), (0, 1))])
     assert (known.total, known.fraction, known.time_left_s) == (4, 0.0, None)
     known.apply(events.ModelLoaded("b", None, "cpu", "float32", 1, 1, "h", 1.0), 10.0)
-    known.apply(TokenBurst("j", 1, 0, "x" * 20, 20), 11.0)
+    known.apply(TokenBurst("j", 1, 0, "x", 1), 10.9)
+    assert (known.tokens_per_s, known.time_left_s) == (None, None), "the first token tells no speed"
+    known.apply(TokenBurst("j", 1, 0, "x" * 19, 19), 11.0)
     # 20 tokens in 1 s; an answer is taken to have 60 until one is known
     assert known.tokens_per_s == pytest.approx(20.0)
     assert known.fraction == pytest.approx(20 / 60 / 4)

@@ -278,7 +278,7 @@ def test_endings_name_what_was_measured():
     assert failed == "Run 1 could not go on. The disk is full. Free some space."
 
 
-@pytest.mark.parametrize(("kept", "what"), [(4, "by then is kept"), (8, "in Generate and Export too")])
+@pytest.mark.parametrize(("kept", "what"), [(4, "by then is kept"), (8, "in Generate too")])
 def test_an_ending_names_the_best_step_where_it_is_not_the_last(kept, what):
     record = RunRecord()
     record.add([events.RunStarted(8, 28, 40, "cpu", "float32", 100, 10)])
