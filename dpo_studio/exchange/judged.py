@@ -183,4 +183,5 @@ def _list(value: Any, name: str) -> list[Any]:
 
 def _check_size(size: int) -> None:
     if not 2 <= size <= MAX_CANDIDATES:
-        raise UserError(f"It has {size} completions; a group has from 2 to {MAX_CANDIDATES}.")
+        has = "1 completion" if size == 1 else f"{size} completions"
+        raise UserError(f"It has {has}; a group has from 2 to {MAX_CANDIDATES}.")

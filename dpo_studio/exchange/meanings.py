@@ -87,6 +87,8 @@ def kind_of(columns: Iterable[str], said: Mapping[str, str] | None = None) -> st
 def guess(kind: str, columns: Iterable[str], said: Mapping[str, str] | None = None) -> dict[str, str]:
     """Which of the columns is what, by meaning; what is said holds over what is guessed ("" is that no column is it).
 
+    What is a list can be several columns, joined by JOINT.
+
     Raises:
         UserError: a meaning that there is not, a column that is not there, or one that is needed is not found.
     """
@@ -97,7 +99,7 @@ def guess(kind: str, columns: Iterable[str], said: Mapping[str, str] | None = No
     for meaning, name in result.items():
         if meaning not in known:
             raise UserError(f"A column of {kind} cannot be {meaning!r}.", f"Use one of {', '.join(known)}.")
-        if name and name not in there:
+        if name and name not in there and not (meaning in _NUMBERED and set(name.split(JOINT)) <= set(there)):
             raise UserError(f"There is no column {name!r}.", f"The columns are: {found}.")
     lower = {name.lower(): name for name in reversed(there)}
     for meaning, names in known.items():

@@ -29,6 +29,8 @@ MEANINGS: Mapping[str, str] = {
     "finish_reasons": "How answers ended",
 }
 _NOT_USED = "Not used"
+#: Between the names of columns that together are one list, as `exchange.meanings` joins them.
+_JOINT = ", "
 #: Columns past this are shown, and can be mapped in the terminal only.
 _MOST_MAPPED = 40
 _WIDEST_CHARACTERS, _LEAST_CHARACTERS = 36, 16
@@ -58,6 +60,7 @@ class ImportTable(QTableWidget):
         self.choices: list[QComboBox] = []
         self._columns: list[str] = []
         self._can_be: list[str] = []
+        self._lists: list[list[str]] = []
 
     def show_source(
         self,
@@ -76,7 +79,9 @@ class ImportTable(QTableWidget):
         self._columns, self._can_be = list(columns), list(can_be)
         if not same:
             self._build()
-        said = {name: meaning for meaning, name in meanings.items()}
+        parts = {meaning: [name] if name in self._columns else name.split(_JOINT) for meaning, name in meanings.items()}
+        self._lists = [names for names in parts.values() if len(names) > 1]
+        said = {name: meaning for meaning, names in parts.items() for name in names}
         for name, choice in zip(self._columns, self.choices, strict=False):
             choice.setCurrentIndex(max(choice.findData(said.get(name, "")), 0))
         self.setRowCount(1 + len(cells))
@@ -89,12 +94,16 @@ class ImportTable(QTableWidget):
             self._fit()
 
     def mapping(self) -> dict[str, str]:
-        """The column of each meaning, "" where no column is it."""
-        found = dict.fromkeys(self._can_be, "")
+        """The column of each meaning, "" where no column is it; several that are one list are joined."""
+        found: dict[str, list[str]] = {meaning: [] for meaning in self._can_be}
         for name, choice in zip(self._columns, self.choices, strict=False):
             if choice.currentData():
-                found[choice.currentData()] = name
-        return found
+                found[choice.currentData()].append(name)
+        places = {name: place for names in self._lists for place, name in enumerate(names)}
+        return {
+            meaning: _JOINT.join(sorted(names, key=lambda name: places.get(name, 0)))
+            for meaning, names in found.items()
+        }
 
     def _build(self) -> None:
         self.clear()
@@ -114,10 +123,11 @@ class ImportTable(QTableWidget):
             self.setCellWidget(0, column, choice)
 
     def _on_chosen(self, column: int) -> None:
-        """A meaning has one column: the one that had it before has none now."""
-        meaning = self.choices[column].currentData()
-        for other, choice in enumerate(self.choices):
-            if meaning and other != column and choice.currentData() == meaning:
+        """A meaning has one column, or one list of them: what had it before has none now."""
+        meaning, name = self.choices[column].currentData(), self._columns[column]
+        beside = next((names for names in self._lists if name in names), [])
+        for other, choice in zip(self._columns, self.choices, strict=False):
+            if meaning and other != name and choice.currentData() == meaning and other not in beside:
                 choice.setCurrentIndex(0)
         self.mapped.emit()
 

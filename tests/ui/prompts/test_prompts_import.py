@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Message
 from dpo_studio.jobs.command import CommandProcess
-from dpo_studio.store import Project, prompts, rankings, settling, staging
+from dpo_studio.store import Project, completions, prompts, rankings, settling, staging
 from dpo_studio.ui import projects
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.prompts.import_panel import ImportPanel
@@ -68,6 +68,32 @@ def test_columns_are_mapped_and_bad_rows_left_out_by_keys(page, context, qtbot, 
     ]
     assert [(prompt.tags, prompt.source) for prompt in found] == [(("from a file",), "asked.csv")] * 2
     assert page.stack.currentWidget() is page.work and panel.field.text() == ""
+
+
+def test_numbered_columns_are_shown_as_what_they_are_and_stay_so(page, context, qtbot, tmp_path):
+    source = tmp_path / "judged.csv"
+    source.write_text(
+        "question,answer_2,answer_1,rank_1,rank_2,remark\nWhy?,Magic.,Rayleigh.,1,2,sure\n", encoding="utf-8"
+    )
+    qtbot.keyClick(page, Qt.Key.Key_I, CTRL)
+    panel = page.adding.panel
+    panel.field.setText(str(source))
+    qtbot.keyClick(panel.field, Qt.Key.Key_Return)
+    looked_at(panel, qtbot, total=1)
+    meant = ["prompt", "completions", "completions", "ranks", "ranks", ""]
+    assert [choice.currentData() for choice in panel.table.choices] == meant
+    note = panel.table.choices[5]
+    note.setCurrentIndex(note.findData("note"))
+    note.activated.emit(note.currentIndex())
+    qtbot.waitUntil(lambda: panel.answer["meanings"].get("note") == "remark", timeout=WAIT_MS)
+    assert [choice.currentData() for choice in panel.table.choices] == [*meant[:5], "note"]
+    assert panel.answer["meanings"]["completions"] == "answer_1, answer_2", "in the order of their numbers"
+    panel.accept()
+    qtbot.waitUntil(lambda: prompts.count(context.project) == 1, timeout=WAIT_MS)
+    (label,) = rankings.recent(context.project)
+    texts = {one.id: one.text for one in completions.get_group(context.project, label.group_id).completions}
+    assert {texts[key]: rank for key, rank in label.ranks.items()} == {"Rayleigh.": 1, "Magic.": 2}
+    assert label.note == "sure"
 
 
 def test_a_file_is_dropped_and_read_as_something_else(page, context, qtbot, tmp_path):
