@@ -138,6 +138,7 @@ class _Run:
             if state
             else token_budget_of(self._loaded, self._lanes.count, exact_in_company=self._scorer.exact_in_company)
         )
+        self._left = MODEL_FOLDER if self._settings.trains == "full" else ADAPTER_FOLDER  # in the run's folder
         self._steps = self._count_steps()
         trainable = sum(parameter.numel() for _, parameter in adapter.trainable(self.model))
         yield events.RunStarted(
@@ -318,11 +319,6 @@ class _Run:
             adapter.put_back(self.model, found[0] / CHECKPOINT_ADAPTER)
             self._save_adapter()
         raise DivergedError(self._step + 1, kept_step=found[1].step if found else 0, folder=self._left)
-
-    @property
-    def _left(self) -> str:
-        """The folder of what the run leaves, relative to its own."""
-        return MODEL_FOLDER if self._settings.trains == "full" else ADAPTER_FOLDER
 
     # -- after the last step ----------------------------------------------------------------------
 
