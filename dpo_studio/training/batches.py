@@ -17,6 +17,7 @@ from dpo_studio.core.errors import UserError
 from dpo_studio.core.events import Notice
 from dpo_studio.core.methods import METHODS, check_data, is_usable
 from dpo_studio.core.ranking import is_trainable
+from dpo_studio.core.settings import TrainingSettings
 from dpo_studio.core.types import Message, Ranks, messages_from_json
 
 from .shortening import shortened_prompt
@@ -156,6 +157,12 @@ def order(count: int, *, seed: int, epoch: int) -> list[int]:
 def steps_per_epoch(count: int, batch_groups: int) -> int:
     """Optimiser steps of one pass; the last batch may be smaller."""
     return -(-count // batch_groups)
+
+
+def steps_of_run(settings: TrainingSettings, count: int) -> int:
+    """Optimiser steps of a whole run over `count` groups."""
+    steps = settings.epochs * steps_per_epoch(count, settings.batch_groups)
+    return min(steps, settings.max_steps) if settings.max_steps else steps
 
 
 def batch_of_step(examples: Sequence[Example], step: int, *, batch_groups: int, seed: int) -> list[Example]:

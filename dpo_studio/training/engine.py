@@ -133,13 +133,10 @@ class _Run:
         self._notices += fresh.notices
         self._bound = DriftBound(fresh, self._settings, self._folder, self._processes)
         self._lanes = lanes_for(self._settings, self._scorer, torch.get_num_threads())
-        budget = (
-            state.token_budget
-            if state
-            else token_budget_of(self._loaded, self._lanes.count, exact_in_company=self._scorer.exact_in_company)
-        )
+        budget = token_budget_of(self._loaded, self._lanes.count, exact_in_company=self._scorer.exact_in_company)
+        budget = state.token_budget if state else budget
         self._left = MODEL_FOLDER if self._settings.trains == "full" else ADAPTER_FOLDER  # in the run's folder
-        self._steps = self._count_steps()
+        self._steps = batches.steps_of_run(self._settings, len(self._data.train))
         trainable = sum(parameter.numel() for _, parameter in adapter.trainable(self.model))
         yield events.RunStarted(
             steps=self._steps,
@@ -177,11 +174,6 @@ class _Run:
             method=self._settings.method,
             shorten=self._settings.too_long == "shorten",
         )
-
-    def _count_steps(self) -> int:
-        settings = self._settings
-        steps = settings.epochs * batches.steps_per_epoch(len(self._data.train), settings.batch_groups)
-        return min(steps, settings.max_steps) if settings.max_steps else steps
 
     def _make_reference(self, examples: Sequence[Example], token_budget: int, *, fresh: bool) -> Iterator[events.Event]:
         spec, loaded, method = self._spec, self._loaded, self._settings.method

@@ -57,7 +57,9 @@ def gradients(model, values, weights):
 
 @pytest.mark.parametrize("family", SHARED)
 def test_shared_rows_give_the_naive_values_and_gradients(family, build_model, make_example, monkeypatch):
-    monkeypatch.setitem(head._CHUNK_ELEMENTS, "cpu", 7 * 64)  # several chunks, the last one smaller
+    # Several chunks of positions and several blocks of the vocabulary, the last ones smaller.
+    monkeypatch.setitem(head._BLOCK, "cpu", 24)
+    monkeypatch.setitem(head._CHUNK_ELEMENTS, "cpu", 7 * 24)
     model = with_adapter(build_model(family, **SHARED[family]))
     rng = random.Random(3)
     groups = [make_example(rng, str(n), k=k, prompt=4 + n) for n, k in enumerate((3, 4, 2))]
@@ -158,6 +160,33 @@ def test_a_trained_head_gets_its_gradient():
     ours = torch.autograd.grad(found.sum(), [weight, hidden])
     theirs = torch.autograd.grad(expected.sum(), [weight, hidden])
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("block", [4, 11, 100])
+@pytest.mark.parametrize(
+    "changes", [{}, {"scale": 0.3}, {"softcap": 2.0}, {"scale": 3.0, "softcap": 5.0}, {"large": 1e4}]
+)
+def test_a_frozen_head_has_the_values_and_gradients_of_a_softmax_in_float64(monkeypatch, block, changes):
+    monkeypatch.setitem(head._BLOCK, "cpu", block)
+    monkeypatch.setitem(head._CHUNK_ELEMENTS, "cpu", 3 * block)  # three positions at a time
+    generator = torch.Generator().manual_seed(0)
+    weight, bias, hidden = (torch.randn(*shape, generator=generator) for shape in ((11, 5), (11,), (7, 5)))
+    options = {"scale": 1.0, "softcap": None} | changes
+    weight *= options.pop("large", 1.0)
+    hidden.requires_grad_()
+    targets = torch.tensor([1, 10, 0, 1, 3, 4, 7])
+    found = head.target_logps(head.Head(weight, bias, **options), hidden, targets)
+    logits = options["scale"] * (hidden.double() @ weight.double().T + bias.double())
+    cap = options["softcap"]
+    logits = logits if cap is None else cap * torch.tanh(logits / cap)
+    expected = logits.log_softmax(1).gather(1, targets[:, None])[:, 0]
+    slopes = torch.linspace(-1, 2, 7, dtype=torch.float64)
+    (ours,) = torch.autograd.grad((found.double() * slopes).sum(), hidden)
+    (theirs,) = torch.autograd.grad((expected * slopes).sum(), hidden)
+    assert torch.allclose(found.double(), expected, rtol=1e-5, atol=1e-5 * weight.abs().max().item())
+    assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4 * theirs.abs().max().item())
+    with torch.no_grad():
+        assert torch.equal(head.target_logps(head.Head(weight, bias, **options), hidden, targets), found)
 
 
 @pytest.mark.parametrize(("family", "segmented"), [("llama", True), ("qwen3", True), ("gemma2", False)])
