@@ -44,6 +44,7 @@ KEY_HELP = (
     KeyHelp("=", "Of two: equal. Of more: the next number ties with the one before; first of all: nothing is implied"),
     KeyHelp("Enter", "Done: those unplaced are worse, order unknown"),
     KeyHelp("Backspace", "Take the last number or drop back; right after a label, the step that finished it"),
+    KeyHelp("Click", "An answer: the same as its number"),
     KeyHelp("Drag", "An answer by its number into the order below or beside another; onto it, they tie; Enter saves"),
     KeyHelp("X", "All of them are bad"),
     KeyHelp("Space", "Skip"),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRect, QUrl, Signal
+import time
+
+from PySide6.QtCore import QEvent, QRect, QUrl, Signal
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from .item import Item
 from .item_view import ItemView
 from .panels import EmptyPanel
+
+#: A click that comes this soon after the window became the active one was meant for the window.
+ACTIVATING_S = 0.2
 
 
 class ItemStack(QStackedWidget):
@@ -26,10 +31,11 @@ class ItemStack(QStackedWidget):
         self.views = (ItemView(), ItemView())
         self.empty = EmptyPanel()
         self._tokens_shown = False
+        self._activated_s = -ACTIVATING_S
         for widget in (*self.views, self.empty):
             self.addWidget(widget)
         for view in self.views:
-            view.chosen.connect(self.chosen)
+            view.chosen.connect(self._on_chosen)
             view.link_clicked.connect(self.link_clicked)
 
     @property
@@ -83,6 +89,15 @@ class ItemStack(QStackedWidget):
     def restyle(self) -> None:
         for view in self.views:
             view.restyle()
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.WindowActivate:
+            self._activated_s = time.monotonic()
+        return super().event(event)
+
+    def _on_chosen(self, position: int) -> None:
+        if time.monotonic() - self._activated_s >= ACTIVATING_S:
+            self.chosen.emit(position)
 
     def _holding(self, item: Item) -> ItemView | None:
         return next((view for view in self.views if view.item is item), None)

@@ -124,7 +124,7 @@ class Session:
         if own is not None:
             group = replace(group, completions=tuple(c for c in group.completions if c.id != own.id))
         if standing is not None:
-            self.item = self._again(group, standing)
+            self.item = self._again(group, standing, presented=undone.presented)  # another window's may differ
         else:
             self.item = Item(
                 group,
@@ -283,8 +283,8 @@ class Session:
         elif self._drafts.of(item.group, item.earlier) is not None:
             self._drafts.drop(item.group)
 
-    def _again(self, group: Group, ranking: Ranking) -> Item:
-        shown = _in_order(group, ranking.presented)
+    def _again(self, group: Group, ranking: Ranking, *, presented: Sequence[CompletionId] = ()) -> Item:
+        shown = _in_order(group, presented or ranking.presented)
         places = [ranking.ranks.get(completion.id) for completion in shown]
         size = len(shown)
         if ranking.kind == "ranking":

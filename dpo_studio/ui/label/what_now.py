@@ -17,11 +17,11 @@ def what_now(item: Item | None, *, reviewing: bool) -> str:
         leave = "Enter shows the next" if reviewing else "Esc goes back to the queue"
         return f"An earlier label. A number begins a new order, {leave}."
     if item.entry.is_pair and not item.written:
-        return "1 or 2 is better  ·  = tie  ·  X both bad  ·  Space skips"
+        return "1, 2 or a click: the better one  ·  = tie  ·  X both bad  ·  Space skips"
     if not item.entry.unplaced:
         return "Enter saves this order  ·  Backspace takes the last step back"
     if item.entry.buckets or item.written:
         return "Enter: the rest are worse  ·  = ties the next  ·  Backspace takes back"
     if not item.entry.implies_last:
         return f"Every answer has to be placed now, or Enter ends it  ·  1 to {item.entry.size} from best to worst"
-    return f"1 to {item.entry.size} from best to worst, or drag  ·  X all bad  ·  Space skips"
+    return f"1 to {item.entry.size} from best to worst, or click, or drag  ·  X all bad  ·  Space skips"

@@ -6,8 +6,15 @@ import pytest
 
 from dpo_studio.store import Project
 from dpo_studio.ui.context import Context
+from dpo_studio.ui.label import item_stack
 from dpo_studio.ui.label.page import LabelPage
 from tests.groups import add_group
+
+
+@pytest.fixture(autouse=True)
+def quick_hands(monkeypatch):
+    """Tests click as soon as the window is there; a person's click would have been meant for the window."""
+    monkeypatch.setattr(item_stack, "ACTIVATING_S", 0.0)
 
 
 @pytest.fixture

@@ -126,6 +126,22 @@ def test_undo_shows_the_same_places_and_comes_back_to_where_it_was(project):
     assert second.entry.buckets == ((2,),), "what was begun is still there"
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_step_is_taken_back_in_the_same_places_though_another_window_labelled_it_in_others(project, seed):
+    session = session_of(project, seed)
+    places = [c.id for c in session.item.shown]
+    other = project.beside()
+    rankings.add(other, completions.get_group(other, 1), kind="all_bad", presented=sorted(places))
+    other.close()
+    rank(session, "0c", "0a", "0d")
+    session.take_last_step_back()
+    assert [c.id for c in session.item.shown] == places, "or the numbers that were pressed would name other answers"
+    position = [c.text for c in session.item.shown].index("0d")
+    assert session.item.entry.press(position).done
+    saved = session.save(seconds=1.0)
+    assert texts_by_rank(project, saved.group_id) == [(1, "0c"), (2, "0a"), (3, "0d"), (4, "0b")]
+
+
 def test_undo_twice_walks_back_and_forward_again(project):
     session = session_of(project)
     for _ in range(3):

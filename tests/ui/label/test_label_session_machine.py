@@ -38,7 +38,6 @@ class Labelling(RuleBasedStateMachine):
         self.chance = random.Random(seed)
         self.standing = {group_id: None for group_id in range(1, GROUPS + 1)}
         self.done = []
-        self.shown_places = {}
         self._open()
         self.session.choose(order=order)
 
@@ -49,9 +48,8 @@ class Labelling(RuleBasedStateMachine):
     def _saved(self, saved, kind, ranks):
         group_id = saved.group_id
         assert judgement(saved) == (kind, frozenset(ranks.items()))
-        self.done.append((saved.id, group_id, self.standing[group_id]))
+        self.done.append((saved.id, group_id, self.standing[group_id], saved.presented))
         self.standing[group_id] = (kind, frozenset(ranks.items()))
-        self.shown_places[group_id] = saved.presented
 
     def _places(self):
         return [completion.id for completion in self.session.item.shown]
@@ -71,11 +69,11 @@ class Labelling(RuleBasedStateMachine):
         return {own.pop(): 1} | {one: rank and rank + 1 for one, rank in ranks.items()}
 
     def _taken_back(self, undone):
-        row, group_id, before = self.done.pop()
+        row, group_id, before, presented = self.done.pop()
         assert (undone.id, undone.group_id) == (row, group_id)
         self.standing[group_id] = before
         assert self.session.item.group.id == group_id, "its item is on screen again"
-        assert tuple(self._places())[:SIZE] == self.shown_places[group_id][:SIZE], "in the same places"
+        assert tuple(self._places())[:SIZE] == presented[:SIZE], "in the same places"
 
     # What a person does.
 
