@@ -96,7 +96,7 @@ class SamplingSettings:
 SAMPLING_PRESETS: dict[str, tuple[str, dict[str, float]]] = {
     "focused": ("near its favourite", {"temperature": 0.5, "top_p": 0.9}),
     "balanced": ("varied, sensible", {"temperature": 0.8, "top_p": 0.95}),
-    "diverse": ("as varied as can be", {"temperature": 1.1, "top_p": 0.98}),
+    "diverse": ("very varied", {"temperature": 1.1, "top_p": 0.98}),
 }
 
 

@@ -49,7 +49,7 @@ class SettingsForm(QWidget):
         for name in SAMPLING_PRESETS:
             self.preset.addItem(name.capitalize(), name)
         self.preset.addItem("Own numbers", CUSTOM)
-        self._preset_cell = Cell("Preset", self.preset, characters=24)
+        self._preset_cell = Cell("Preset", self.preset, characters=25)
         self.numbers_button = QPushButton("Numbers…")
         self.numbers_button.setProperty("role", "ghost")
         self.numbers_button.setCheckable(True)
