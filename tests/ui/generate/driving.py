@@ -32,6 +32,7 @@ def add_prompts(page: GeneratePage, qtbot, *texts: str) -> None:
     prompts.add_many(page.context.project, [(Message("user", text),) for text in texts])
     page.context.prompts_changed.emit()
     settle(page, qtbot)
+    qtbot.waitUntil(lambda: bool(page._counts.unanswered), timeout=WAIT_MS)  # they come in a turn of their own
 
 
 def ask(page: GeneratePage, qtbot, sent: list[commands.Command], press: Callable[[], object] | None = None):
