@@ -150,7 +150,8 @@ def test_rows_under_way_keep_within_the_room(make_example, room, most):
             under_way -= 1
 
     list(many.map(work, [[example]] * 7))
-    assert max(seen) == most
+    assert max(seen) <= most
+    assert most == 1 or max(seen) > 1
 
 
 def test_an_error_ends_it_and_leaves_nothing_under_way(make_example):
