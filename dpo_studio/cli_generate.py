@@ -127,6 +127,10 @@ def policy_named(project: Project, *, model: str | None, run_name: str | None) -
     if done is not None:
         # Whoever started it was gone when it ended.
         return runs.adopt(project, run, done.adapter, best_step=done.best_step)
+    if said and isinstance(said[-1], events.Failed) and said[-1].diverged:
+        if said[-1].kept:
+            return runs.adopt(project, run, said[-1].kept)
+        raise UserError(f"{run.name} has left no model: its numbers ran away.", said[-1].hint)
     raise UserError(
         f"{run.name} has left no model yet.",
         f'Wait for its end, or go on with it: dpo-studio train PROJECT --resume "{run.name}".',

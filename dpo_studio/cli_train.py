@@ -216,6 +216,8 @@ def follow(project: Project, run: Run, *, processes: int = 1, report: Callable[[
     # What an earlier attempt said last (stopped, failed) is not how this one ended: only `heard` counts.
     ending = next((event for event in reversed(heard) if isinstance(event, (events.RunDone, events.Failed))), None)
     if not isinstance(ending, events.RunDone):
+        if ending is not None and ending.kept:
+            runs.adopt(project, run, ending.kept)
         raise _failure(ending, process.returncode, log_tail(folder / training.LOG_FILE))
     done = ending
     policy = runs.adopt(project, run, done.adapter, best_step=done.best_step)

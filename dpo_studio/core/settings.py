@@ -260,6 +260,11 @@ class TrainingSettings:
             problems.append(Problem("nu", f"Nu is {self.nu:g}; with {method.title} it has to be above 1."))
         return problems
 
+    def steps_over(self, groups: int) -> int:
+        """Optimiser steps of a run over so many groups; the last batch of a pass may be smaller."""
+        steps = self.epochs * -(-groups // self.batch_groups)
+        return min(steps, self.max_steps) if self.max_steps else steps
+
     @property
     def reward_beta(self) -> float:
         """The β of the rewards that are shown."""

@@ -5,6 +5,7 @@ What is left out is counted by its reason, never dropped in silence.
 
 from __future__ import annotations
 
+import heapq
 import json
 import random
 from collections import Counter
@@ -17,7 +18,6 @@ from dpo_studio.core.errors import UserError
 from dpo_studio.core.events import Notice
 from dpo_studio.core.methods import METHODS, check_data, is_usable
 from dpo_studio.core.ranking import is_trainable
-from dpo_studio.core.settings import TrainingSettings
 from dpo_studio.core.types import Message, Ranks, messages_from_json
 
 from .shortening import shortened_prompt
@@ -159,12 +159,6 @@ def steps_per_epoch(count: int, batch_groups: int) -> int:
     return -(-count // batch_groups)
 
 
-def steps_of_run(settings: TrainingSettings, count: int) -> int:
-    """Optimiser steps of a whole run over `count` groups."""
-    steps = settings.epochs * steps_per_epoch(count, settings.batch_groups)
-    return min(steps, settings.max_steps) if settings.max_steps else steps
-
-
 def batch_of_step(examples: Sequence[Example], step: int, *, batch_groups: int, seed: int) -> list[Example]:
     """The groups of optimiser step `step`, counted from 0 over all epochs."""
     epoch, index = divmod(step, steps_per_epoch(len(examples), batch_groups))
@@ -186,23 +180,25 @@ def micro_batches(examples: Sequence[Example], token_budget: int) -> list[list[E
 
 
 def balanced(examples: Sequence[Example], token_budget: int, *, lanes: int) -> list[list[Example]]:
-    """The groups in rows of about equally many tokens, a whole number of rows for each lane where there are enough.
+    """The groups, the longest first, each in the row that has the fewest tokens by then.
+
+    There are as many rows for each lane as are needed for all tokens, and one more where a group fits none of them.
 
     Args:
         token_budget: of a row at most; a larger group stands alone.
     """
-    ordered = sorted(examples, key=lambda example: example.tokens, reverse=True)
     needed = -(-sum(example.tokens for example in examples) // token_budget)
-    for count in range(-(-needed // lanes) * lanes, len(ordered), lanes):
-        rows: list[list[Example]] = [[] for _ in range(count)]
-        filled = [0] * count
-        for example in ordered:
-            shortest = filled.index(min(filled))
+    rows: list[list[Example]] = [[] for _ in range(-(-needed // lanes) * lanes)]
+    by_tokens = [(0, number) for number in range(len(rows))]
+    for example in sorted(examples, key=lambda example: example.tokens, reverse=True):
+        tokens, shortest = by_tokens[0]
+        if tokens and tokens + example.tokens > token_budget:
+            heapq.heappush(by_tokens, (example.tokens, len(rows)))
+            rows.append([example])
+        else:
             rows[shortest].append(example)
-            filled[shortest] += example.tokens
-        if all(tokens <= token_budget or len(row) == 1 for row, tokens in zip(rows, filled, strict=True)):
-            return rows
-    return [[example] for example in ordered]
+            heapq.heapreplace(by_tokens, (tokens + example.tokens, shortest))
+    return [row for row in rows if row]
 
 
 def example_of(row: Mapping[str, Any], prompt: Sequence[int], chat: Chat, tokenizer_hash: str) -> Example:

@@ -136,7 +136,7 @@ class _Run:
         budget = token_budget_of(self._loaded, self._lanes.count, exact_in_company=self._scorer.exact_in_company)
         budget = state.token_budget if state else budget
         self._left = MODEL_FOLDER if self._settings.trains == "full" else ADAPTER_FOLDER  # in the run's folder
-        self._steps = batches.steps_of_run(self._settings, len(self._data.train))
+        self._steps = self._settings.steps_over(len(self._data.train))
         trainable = sum(parameter.numel() for _, parameter in adapter.trainable(self.model))
         yield events.RunStarted(
             steps=self._steps,

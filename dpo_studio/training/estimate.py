@@ -16,7 +16,7 @@ from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import TrainingSettings
 
-from .batches import steps_of_run, steps_per_epoch
+from .batches import steps_per_epoch
 from .saved import DATA_FILE, PROMPTS_FILE, SETTINGS_FILE, read_spec
 
 _NEVER = 1_000_000
@@ -103,7 +103,7 @@ def predict(
 ) -> events.Estimated:
     """What a run with groups of these characters takes at these costs."""
     per_epoch = steps_per_epoch(len(train), settings.batch_groups)
-    steps = steps_of_run(settings, len(train))
+    steps = settings.steps_over(len(train))
     every = settings.evaluate_every
     looks = 1 + (steps // every if every else 0) + (1 if not every or steps % every else 0)
     step = costs.training * sum(train) / per_epoch

@@ -88,7 +88,7 @@ class _FrozenHead(torch.autograd.Function):
         parts = list(zip(hidden.split(rows), targets.split(rows), strict=True))
         found = [_in_blocks(head, h, t, block, gradients=needed) for h, t in parts]
         if needed:
-            ctx.save_for_backward(torch.cat([gradient for _, gradient in found]))
+            ctx.save_for_backward(torch.cat([gradient for _, gradient in found if gradient is not None]))
         return torch.cat([logps for logps, _ in found])
 
     @staticmethod
@@ -97,8 +97,10 @@ class _FrozenHead(torch.autograd.Function):
         return by_hidden * grads[0].unsqueeze(1).to(by_hidden.dtype), None, None, None, None
 
 
-def _in_blocks(head: Head, hidden: Tensor, targets: Tensor, block: int, *, gradients: bool) -> tuple[Tensor, Tensor]:
-    """The log-probabilities (tokens,) and their gradients (tokens, hidden), which are empty where not asked for.
+def _in_blocks(
+    head: Head, hidden: Tensor, targets: Tensor, block: int, *, gradients: bool
+) -> tuple[Tensor, Tensor | None]:
+    """The log-probabilities (tokens,) and, where asked for, their gradients (tokens, hidden).
 
     The softmax is over blocks of the vocabulary, one after the other: sums are relative to the largest logit so far,
     and scaled down when a larger one comes.
@@ -106,7 +108,7 @@ def _in_blocks(head: Head, hidden: Tensor, targets: Tensor, block: int, *, gradi
     at_target = targets.unsqueeze(1)
     largest = hidden.new_full(at_target.shape, torch.finfo(torch.float32).min, dtype=torch.float32)
     total, of_target = torch.zeros_like(largest), torch.zeros_like(largest)
-    by_softmax = largest.new_zeros(hidden.shape) if gradients else largest
+    by_softmax = largest.new_zeros(hidden.shape) if gradients else None
     for first in range(0, head.weight.shape[0], block):
         part = head.rows(first, first + block)
         logits = part.logits(hidden)
@@ -114,18 +116,18 @@ def _in_blocks(head: Head, hidden: Tensor, targets: Tensor, block: int, *, gradi
         place = (at_target - first).clamp(0, wide.shape[1] - 1)
         here = (at_target >= first) & (at_target < first + block)
         of_target = torch.where(here, wide.gather(1, place), of_target)
-        slope = _slope_of_transform(head, logits) if gradients else None
+        slope = None if by_softmax is None else _slope_of_transform(head, logits)
         before, largest = largest, torch.maximum(largest, wide.amax(dim=1, keepdim=True))
         shrunk = (before - largest).exp_()
         wide.sub_(largest).exp_()
         total = total.mul_(shrunk).add_(wide.sum(dim=1, keepdim=True))
-        if gradients:
+        if by_softmax is not None:
             weights = wide if slope is None else wide.mul_(slope)
             # In the memory of the logits, which are not needed any more.
             by_softmax.mul_(shrunk).add_(logits.copy_(weights) @ part.weight)
     logps = (of_target - largest - total.log()).squeeze(1)
-    if not gradients:
-        return logps, hidden.new_zeros(0)
+    if by_softmax is None:
+        return logps, None
     # d logp / d logits = onehot(target) − softmax; the onehot is added as the weight's rows.
     rows = head.weight.index_select(0, targets)
     slope = _slope_of_transform(head, of_target)

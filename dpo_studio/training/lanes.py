@@ -17,7 +17,7 @@ import torch
 
 from dpo_studio.core.settings import TrainingSettings
 
-from .batches import Example
+from .batches import Example, balanced, micro_batches
 from .forward import Scorer
 
 Result = TypeVar("Result")
@@ -54,6 +54,12 @@ class Lanes:
         self.room: int | None = None
         self._under_way, self._changed = 0, threading.Condition()
         self._pool = None if count == 1 else _pool(count, threads)
+
+    def rows(self, examples: Sequence[Example], token_budget: int) -> list[list[Example]]:
+        """The groups as they are laid in rows: with one lane in their order, else filled evenly."""
+        if self.count == 1:
+            return micro_batches(examples, token_budget)
+        return balanced(examples, token_budget, lanes=self.count)
 
     def map(self, work: Callable[[Row], Result], rows: Sequence[Row]) -> Iterator[Result]:
         """What `work` gives of each row, in order, with gradients if the thread that asks has them on.

@@ -21,7 +21,7 @@ from dpo_studio.core.settings import TrainingSettings
 
 from . import diagnostics
 from .adapter import WithoutDropout, trainable
-from .batches import Example, balanced, micro_batches
+from .batches import Example
 from .forward import Scorer
 from .lanes import Lanes
 from .memory import give_back, is_out_of_memory, memory_gb
@@ -117,9 +117,7 @@ class Learner:
 
     def rows(self, examples: Sequence[Example]) -> list[list[Example]]:
         """The groups as they are laid in rows."""
-        if self.lanes.count == 1:
-            return micro_batches(examples, self.token_budget)
-        return balanced(examples, self.token_budget, lanes=self.lanes.count)
+        return self.lanes.rows(examples, self.token_budget)
 
     def step(self, examples: Sequence[Example], learning_rate: float) -> Metrics:
         """One optimiser step on these groups; the metrics are of the policy before it.
@@ -252,10 +250,12 @@ class Learner:
         partners = [self._partners[example.group] for example in examples]
 
         def score() -> list[tuple[Tensor, Tensor]]:
+            rows = self.rows(partners)
+            found: dict[str, Tensor] = {}
             with torch.no_grad(), WithoutDropout(self._model):
-                parts = self.lanes.map(self.scorer.logps, micro_batches(partners, self.token_budget))
-                rows = [row for part in parts for row in part]
-            return [(row.cpu(), self._reference.logps(partner)) for partner, row in zip(partners, rows, strict=True)]
+                for row, values in zip(rows, self.lanes.map(self.scorer.logps, rows), strict=True):
+                    found |= {one.group: logps.cpu() for one, logps in zip(row, values, strict=True)}
+            return [(found[partner.group], self._reference.logps(partner)) for partner in partners]
 
         pairs = [pair for found in self._processes.gather(score) for pair in found]
         policy, reference = (torch.cat(values).to(self._parameters[0].device) for values in zip(*pairs, strict=True))

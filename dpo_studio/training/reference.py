@@ -25,7 +25,7 @@ from dpo_studio import __version__
 from dpo_studio.core.settings import TrainingSettings
 
 from .adapter import WithoutDropout
-from .batches import Example, micro_batches
+from .batches import Example
 from .disk import write_file_whole
 from .forward import Scorer
 from .lanes import Lanes
@@ -114,6 +114,7 @@ class Reference:
         """
         if not self.missing(examples):
             return
+        beside = lanes or Lanes(1)
         off: Callable[[], Any] = model.disable_adapter if adapter_is_new else nullcontext
 
         def compute() -> dict[str, Tensor]:
@@ -121,10 +122,10 @@ class Reference:
             kept, last = 0, time.monotonic()
             # Rows are cut from all groups, not from those that are missing: a row's numbers depend in their last
             # digits on its groups, and are to be the same when this was interrupted half-way.
-            parts = [p for p in micro_batches(processes.share(examples), token_budget) if self.missing(p)]
+            parts = [row for row in beside.rows(processes.share(examples), token_budget) if self.missing(row)]
             score = scorer.token_logps if self._keeps_tokens else scorer.logps
             with torch.no_grad(), WithoutDropout(model), off():
-                for part, rows in zip(parts, (lanes or Lanes(1)).map(score, parts), strict=True):
+                for part, rows in zip(parts, beside.map(score, parts), strict=True):
                     for example, row in zip(part, rows, strict=True):
                         found |= self._entries(example, row)
                     if self._cache and time.monotonic() - last > _KEEP_EVERY_S:

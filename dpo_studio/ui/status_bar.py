@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QToolButton, QWidget
 
 from dpo_studio.core.types import Policy
@@ -11,11 +10,11 @@ from dpo_studio.core.types import Policy
 from . import machine, theme
 from .context import Context
 from .job_board import Job
+from .widgets.elided_label import ElidedLabel
 
 MEMORY_EVERY_MS = 2000
 MOST_JOBS_SHOWN = 3
 _BAR_WIDTH = 96
-_NARROWEST = 40
 #: What the button of a job needs around its sign, so that the strip keeps its height when one comes.
 _AROUND_JOB = 24
 
@@ -28,21 +27,6 @@ def time_left_in_words(seconds: float) -> str:
     if whole < 3600:
         return f"{round(whole / 60)} min left"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} left"
-
-
-class ElidedLabel(QLabel):
-    """A label that ends in "…" where there is no room, rather than making the window wider."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setMinimumWidth(_NARROWEST)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        width = self.contentsRect().width()
-        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, width)
-        painter = QPainter(self)
-        painter.setPen(self.palette().color(self.foregroundRole()))
-        painter.drawText(self.contentsRect(), self.alignment(), shown)
 
 
 class JobStrip(QWidget):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dpo_studio.cli_generate import policy_named
+from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import SamplingSettings, SettingsError, TrainingSettings, with_method
 from dpo_studio.core.types import Message
@@ -265,3 +266,19 @@ def test_a_method_that_can_learn_nothing_makes_no_run(project, policy, make_grou
     with pytest.raises(UserError, match="every ranking is a complete tie"):
         runs.create(project, policy, with_method(TrainingSettings(), "davidson"))
     assert runs.all_runs(project) == []
+
+
+@pytest.mark.parametrize("kept", ["adapter", ""])
+def test_of_a_run_whose_numbers_ran_away_what_it_had_learnt_before_answers(project, policy, make_group, kept):
+    rankings.add(project, make_group(project, "Train on me"), ranks=[1, 2, 3, 4])
+    run = runs.create(project, policy, TrainingSettings())
+    failed = events.Failed("Training stopped at step 6.", "Train again, slower.", diverged=True, kept=kept)
+    (project.folder / run.folder / "events.jsonl").write_text(events.to_line(failed), encoding="utf-8")
+    if kept:
+        (project.folder / run.folder / kept).mkdir()
+        found = policy_named(project, model=None, run_name=run.name)
+        assert found.adapter == f"{run.folder}/{kept}"
+    else:
+        with pytest.raises(UserError, match="its numbers ran away") as caught:
+            policy_named(project, model=None, run_name=run.name)
+        assert caught.value.hint == "Train again, slower."

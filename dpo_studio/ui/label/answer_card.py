@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QLabel, QVBoxLa
 from dpo_studio.core import thinking, word_count
 from dpo_studio.core.types import Completion
 from dpo_studio.ui import theme
-from dpo_studio.ui.status_bar import ElidedLabel
+from dpo_studio.ui.widgets.elided_label import ElidedLabel
 from dpo_studio.ui.widgets.thinking_fold import ThinkingFold
 
 from . import answer_text, fonts, markdown, tables

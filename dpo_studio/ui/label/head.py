@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout
 
 from dpo_studio.ui import theme
 from dpo_studio.ui.page import KeyHelp
-from dpo_studio.ui.status_bar import ElidedLabel
+from dpo_studio.ui.widgets.elided_label import ElidedLabel
 from dpo_studio.ui.widgets.flow import FlowLayout
 
 from .item import SURENESS

@@ -6,7 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QWidget
 
 from dpo_studio.ui import theme
-from dpo_studio.ui.status_bar import ElidedLabel
+from dpo_studio.ui.widgets.elided_label import ElidedLabel
 
 from .item import Item
 from .order_tray import OrderTray

@@ -6,7 +6,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
 
-from dpo_studio.ui.status_bar import ElidedLabel
+from dpo_studio.ui.widgets.elided_label import ElidedLabel
 
 from .panels import button, label
 

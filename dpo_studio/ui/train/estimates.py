@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dpo_studio.core import events
 from dpo_studio.core.settings import TrainingSettings
 
-from .wording import duration, planned_steps
+from .wording import duration
 
 STARTER_PARAMETERS = 135_000_000
 _SIZE = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s*([bm])(?![a-z])", re.IGNORECASE)
@@ -47,7 +47,7 @@ def time_sentence(settings: TrainingSettings, groups: int, base: str, measured: 
     for run in reversed(measured):
         if run.base == base and run.steps and run.seconds > 0:
             per_group = run.seconds / (run.steps * run.batch_groups)
-            seconds = per_group * planned_steps(settings, groups) * settings.batch_groups
+            seconds = per_group * settings.steps_over(groups) * settings.batch_groups
             return f"about {duration(seconds)}, going by {run.name}"
     return "the first run measures how long it takes here"
 

@@ -55,7 +55,7 @@ def empty_state(data: TrainingData | None) -> tuple[str, str, str] | None:
 
 def steps_sentence(settings: TrainingSettings, groups: int) -> str:
     """How many optimiser steps these settings make of this many groups."""
-    steps = planned_steps(settings, groups)
+    steps = settings.steps_over(groups)
     return f"{_count(settings.epochs, 'pass', 'passes')} over {_count(groups, 'ranking')}: {_count(steps, 'step')}"
 
 
@@ -66,12 +66,6 @@ def why_refused(data: TrainingData, method: str) -> str:
     except UserError as error:
         return f"{error.message} {error.hint}"
     return ""
-
-
-def planned_steps(settings: TrainingSettings, groups: int) -> int:
-    """Optimiser steps of a run, the last partial batch included."""
-    steps = settings.epochs * -(-groups // settings.batch_groups)
-    return min(steps, settings.max_steps) if settings.max_steps else steps
 
 
 def duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ import math
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLayout, QLayoutItem, QVBoxLayout, QWidget
 
-from dpo_studio.ui.status_bar import ElidedLabel
+from dpo_studio.ui.widgets.elided_label import ElidedLabel
 
 
 class FlowLayout(QLayout):

@@ -231,9 +231,9 @@ def test_time_scales_with_what_is_computed():
 @pytest.mark.parametrize(
     ("epochs", "batch", "most", "groups", "steps"), [(5, 4, 0, 28, 35), (1, 8, 0, 9, 2), (5, 4, 6, 28, 6)]
 )
-def test_planned_steps(epochs, batch, most, groups, steps):
+def test_the_steps_of_a_run_take_the_last_partial_batch_in(epochs, batch, most, groups, steps):
     settings = TrainingSettings(epochs=epochs, batch_groups=batch, max_steps=most)
-    assert wording.planned_steps(settings, groups) == steps
+    assert settings.steps_over(groups) == steps
 
 
 @pytest.mark.parametrize(
