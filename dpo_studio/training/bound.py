@@ -28,6 +28,26 @@ class DriftBound:
         self._measured: tuple[int, float] | None = None
         self.passed = False
 
+    def resume(self) -> None:
+        """Remember the last measurement of the run that is gone on with."""
+        within = self.fall_back()
+        if within and within[1].fresh_kl is not None:
+            self._measured = (within[1].step, within[1].fresh_kl)
+
+    def near(self, step: int) -> bool:
+        """Whether drift is to be measured at `step`, halfway to a measurement that is likely to be past the bound.
+
+        Drift was seen to grow with the second to the third power of the steps, so n steps after step m it is at most
+        about (1 + n/m)³ of what it was. A run that is ended then keeps what it learnt until halfway.
+        """
+        every = self._settings.evaluate_every
+        if not self._measured or every < 2:
+            return False
+        last, kl = self._measured
+        if not last or last % every or step != last + every // 2:
+            return False
+        return kl * (1 + every / last) ** 3 > self._settings.max_kl
+
     def look(self, step: int) -> Iterator[events.Event]:
         """Fresh answers after `step` optimiser steps, and a word where they are past the bound."""
         yield from self._fresh.look(step)

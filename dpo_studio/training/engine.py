@@ -132,6 +132,8 @@ class _Run:
         )
         self._notices += fresh.notices
         self._bound = DriftBound(fresh, self._settings, self._folder, self._processes)
+        if state is not None:
+            self._bound.resume()
         self._lanes = lanes_for(self._settings, self._scorer, torch.get_num_threads())
         budget = token_budget_of(self._loaded, self._lanes.count, exact_in_company=self._scorer.exact_in_company)
         budget = state.token_budget if state else budget
@@ -244,7 +246,7 @@ class _Run:
             if self._step == 1:
                 self._keep_reference()
             yield events.StepDone(self._step, self._step / per_epoch, self._metrics)
-            if self._due(settings.evaluate_every):
+            if self._due(settings.evaluate_every) or self._bound.near(self._step):
                 if data.held_out:
                     yield (yield from self._evaluate())
                 yield from self._bound.look(self._step)
@@ -318,9 +320,9 @@ class _Run:
         """Save the adapter, measure it, answer the fixed prompts again, and say how it ended."""
         self._save_adapter()
         evaluated = yield from self._evaluate()
-        if self._data.held_out and self._step and not self._due(self._settings.evaluate_every):
-            yield evaluated
-        if self._step and not self._due(self._settings.evaluate_every):
+        if self._step and not self._due(self._settings.evaluate_every) and self._bound.kl_at(self._step) is None:
+            if self._data.held_out:
+                yield evaluated
             yield from self._bound.look(self._step)
         kept_step, best_step = yield from self._choose()
         if self._data.held_out:

@@ -58,27 +58,27 @@ def told_drift(monkeypatch):
 
 
 def test_the_run_ends_at_the_first_measurement_past_the_bound_and_keeps_the_one_before(make_run):
-    free = make_run("free", **SETTINGS)
-    unbound = drift(train(free))
-    assert unbound[2] < unbound[4] < unbound[6]  # what is really measured on the tiny model
-    bound = (unbound[4] + unbound[6]) / 2
-    folder = make_run("bound", max_kl=bound, **SETTINGS)
+    settings = {**SETTINGS, "evaluate_every": 1}
+    unbound = drift(train(make_run("free", **settings)))
+    assert unbound[3] < unbound[5] < unbound[6]  # what is really measured on the tiny model
+    bound = (unbound[5] + unbound[6]) / 2
+    folder = make_run("bound", max_kl=bound, **settings)
     said = list(train(folder))
-    assert drift(said) == {step: unbound[step] for step in (0, 2, 4, 6)}
+    assert drift(said) == {step: unbound[step] for step in range(7)}
     done = said[-1]
-    assert (done.reason, done.steps, done.kept_step) == ("drifted", 6, 4)
+    assert (done.reason, done.steps, done.kept_step) == ("drifted", 6, 5)
     assert [event.step for event in of_kind(said, events.StepDone)] == [1, 2, 3, 4, 5, 6]
     (notice,) = [event for event in of_kind(said, events.Notice) if event.code == "drifted"]
-    assert f"{unbound[6]:.3g} nats" in notice.message and "by step 4" in notice.message
-    at_four = weights(folder / "checkpoints" / "step-000004" / "adapter")
-    assert equal(weights(folder / "adapter"), at_four)
-    assert saved.checkpoint_within_bound(folder)[1].fresh_kl == unbound[4]
+    assert f"{unbound[6]:.3g} nats" in notice.message and "by step 5" in notice.message
+    at_five = weights(folder / "checkpoints" / "step-000005" / "adapter")
+    assert equal(weights(folder / "adapter"), at_five)
+    assert saved.checkpoint_within_bound(folder)[1].fresh_kl == unbound[5]
     evaluated = {event.step: event.metrics for event in of_kind(said, events.Evaluated)}
-    assert done.metrics["logp_best"] == evaluated[4]["logp_best"] != evaluated[6]["logp_best"]
+    assert done.metrics["logp_best"] == evaluated[5]["logp_best"] != evaluated[6]["logp_best"]
     groups = [json.loads(line) for line in (folder / "data.jsonl").read_text().splitlines()]
     logged = json.loads((folder / "final_logps.json").read_text())
     best = [logged[group["group"]][group["ranks"].index(1)] for group in groups if group["held_out"]]
-    assert sum(best) / len(best) == pytest.approx(evaluated[4]["logp_best"], abs=1e-6)
+    assert sum(best) / len(best) == pytest.approx(evaluated[5]["logp_best"], abs=1e-6)
 
 
 def test_a_bound_that_is_not_reached_changes_no_number(make_run):
@@ -99,6 +99,24 @@ def test_the_last_within_the_bound_is_kept_through_later_checkpoints(make_run, t
     assert (done.reason, done.steps, done.kept_step) == ("drifted", 10, 5)
     kept = {path.name for path in (folder / "checkpoints").iterdir()}
     assert {"step-000005", "step-000008", "step-000009"} <= kept and "step-000010" not in kept
+
+
+def test_a_measurement_that_is_likely_to_be_past_the_bound_has_one_halfway(make_run, told_drift):
+    told_drift({0: 0.0, 4: 1.2, 8: 4.5, 10: 7.0, 12: 10.3})
+    folder = make_run(max_steps=16, evaluate_every=4, max_kl=10)
+    said = list(train(folder))
+    assert list(drift(said)) == [0, 4, 8, 10, 12]  # 1.2 · (8/4)³ is within the bound, 4.5 · (12/8)³ is not
+    assert [event.step for event in of_kind(said, events.Evaluated)][:5] == [0, 4, 8, 10, 12]
+    assert (said[-1].reason, said[-1].steps, said[-1].kept_step) == ("drifted", 12, 10)
+    assert equal(weights(folder / "adapter"), weights(folder / "checkpoints" / "step-000010" / "adapter"))
+
+
+def test_a_run_that_ends_halfway_says_so_once(make_run, told_drift):
+    told_drift({0: 0.0, 4: 3.0, 6: 11.0})
+    said = list(train(make_run(max_steps=16, evaluate_every=4, max_kl=10)))
+    assert (said[-1].reason, said[-1].steps, said[-1].kept_step) == ("drifted", 6, 4)
+    assert [event.code for event in of_kind(said, events.Notice)].count("drifted") == 1
+    assert [event.step for event in of_kind(said, events.Evaluated)] == [0, 4, 6]
 
 
 @pytest.mark.parametrize("drifted", [9.0, math.nan])
@@ -122,9 +140,10 @@ class Died(BaseException):
     """Stands for the end of the process."""
 
 
+@pytest.mark.parametrize("last", [5, 6])
 @pytest.mark.parametrize("kind", [events.StepDone, events.Sampled, events.Evaluated, events.Notice])
-def test_a_run_killed_about_the_bound_ends_with_the_same_bytes(make_run, told_drift, monkeypatch, kind):
-    told_drift({0: 0.0, 2: 1.0, 4: 2.0, 6: 9.0})
+def test_a_run_killed_about_the_bound_ends_with_the_same_bytes(make_run, told_drift, monkeypatch, kind, last):
+    told_drift({0: 0.0, 2: 0.9, 4: 2.0 if last == 6 else 5.0, last: 9.0})
     whole, folder = make_run("whole", max_kl=8, **SETTINGS), make_run("killed", max_kl=8, **SETTINGS)
     assert worker.main(whole) == 0
     with monkeypatch.context() as patched:
@@ -132,7 +151,7 @@ def test_a_run_killed_about_the_bound_ends_with_the_same_bytes(make_run, told_dr
 
         def deadly(self, event):
             append(self, event)
-            if isinstance(event, kind) and (event.code == "drifted" if kind is events.Notice else event.step == 6):
+            if isinstance(event, kind) and (event.code == "drifted" if kind is events.Notice else event.step == last):
                 raise Died
 
         patched.setattr(worker.EventLog, "append", deadly)
