@@ -111,7 +111,7 @@ def test_the_ending_tells_the_estimate_beside_what_it_took(labelled):
         run = runs.create(project, policy, settings)
     expected = events.Estimated(seconds=180.0, memory_gb=1.6, step_seconds=2.0, steps=80)
     ended = cli_train.Ended(run, "finished", 80, 200.0, "adapter", "it", estimated=expected, memory_gb=1.5)
-    assert "Estimated 3 min and 1.6 GB; took 3 min 20 s and 1.5 GB." in ended.sentence()
+    assert "Estimated 3 min and 1.6 GB; took 3 min 20 s (11% more) and 1.5 GB (6% less)." in ended.sentence()
     values = ended.to_json()
     assert (values["estimated"]["seconds"], values["estimated"]["memory_gb"]) == (180.0, 1.6)
     assert (values["seconds"], values["memory_gb"]) == (200.0, 1.5)

@@ -76,7 +76,7 @@ METHODS: dict[str, Method] = {
     ),
     "ipo": Method(
         "IPO",
-        "Draws every pair to one fixed gap instead of ever further apart: for few labels that are learnt by heart.",
+        "Draws every pair to one gap a token (lengths are averaged), and no further: for few labels, learnt by heart.",
         "arXiv 2310.12036",
         ("beta", *_PAIR_OPTIONS),
     ),

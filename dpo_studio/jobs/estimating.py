@@ -68,9 +68,17 @@ def expected(run_folder: Path) -> events.Estimated | None:
 
 
 def compare(estimated: events.Estimated, *, seconds: float, memory_gb: float | None) -> str:
-    """What was expected of a finished run beside what it took."""
-    took = "" if memory_gb is None else f" and {memory_gb:.1f} GB"
-    return f"Estimated {in_words(estimated.seconds)} and {estimated.memory_gb:.1f} GB; took {in_words(seconds)}{took}."
+    """What was expected of a finished run, what it took, and how far off the estimate was."""
+    took = f"{in_words(seconds)}{_off(seconds, estimated.seconds)}"
+    if memory_gb is not None:
+        took += f" and {memory_gb:.1f} GB{_off(memory_gb, estimated.memory_gb)}"
+    return f"Estimated {in_words(estimated.seconds)} and {estimated.memory_gb:.1f} GB; took {took}."
+
+
+def _off(took: float, estimated: float) -> str:
+    """How much more or less it took than was estimated; nothing below half a percent."""
+    percent = round(100 * (took / estimated - 1)) if estimated > 0 else 0
+    return f" ({abs(percent)}% {'more' if percent > 0 else 'less'})" if percent else ""
 
 
 def in_words(seconds: float) -> str:

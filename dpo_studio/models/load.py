@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,30 @@ class LoadedModel:
         return left
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a model reads texts: what is known of it without its weights. Attributes as of LoadedModel."""
+
+    chat: ChatFormat
+    tokenizer_hash: str
+    context_length: int
+
+
+def how_it_reads(base: str) -> Reading:
+    """Find a model, and load its tokenizer alone.
+
+    Raises:
+        UserError: as `load`.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    folder = find.find(base)
+    with _in_words(base), quiet():
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    return Reading(ChatFormat(tokenizer), tokenizer_hash(tokenizer), _context_length(config))
+
+
 def load(
     base: str,
     *,
@@ -113,10 +138,9 @@ def load(
 def _load(
     folder: Path, name: str, where: torch.device, dtype: torch.dtype
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    try:
+    with _in_words(name):
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
             loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -135,6 +159,15 @@ def _load(
                 "Download the model again.",
             )
         return model.to(where), tokenizer
+
+
+@contextmanager
+def _in_words(name: str) -> Iterator[None]:
+    """Context: what goes wrong in loading a model is said so that a person can mend it."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
     except SafetensorError as error:
         raise UserError(f"The weights of {name} are damaged: {error}.", "Download the model again.") from error
     except (torch.OutOfMemoryError, MemoryError) as error:

@@ -28,7 +28,7 @@ class Chat(Protocol):
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]: ...
 
-    def completion_ids(self, completion_text: str, finish_reason: str) -> list[int]: ...
+    def completion_ids(self, text: str, finish_reason: str) -> list[int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +147,11 @@ def order_of(example: Example) -> Ranks:
     return tuple(rank or None for rank in example.ranks)
 
 
+def ranks_of(row: Mapping[str, Any]) -> tuple[int, ...]:
+    """The ranks of one line of a run's data, as `Example` has them."""
+    return tuple(0 if rank is None else int(rank) for rank in row["ranks"])
+
+
 def order(count: int, *, seed: int, epoch: int) -> list[int]:
     """The order in which an epoch visits `count` groups: the same for the same seed and epoch, everywhere."""
     numbers = list(range(count))
@@ -212,7 +217,7 @@ def example_of(row: Mapping[str, Any], prompt: Sequence[int], chat: Chat, tokeni
     confidence = None if row.get("confidence") is None else float(row["confidence"])
     if confidence is not None and not 0.5 <= confidence <= 1.0:
         raise ValueError(f"a confidence of {confidence:g}, where a half to 1 can be")
-    ranks = tuple(0 if rank is None else int(rank) for rank in row["ranks"])
+    ranks = ranks_of(row)
     if len(ranks) != len(completions):
         raise ValueError(f"{len(ranks)} ranks for {len(completions)} completions")
     return Example(

@@ -34,14 +34,18 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """A new folder to fill, which takes the place of `folder` once it is complete; on an error it is removed."""
+    """A new folder to fill, which takes the place of `folder` once it is complete; on an error it is removed.
+
+    What anybody wrote into it is on the disk before it has its name.
+    """
     partial, old = folder.with_name(folder.name + ".partial"), folder.with_name(folder.name + ".old")
     for leftover in (partial, old):
         shutil.rmtree(leftover, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
         yield partial
-        sync_folder(partial)
+        for path in (*partial.rglob("*"), partial):
+            sync(path)
         if folder.exists():
             folder.rename(old)
         partial.rename(folder)
@@ -50,7 +54,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         if old.exists() and not folder.exists():
             old.rename(folder)
         raise
-    sync_folder(folder.parent)
+    sync(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -65,11 +69,12 @@ def write_file_whole(path: Path, content: bytes) -> None:
         raise
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a folder's entries durable, where the system can."""
-    if os.name == "nt":
+def sync(path: Path) -> None:
+    """Make a file's content or a folder's entries durable, where the system can."""
+    is_folder = path.is_dir()
+    if is_folder and os.name == "nt":
         return
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:

@@ -21,16 +21,16 @@ from dpo_studio.jobs.training import EVENTS_FILE
 
 from . import adapter, batches, checkpoints, samples, whole
 from .adapter import WithoutDropout
-from .batches import Dataset, Example
+from .batches import Example
 from .bound import DriftBound
-from .disk import write_file_whole
+from .disk import sync, write_file_whole
 from .diverged import DivergedError
 from .fingerprint import fingerprint
-from .forward import Scorer, choose_scorer
+from .forward import Scorer, choose_scorer, not_shared
 from .fresh import FreshAnswers
 from .lanes import lanes_for
 from .learner import Learner, Measurement, Metrics, NotFinite
-from .loading import dtype_name, load, threads, token_budget_of, use_threads
+from .loading import dtype_name, load, read_data, threads, token_budget_of, use_threads
 from .mismatched import partners_of
 from .processes import Alone, join
 from .reference import CACHE_FILE, Reference, is_the_policy
@@ -38,7 +38,6 @@ from .saved import (
     ADAPTER_FOLDER,
     BEST_ADAPTER_FOLDER,
     CHECKPOINT_ADAPTER,
-    DATA_FILE,
     FINAL_LOGPS_FILE,
     MODEL_FOLDER,
     PROMPTS_FILE,
@@ -106,7 +105,7 @@ class _Run:
         best = self._processes.first(lambda: best_checkpoint(self._folder))
         self._best_loss = best[2] if best else math.inf
         self._began -= state.seconds if state else 0.0
-        self._data = self._read_data()
+        self._data = read_data(self._folder, self._settings, self._loaded)
         self._notices = [*self._data.notices]
         self._start = fingerprint(self._loaded.model)
         self.model, notices = adapter.attach(self._loaded.model, self._settings)
@@ -120,17 +119,14 @@ class _Run:
             yield events.ModelLoading(self._spec.base, "preparing the GPU, which takes longer the first time")
         self._scorer, notices = choose_scorer(self.model, everything)
         everywhere = all(self._processes.gather(lambda: self._scorer.shared))
-        if not everywhere or (state and not state.shared):
-            self._scorer, notices = Scorer(self.model, shared=False), []
+        if self._scorer.shared and (not everywhere or (state and not state.shared)):
+            self._scorer = Scorer(self.model, shared=False)
+            notices = [not_shared("another process of this run cannot share it")]
         self._notices += notices
-        fresh = FreshAnswers(
-            self.model,
-            self._loaded,
-            self._settings,
-            samples.read_prompts(self._folder / PROMPTS_FILE) if self._processes.leads else [],
-            together=self._scorer.shared,
-        )
-        self._notices += fresh.notices
+        prompts = samples.read_prompts(self._folder / PROMPTS_FILE) if self._processes.leads else []
+        self._prompts, notices = samples.answerable(prompts, self._loaded.chat, self._loaded.context_length)
+        fresh = FreshAnswers(self.model, self._loaded, self._settings, self._prompts, together=self._scorer.shared)
+        self._notices += [*notices, *fresh.notices]
         self._bound = DriftBound(fresh, self._settings, self._folder, self._processes)
         if state is not None:
             self._bound.resume()
@@ -165,17 +161,6 @@ class _Run:
                 "nothing_held_out", "No labelled prompt is held out, so there is no curve on unseen groups."
             )
         yield from self._bound.look(0)
-
-    def _read_data(self) -> Dataset:
-        limits = [self._loaded.context_length, self._settings.max_length]
-        return batches.read(
-            self._folder / DATA_FILE,
-            self._loaded.chat,
-            tokenizer_hash=self._loaded.tokenizer_hash,
-            max_length=min(limit for limit in limits if limit) if any(limits) else 2**31,
-            method=self._settings.method,
-            shorten=self._settings.too_long == "shorten",
-        )
 
     def _make_reference(self, examples: Sequence[Example], token_budget: int, *, fresh: bool) -> Iterator[events.Event]:
         spec, loaded, method = self._spec, self._loaded, self._settings.method
@@ -288,6 +273,8 @@ class _Run:
 
     def _checkpoint(self) -> events.CheckpointSaved:
         log = self._folder / EVENTS_FILE
+        if log.exists():
+            sync(log)  # a checkpoint never stands for more than the log says after a power cut
         state = State(
             step=self._step,
             events_bytes=log.stat().st_size if log.exists() else 0,
@@ -380,14 +367,11 @@ class _Run:
             self._processes.first(lambda: adapter.save(self.model, self._folder / ADAPTER_FOLDER))
 
     def _answers(self, phase: str) -> Iterator[events.Event]:
-        if not self._processes.leads:
-            return
-        prompts = samples.read_prompts(self._folder / PROMPTS_FILE)
         with WithoutDropout(self.model):
             for found in samples.answer(
                 self.model,
                 self._loaded.chat,
-                prompts,
+                self._prompts,
                 context_length=self._loaded.context_length,
                 together=self._scorer.shared,
             ):

@@ -7,16 +7,17 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
+from dpo_studio.core.ranking import is_trainable
 from dpo_studio.core.settings import TrainingSettings
 
-from .batches import steps_per_epoch
+from .batches import Example, order_of, ranks_of, steps_per_epoch
 from .saved import DATA_FILE, PROMPTS_FILE, SETTINGS_FILE, read_spec
 
 _NEVER = 1_000_000
@@ -38,11 +39,11 @@ _ON_GPU = Small(steps=5, groups=32)
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What was measured: seconds, and seconds a character of text.
+    """What was measured: seconds, and seconds a token of text.
 
     Attributes:
         setting_up: attaching the adapter and choosing how to compute.
-        scoring, training: a character, without and with gradients.
+        scoring, training: a token, without and with gradients.
         answers, fresh: one round of answers to the fixed prompts, and of fresh ones.
         starts_as_reference: whether the first look and the first step give the reference's numbers too.
     """
@@ -62,7 +63,7 @@ def estimate(settings: TrainingSettings, data: Path) -> events.Estimated:
     The seconds are counted as `RunDone.seconds` are; checkpoints are left out. The last step counts. Fresh answers, if
     any, are drawn after it once more: what they take of memory comes on top of what the steps hold. The engine does it
     all, in a folder of its own that is thrown away: what is measured is what will run. Texts are weighed by their
-    characters.
+    tokens; groups that the run leaves out are left out here.
 
     Args:
         settings: of the run.
@@ -72,36 +73,41 @@ def estimate(settings: TrainingSettings, data: Path) -> events.Estimated:
         UserError: as training would.
     """
     from dpo_studio.models.device import choose
+    from dpo_studio.models.load import how_it_reads
 
-    rows = [json.loads(line) for line in (data / DATA_FILE).read_text(encoding="utf-8").split("\n") if line.strip()]
-    train = [size(row) for row in rows if not row["held_out"]]
-    held_out = [size(row) for row in rows if row["held_out"]]
+    from .loading import read_data
+
+    kept = read_data(data, settings, how_it_reads(read_spec(data).base))
     small = _ON_GPU if choose(settings.device).type == "cuda" else _ON_CPU
     count = min(max(2, settings.batch_groups), small.groups)
-    picked = representative([row for row in rows if not row["held_out"]], count=count)
+    picked = representative(kept.train, count=count)
     with tempfile.TemporaryDirectory(prefix="dpo-studio-estimate-") as scratch:
         folder = _small_run(Path(scratch), settings, data, picked, small.steps)
-        costs = _measure(folder, sum(map(size, picked)), small.steps, looks=bool(settings.fresh_samples))
+        tokens = sum(example.tokens for example in picked)
+        costs = _measure(folder, tokens, small.steps, looks=bool(settings.fresh_samples))
+    train, held_out = ([example.tokens for example in part] for part in (kept.train, kept.held_out))
     return predict(settings, costs, train=train, held_out=held_out)
 
 
-def size(row: Mapping[str, Any]) -> int:
-    """The characters of a group's prompt and answers."""
-    prompt = sum(len(message["content"]) for message in row["prompt"])
-    return prompt + sum(len(completion["text"]) for completion in row["completions"])
+def representative(examples: Sequence[Example], *, count: int) -> list[Example]:
+    """The longest group, which decides about memory, and others from all over the range of lengths.
 
-
-def representative(rows: Sequence[Mapping[str, Any]], *, count: int) -> list[Mapping[str, Any]]:
-    """The longest group, which decides about memory, and others from all over the range of lengths."""
-    ordered = sorted(rows, key=size, reverse=True)
-    count = min(count, len(ordered))
-    return [ordered[index * len(ordered) // count] for index in range(count)]
+    One a prompt, and none that is a complete tie: so that they alone are data enough for any method.
+    """
+    ordered = sorted(examples, key=lambda example: example.tokens, reverse=True)
+    of_prompt: dict[tuple[int, ...], Example] = {}
+    for example in ordered:
+        if is_trainable(order_of(example)):
+            of_prompt.setdefault(example.prompt, example)
+    apart = list(of_prompt.values())
+    count = min(count, len(apart))
+    return [apart[index * len(apart) // count] for index in range(count)]
 
 
 def predict(
     settings: TrainingSettings, costs: Costs, *, train: Sequence[int], held_out: Sequence[int]
 ) -> events.Estimated:
-    """What a run with groups of these characters takes at these costs."""
+    """What a run with groups of so many tokens takes at these costs."""
     per_epoch = steps_per_epoch(len(train), settings.batch_groups)
     steps = settings.steps_over(len(train))
     every = settings.evaluate_every
@@ -114,9 +120,7 @@ def predict(
     return events.Estimated(seconds=seconds, memory_gb=costs.memory_gb, step_seconds=step, steps=steps)
 
 
-def _small_run(
-    folder: Path, settings: TrainingSettings, data: Path, picked: Sequence[Mapping[str, Any]], steps: int
-) -> Path:
+def _small_run(folder: Path, settings: TrainingSettings, data: Path, picked: Sequence[Example], steps: int) -> Path:
     """A run of some steps on the same few groups, which are held out as well, so that scoring them is timed."""
     spec = read_spec(data)
     values = {
@@ -129,15 +133,18 @@ def _small_run(
     }
     body = {"base": spec.base, "adapter": None if spec.adapter is None else str(spec.adapter), "training": values}
     (folder / SETTINGS_FILE).write_text(json.dumps(body), encoding="utf-8")
-    copies = [{**row, "held_out": True, "group": f"{row['group']} again"} for row in picked]
-    (folder / DATA_FILE).write_text("".join(json.dumps(row) + "\n" for row in [*picked, *copies]), encoding="utf-8")
+    wanted = {(example.group, example.ranks) for example in picked}  # two people may have ranked one group
+    lines = (data / DATA_FILE).read_text(encoding="utf-8").split("\n")
+    rows = [row for row in map(json.loads, filter(str.strip, lines)) if (row["group"], ranks_of(row)) in wanted]
+    copies = [{**row, "held_out": True, "group": f"{row['group']} again"} for row in rows]
+    (folder / DATA_FILE).write_text("".join(json.dumps(row) + "\n" for row in [*rows, *copies]), "utf-8")
     prompts = data / PROMPTS_FILE
     if prompts.exists():
         (folder / PROMPTS_FILE).write_text(prompts.read_text(encoding="utf-8"), encoding="utf-8")
     return folder
 
 
-def _measure(folder: Path, characters: int, steps: int, *, looks: bool) -> Costs:
+def _measure(folder: Path, tokens: int, steps: int, *, looks: bool) -> Costs:
     """Train the small run up to its last step, and read the costs off the times of its events.
 
     Args:
@@ -153,12 +160,12 @@ def _measure(folder: Path, characters: int, steps: int, *, looks: bool) -> Costs
         stepped = stepped or (isinstance(event, events.StepDone) and event.step == steps)
         if stepped and not (looks and isinstance(event, _BEFORE_A_LOOK_ENDS)):
             break
-    costs = read_costs(times, characters)
+    costs = read_costs(times, tokens)
     return replace(costs, memory_gb=max(costs.memory_gb, memory_gb()))
 
 
-def read_costs(times: Sequence[tuple[float, events.Event]], characters: int) -> Costs:
-    """The costs, from when each event came, for steps on groups of so many characters that are held out too."""
+def read_costs(times: Sequence[tuple[float, events.Event]], tokens: int) -> Costs:
+    """The costs, from when each event came, for steps on groups of so many tokens that are held out too."""
     kinds = [type(event) for _, event in times]
     loaded, started = (times[kinds.index(kind)][0] for kind in (events.ModelLoaded, events.RunStarted))
     evaluated = kinds.index(events.Evaluated)
@@ -173,8 +180,8 @@ def read_costs(times: Sequence[tuple[float, events.Event]], characters: int) -> 
         scoring = (times[evaluated][0] - started) / (passes + 1)
     return Costs(
         setting_up=started - loaded,
-        scoring=scoring / characters,
-        training=(last - before) / characters,
+        scoring=scoring / tokens,
+        training=(last - before) / tokens,
         answers=answers,
         fresh=_last_of(times, events.Sampled) - _last_of(times, events.Evaluated) if events.Sampled in kinds else 0.0,
         starts_as_reference=not passes,

@@ -270,8 +270,12 @@ def choose_scorer(model: Any, examples: Sequence[Example]) -> tuple[Scorer, list
     alone = Scorer(model, shared=False)
     if not _agree(naive, _logps(alone, longest), model, longest):
         fast_layers.remove_all(model)
-    message = f"Every answer is computed with a prompt of its own, which is slower: {reason}."
-    return alone, [Notice("prompt_not_shared", message)]
+    return alone, [not_shared(reason)]
+
+
+def not_shared(reason: str) -> Notice:
+    """What is told of a run whose answers have a row each."""
+    return Notice("prompt_not_shared", f"Every answer is computed with a prompt of its own, which is slower: {reason}.")
 
 
 @torch.no_grad()

@@ -7,20 +7,36 @@ import queue
 import time
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import psutil
 import torch
 
 from dpo_studio.core import events
+from dpo_studio.core.settings import TrainingSettings
 from dpo_studio.models import load as models
 
+from . import batches
 from .processes import Alone
-from .saved import RunSpec
+from .saved import DATA_FILE, RunSpec
 
 #: Tokens of a row, by device; on a CPU what keeps the starter model's training below 2 GB.
 TOKEN_BUDGET = {"cpu": 640, "cuda": 8192, "mps": 2048}
 _SIGN_OF_LIFE_S = 60.0
+
+
+class Reads(Protocol):
+    """The part of models.load.LoadedModel and of models.load.Reading that is used here."""
+
+    @property
+    def chat(self) -> batches.Chat: ...
+
+    @property
+    def tokenizer_hash(self) -> str: ...
+
+    @property
+    def context_length(self) -> int: ...
 
 
 def load(spec: RunSpec, dtype: str, processes: Alone) -> Generator[events.Event, None, Any]:
@@ -70,6 +86,22 @@ def _next(stages: queue.SimpleQueue[str | None]) -> str | None:
         return stages.get(timeout=_SIGN_OF_LIFE_S)
     except queue.Empty:
         return ""
+
+
+def read_data(run_folder: Path, settings: TrainingSettings, model: Reads) -> batches.Dataset:
+    """The groups of a run's data as this model reads them.
+
+    Raises:
+        UserError: as `batches.read`.
+    """
+    return batches.read(
+        run_folder / DATA_FILE,
+        model.chat,
+        tokenizer_hash=model.tokenizer_hash,
+        max_length=min(model.context_length, settings.max_length or model.context_length),
+        method=settings.method,
+        shorten=settings.too_long == "shorten",
+    )
 
 
 def token_budget_of(loaded: Any, lanes: int = 1, *, exact_in_company: bool) -> int:

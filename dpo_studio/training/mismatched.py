@@ -16,10 +16,11 @@ def partners_of(data: Dataset, *, seed: int) -> dict[str, Example]:
     """For each group, by its name, its prompt with one answer from a group of another prompt.
 
     The same for the same seed and data, so that the reference's values are computed once, with all others, before the
-    first step. Training groups take theirs from training groups only. None is longer than the longest real example.
+    first step. Training groups take theirs from training groups only. None is longer than the longest real example:
+    where every answer to another prompt would be, the shortest is cut.
 
     Raises:
-        UserError: all groups have one prompt, or no answer fits.
+        UserError: all groups have one prompt.
     """
     longest = max(example.longest for example in (*data.train, *data.held_out))
     found = {}
@@ -44,8 +45,11 @@ def _mismatched(example: Example, donors: Sequence[Example], longest: int, rng: 
     for donor in (*donors[start:], *donors[:start]):
         if choice := answers(donor):
             return _example(example, rng.choice(choice))
+    others = [ids for donor in donors if donor.prompt != example.prompt for ids in donor.completions if ids]
+    if others and room > 0:
+        return _example(example, min(others, key=len)[:room])
     raise UserError(
-        "KTO compares answers with answers to other prompts, and there is none that fits.",
+        "KTO compares answers with answers to other prompts, and there is none.",
         "Rank the answers to another prompt, or choose another method.",
     )
 

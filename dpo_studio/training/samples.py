@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.events import Notice
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Message, messages_from_json
 
@@ -44,6 +46,27 @@ def read_prompts(path: Path) -> list[SamplePrompt]:
     return [SamplePrompt(row["prompt"], messages_from_json(row["messages"])) for row in rows]
 
 
+def answerable(
+    prompts: Sequence[SamplePrompt], chat: Any, context_length: int
+) -> tuple[list[SamplePrompt], list[Notice]]:
+    """The prompts that a model can answer, and a word about the others, which stop nothing."""
+    kept = [prompt for prompt in prompts if _leaves_room(prompt, chat, context_length)]
+    if len(kept) == len(prompts):
+        return kept, []
+    text = (
+        f"Not answered: {len(prompts) - len(kept)} of {len(prompts)} sample prompts, which this model's chat template"
+        " does not take, or which leave no room for an answer."
+    )
+    return kept, [Notice("samples_left_out", text)]
+
+
+def _leaves_room(prompt: SamplePrompt, chat: Any, context_length: int) -> bool:
+    try:
+        return 0 < len(chat.prompt_ids(prompt.messages)) < context_length
+    except UserError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """A fresh answer. `token_ids` are the drawn ones, the end token included where the model drew it."""
@@ -59,11 +82,12 @@ class Drawn:
 def answer(
     model: Any, chat: Any, prompts: Sequence[SamplePrompt], *, context_length: int, together: bool
 ) -> Iterator[Answer]:
-    """Greedy answers, in the order of the prompts. A prompt that fills the context is passed over.
+    """Greedy answers, in the order of the prompts.
 
     Where memory is too short for all at once, they are answered one by one.
 
     Args:
+        prompts: `answerable` ones.
         together: whether prompts may be answered in one batch, padded at the left; a model whose state runs
             through the padding must not.
     """
@@ -90,6 +114,9 @@ def draw(
 
     Nothing is cut off or flattened (temperature 1, no top-k, top-p or penalty), so they are samples of π_θ. The global
     random streams are left as they were found.
+
+    Args:
+        prompts: `answerable` ones.
     """
     asked = [prompts[number % len(prompts)] for number in range(count)]
     device = next(model.parameters()).device
@@ -137,9 +164,8 @@ def _own_stream(device: torch.device, seed: int) -> Iterator[None]:
 def _batches(
     chat: Any, prompts: Sequence[SamplePrompt], context_length: int, wanted: int, *, together: bool
 ) -> Iterator[tuple[list[tuple[SamplePrompt, list[int]]], int]]:
-    """The prompts that fit, with their ids, in batches, and how many tokens an answer of each batch may have."""
+    """The prompts with their ids, in batches, and how many tokens an answer of each batch may have."""
     rows = [(prompt, chat.prompt_ids(prompt.messages)) for prompt in prompts]
-    rows = [(prompt, ids) for prompt, ids in rows if 0 < len(ids) < context_length]
     for batch in [rows] if together and rows else [[row] for row in rows]:
         yield batch, min(wanted, context_length - max(len(ids) for _, ids in batch))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -80,12 +79,6 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
                 tokenizer.save_pretrained(partial)
         except SafetensorError as error:
             raise OSError(errno.ENOSPC if "os error 28" in str(error) else errno.EIO, str(error)) from error
-        for path in partial.iterdir():
-            handle = os.open(path, os.O_RDWR)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
 
 
 def check_disk(run_folder: Path, model: Any, *, checkpoints: int) -> None:

@@ -51,8 +51,9 @@ def test_times_are_fine_enough_to_compare(seconds, words):
 
 def test_a_finished_run_is_told_beside_its_estimate():
     text = estimating.compare(FOUND, seconds=200.0, memory_gb=1.52)
-    assert text == "Estimated 3 min and 1.6 GB; took 3 min 20 s and 1.5 GB."
-    assert estimating.compare(FOUND, seconds=200.0, memory_gb=None) == "Estimated 3 min and 1.6 GB; took 3 min 20 s."
+    assert text == "Estimated 3 min and 1.6 GB; took 3 min 20 s (11% more) and 1.5 GB (5% less)."
+    text = estimating.compare(FOUND, seconds=200.0, memory_gb=None)
+    assert text == "Estimated 3 min and 1.6 GB; took 3 min 20 s (11% more)."
 
 
 def test_what_was_expected_is_read_from_the_runs_folder(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 from dpo_studio.core import events
 from dpo_studio.core.settings import TrainingSettings
 from dpo_studio.training import engine, estimate, memory, samples
+from dpo_studio.training.batches import Example
 from dpo_studio.training.engine import train
 from dpo_studio.training.estimate import Costs
 from dpo_studio.training.saved import read_spec
@@ -20,7 +22,7 @@ def test_every_part_of_a_run_is_counted():
     costs = Costs(setting_up=1.0, scoring=0.01, training=0.1, answers=5.0, fresh=2.0, memory_gb=3.0)
     settings = TrainingSettings(epochs=2, batch_groups=2, evaluate_every=3)
     found = estimate.predict(settings, costs, train=[100, 200, 300], held_out=[50])
-    # Two steps an epoch make four: looks at 0, 3 and the end. 600 characters an epoch are 300 a step.
+    # Two steps an epoch make four: looks at 0, 3 and the end. 600 tokens an epoch are 300 a step.
     assert found.steps == 4
     assert found.step_seconds == pytest.approx(30.0)
     assert found.seconds == pytest.approx(1.0 + 6.0 + 0.5 + 3 * 0.5 + 4 * 30.0 + 2 * 5.0 + 3 * 2.0)
@@ -37,13 +39,25 @@ def test_a_run_cut_short_with_nothing_held_out_measures_what_it_trained_on():
     assert found.seconds == pytest.approx(3 * 20.0 + 4.0 + 4.0)
 
 
-def test_the_longest_group_is_among_the_measured_ones():
-    def row(words):
-        return {"prompt": [{"content": "p"}], "completions": [{"text": "w" * words}]}
+def example(words: int, *, prompt: int = 1, ranks=(1, 2)) -> Example:
+    return Example(f"g{words}", False, tuple(range(prompt, prompt + 2)), ((1,) * words, (2,)), ranks)
 
-    rows = [row(words) for words in (5, 40, 10, 30, 20, 60, 50, 70)]
-    assert [estimate.size(picked) - 1 for picked in estimate.representative(rows, count=4)] == [70, 50, 30, 10]
-    assert [estimate.size(picked) - 1 for picked in estimate.representative(rows[:1], count=2)] == [5]
+
+def picked(examples, count: int) -> list[int]:
+    return [found.tokens - 3 for found in estimate.representative(examples, count=count)]
+
+
+def test_the_longest_group_is_among_the_measured_ones():
+    examples = [example(words, prompt=words) for words in (5, 40, 10, 30, 20, 60, 50, 70)]
+    assert picked(examples, 4) == [70, 50, 30, 10]
+    assert picked(examples[:1], 2) == [5]
+
+
+def test_the_measured_groups_are_enough_for_any_method():
+    """KTO needs two prompts, and a method that reads ties something that is none."""
+    examples = [example(9), example(8), example(7, prompt=5), example(10, prompt=8, ranks=(1, 1))]
+    assert picked(examples, 2) == [9, 7]
+    assert picked(examples[:2], 2) == [9]
 
 
 def test_costs_are_read_off_the_times_of_the_events():
@@ -109,6 +123,31 @@ def test_a_real_run_is_estimated_and_left_as_it_was(make_run, monkeypatch):
     assert 0 < found.seconds < 50 * took
     reported = [event.metrics["memory_gb"] for event in said if isinstance(event, events.StepDone)]
     assert found.memory_gb == pytest.approx(max(reported), rel=0.3)
+
+
+def test_groups_that_the_run_leaves_out_are_not_measured(make_run, monkeypatch):
+    rng = random.Random(3)
+    groups = [make_run.group(rng, number) for number in range(4)]
+    for group in groups[:2]:  # the two longest, which would be picked
+        group["completions"][0]["text"] = "w7 " * 200
+    # Two people on one group: the second says that all are as good.
+    groups.append({**groups[3], "annotator": "another", "ranks": [1, 1, 1]})
+    measured = []
+    monkeypatch.setattr(estimate, "predict", lambda *_, train, held_out: measured.append((train, held_out)))
+    run = make_run(groups=groups, batch_groups=4)
+
+    def look(folder, tokens, steps, looks):
+        said = list(itertools.takewhile(lambda event: not isinstance(event, events.StepDone), train(folder)))
+        started = next(event for event in said if isinstance(event, events.RunStarted))
+        measured.append((started.groups, started.held_out_groups, tokens))
+        left_out = [event.code for event in said if isinstance(event, events.Notice)]
+        assert left_out == []
+
+    monkeypatch.setattr(estimate, "_measure", look)
+    estimate.estimate(read_spec(run).settings, run)
+    (count, held_out, tokens), (sizes, none_held_out) = measured
+    assert count == held_out == len(sizes) == 2 and none_held_out == []
+    assert tokens == sum(sizes)
 
 
 def test_a_run_that_cannot_begin_says_why(make_run, capsys):

@@ -37,6 +37,9 @@ SHARED = {
     "ministral": {"sliding_window": 64},
     "seed_oss": {},
 }
+#: Positions whose angles depend on the longest one of a row.
+DYNAMIC = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}
+LONG = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [2.0] * 4, "rope_theta": 1e4}
 
 
 def with_adapter(model):
@@ -55,6 +58,27 @@ def gradients(model, values, weights):
     return {name: parameter.grad.clone() for name, parameter in adapter.trainable(model)}
 
 
+def weights_of(groups):
+    count = sum(len(group.completions) for group in groups)
+    return torch.randn(count, generator=torch.Generator().manual_seed(5))
+
+
+def naively(model, groups):
+    """Values and gradients of the model as it came, one answer at a time: to be asked before a scorer is chosen."""
+    values = torch.stack([token_logps(model, g.prompt, ids).sum() for g in groups for ids in g.completions])
+    return values.detach(), gradients(model, values, weights_of(groups))
+
+
+def assert_same(model, scorer, groups, naive, expected):
+    found = torch.cat(scorer.logps(groups))
+    assert torch.allclose(found, naive, atol=1e-4, rtol=1e-5)
+    by_row = gradients(model, found, weights_of(groups))
+    largest = max(gradient.abs().max() for gradient in expected.values())
+    assert largest > 1e-2
+    for name, gradient in expected.items():
+        assert torch.allclose(by_row[name], gradient, atol=1e-5 * max(1.0, largest), rtol=1e-4), name
+
+
 @pytest.mark.parametrize("family", SHARED)
 def test_shared_rows_give_the_naive_values_and_gradients(family, build_model, make_example, monkeypatch):
     # Several chunks of positions and several blocks of the vocabulary, the last ones smaller.
@@ -63,19 +87,10 @@ def test_shared_rows_give_the_naive_values_and_gradients(family, build_model, ma
     model = with_adapter(build_model(family, **SHARED[family]))
     rng = random.Random(3)
     groups = [make_example(rng, str(n), k=k, prompt=4 + n) for n, k in enumerate((3, 4, 2))]
+    naive, expected = naively(model, groups)
     scorer, notices = choose_scorer(model, groups)
     assert scorer.shared, notices
-
-    found = torch.cat(scorer.logps(groups))
-    naive = torch.stack([token_logps(model, g.prompt, ids).sum() for g in groups for ids in g.completions])
-    assert torch.allclose(found, naive, atol=1e-4, rtol=1e-5)
-
-    weights = torch.randn(len(found), generator=torch.Generator().manual_seed(5))
-    expected, by_row = gradients(model, naive, weights), gradients(model, found, weights)
-    largest = max(gradient.abs().max() for gradient in expected.values())
-    assert largest > 1e-2
-    for name, gradient in expected.items():
-        assert torch.allclose(by_row[name], gradient, atol=1e-5 * max(1.0, largest), rtol=1e-4), name
+    assert_same(model, scorer, groups, naive, expected)
 
 
 @pytest.mark.parametrize(
@@ -83,18 +98,21 @@ def test_shared_rows_give_the_naive_values_and_gradients(family, build_model, ma
     [
         ("mistral", {"sliding_window": 8}, "looks back 8"),
         ("gemma3_text", {"sliding_window": 8, "query_pre_attn_scalar": 8}, "looks back 8"),
+        ("llama", {"rope_parameters": DYNAMIC}, "positions depend"),
+        ("phi3", {"rope_parameters": LONG, "original_max_position_embeddings": 64}, "positions depend"),
         ("mamba", {}, "mamba"),
+        ("olmo", {}, "olmo"),
     ],
 )
 def test_other_models_get_a_row_for_each_answer(family, changes, why, build_model, make_example):
     model = with_adapter(build_model(family, **changes))
-    groups = [make_example(random.Random(4), prompt=9)]
+    groups = [make_example(random.Random(4), prompt=9), make_example(random.Random(5), k=2)]
+    naive, expected = naively(model, groups)
     scorer, notices = choose_scorer(model, groups)
     assert not scorer.shared
     assert [notice.code for notice in notices] == ["prompt_not_shared"]
     assert why in notices[0].message
-    naive = torch.stack([token_logps(model, groups[0].prompt, ids).sum() for ids in groups[0].completions])
-    assert torch.allclose(scorer.logps(groups)[0], naive, atol=1e-4)
+    assert_same(model, scorer, groups, naive, expected)
 
 
 def test_the_probe_finds_a_model_that_does_not_do_what_its_family_does(build_model, make_example):

@@ -50,5 +50,16 @@ def test_groups_on_the_same_prompt_are_no_partners(make_example):
     one_prompt = tuple(replace(example, prompt=data.train[0].prompt) for example in data.train[:2])
     partners = partners_of(Dataset((*one_prompt, data.train[2]), (), ()), seed=0)
     assert all(partners[example.group].completions[0] in data.train[2].completions for example in one_prompt)
-    with pytest.raises(UserError, match="none that fits"):
+    with pytest.raises(UserError, match="there is none"):
         partners_of(Dataset(one_prompt, (), ()), seed=0)
+
+
+def test_where_all_answers_to_other_prompts_are_too_long_the_shortest_is_cut(make_example):
+    rng = random.Random(5)
+    long_prompt = make_example(rng, "long prompt", prompt=30, longest=3)
+    long_answers = replace(make_example(rng, "long answers", prompt=3), completions=((5,) * 25, (6,) * 20))
+    data = Dataset((long_prompt, long_answers), (), ())
+    partners = partners_of(data, seed=0)
+    room = long_prompt.longest - 30
+    assert partners["long prompt"].completions == ((6,) * room,)
+    assert partners["long answers"].completions[0] in long_prompt.completions
