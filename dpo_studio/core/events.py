@@ -184,7 +184,11 @@ class GroupNotJudged(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunStarted(Event):
-    """The model is loaded and the data is in order; `first_step` is above 0 after a resume."""
+    """The model is loaded and the data is in order; `first_step` is above 0 after a resume.
+
+    `longer`: of the rankings that train, in how many the best answer is longer than the worst, and in how many the two
+    differ in length; by tokens.
+    """
 
     steps: int
     groups: int
@@ -195,14 +199,16 @@ class RunStarted(Event):
     trainable_parameters: int
     tokenizer_hash: str = ""
     first_step: int = 0
+    longer: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class StepDone(Event):
     """One optimiser step, measured over its whole effective batch.
 
-    `metrics` holds loss, reward_best, reward_worst, margin, accuracy, kendall_tau, length_correlation,
-    logp_best, logp_worst, logratio_best, logratio_worst, grad_norm, learning_rate, tokens_per_s, memory_gb.
+    `metrics` holds loss, reward_best, reward_worst, margin, accuracy, wrongness (σ(−d) over the pairs), kendall_tau,
+    length_correlation, logp_best, logp_worst, logratio_best, logratio_worst, grad_norm, learning_rate, tokens_per_s,
+    memory_gb.
     """
 
     step: int

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from dpo_studio.core import label_bias
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.events import Notice
 from dpo_studio.core.methods import METHODS, check_data, is_usable
@@ -145,6 +146,20 @@ def read(
 def order_of(example: Example) -> Ranks:
     """The ranks as they were labelled: None is unranked."""
     return tuple(rank or None for rank in example.ranks)
+
+
+def longer(examples: Sequence[Example]) -> tuple[int, int]:
+    """In how many groups the best answers are longer than the worst, and in how many they differ in length.
+
+    A group that several people ranked counts once.
+    """
+    lean = label_bias.longer(
+        [
+            (dict(enumerate(order_of(example))), {n: float(len(ids)) for n, ids in enumerate(example.completions)})
+            for example in {example.group: example for example in examples}.values()
+        ]
+    )
+    return lean.wins, lean.total
 
 
 def ranks_of(row: Mapping[str, Any]) -> tuple[int, ...]:

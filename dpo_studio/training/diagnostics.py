@@ -14,11 +14,11 @@ _ROUNDING = 1e-4
 def measure(
     losses: Tensor, policy_logps: Tensor, reference_logps: Tensor, ranks: Tensor, *, lengths: Tensor, beta: float
 ) -> dict[str, float | None]:
-    """Loss, rewards, margin, accuracy, Kendall's τ, and mean ℓ and a of best and worst.
+    """Loss, rewards, margin, accuracy, wrongness, Kendall's τ, and mean ℓ and a of best and worst.
 
     "Best" is the mean over a group's first bucket, "worst" over its last; every group counts once, except in
     `accuracy`, which is the share of all strictly ordered pairs that the rewards order right (an exact tie of
-    rewards counts half).
+    rewards counts half), and in `wrongness`.
 
     Args:
         losses: (groups,)
@@ -36,6 +36,7 @@ def measure(
         "reward_worst": reward_worst,
         "margin": reward_best - reward_worst,
         "accuracy": accuracy(rewards, ranks),
+        "wrongness": wrongness(rewards, ranks),
         "kendall_tau": kendall_tau(rewards, ranks),
         "length_correlation": length_correlation(rewards, ranks, lengths),
         "logp_best": _mean(policy, best),
@@ -57,6 +58,19 @@ def accuracy(rewards: Tensor, ranks: Tensor) -> float | None:
         return None
     right = (better & (gaps > 0)).sum() + 0.5 * (better & (gaps == 0)).sum()
     return right.item() / pairs
+
+
+def wrongness(rewards: Tensor, ranks: Tensor) -> float | None:
+    """How wrong the model still is: σ(−d), averaged over the strictly ordered pairs of all groups.
+
+    With this weight a pair's gradient enters that of DPO: a half where the rewards prefer neither, near 0 where
+    nothing is left to learn. None of no pairs, and where a reward is not a number.
+    """
+    better = better_than(ranks)
+    gaps = (rewards.unsqueeze(2) - rewards.unsqueeze(1))[better]
+    if not len(gaps) or bool(gaps.isnan().any()):
+        return None
+    return (-gaps).sigmoid().mean().item()
 
 
 def kendall_tau(rewards: Tensor, ranks: Tensor) -> float | None:

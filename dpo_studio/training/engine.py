@@ -146,6 +146,7 @@ class _Run:
             trainable_parameters=trainable,
             tokenizer_hash=self._loaded.tokenizer_hash,
             first_step=self._step,
+            longer=batches.longer(self._data.train),
         )
         if state is None:
             yield from self._notices

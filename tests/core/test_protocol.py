@@ -23,6 +23,7 @@ BY_ANNOTATION = {
     "float": st.floats(allow_nan=False, allow_infinity=False),
     "float | None": st.none() | st.floats(allow_nan=False, allow_infinity=False),
     "tuple[int, ...]": st.lists(st.integers(0, 300_000), max_size=5).map(tuple),
+    "tuple[int, int]": st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)),
     "Mapping[str, float | None]": st.dictionaries(TEXT, st.none() | st.floats(allow_nan=False, allow_infinity=False)),
 }
 ALL_EVENTS = list(events._EVENTS.values())

@@ -34,18 +34,24 @@ def test_by_hand():
     assert found["accuracy"] == pytest.approx(4 / 7)
     # Tau-b: (2 - 1) / sqrt(3 * 3), and (2 - 2) / sqrt(4 * 5).
     assert found["kendall_tau"] == pytest.approx((1 / 3 + 0) / 2)
+    # σ(−d) of those seven pairs, where d is half of 3, 2, −1 and of 2, 2, −1, −1.
+    weights = [1 / (1 + math.exp(d)) for d in (1.5, 1.0, -0.5, 1.0, 1.0, -0.5, -0.5)]
+    assert found["wrongness"] == pytest.approx(sum(weights) / 7)
 
 
 def test_equal_rewards_count_half_and_order_nothing():
     rewards, ranks = torch.zeros(2, 3), torch.tensor([[1, 2, 3], [1, 1, 2]])
     assert diagnostics.accuracy(rewards, ranks) == 0.5
+    assert diagnostics.wrongness(rewards, ranks) == 0.5
     assert diagnostics.kendall_tau(rewards, ranks) is None
     assert diagnostics.accuracy(rewards, torch.ones(2, 3, dtype=torch.long)) is None
+    assert diagnostics.wrongness(rewards, torch.ones(2, 3, dtype=torch.long)) is None
 
 
 def test_what_is_not_a_number_orders_nothing():
     rewards, ranks = torch.tensor([[2.0, math.nan, 0.0], [3.0, 2.0, 1.0]]), torch.tensor([[1, 2, 3], [1, 2, 3]])
-    assert diagnostics.accuracy(rewards, ranks) is None and diagnostics.kendall_tau(rewards, ranks) is None
+    for measure in (diagnostics.accuracy, diagnostics.wrongness, diagnostics.kendall_tau):
+        assert measure(rewards, ranks) is None
     outside = torch.tensor([[1, -1, 2], [1, 2, 3]])  # no completion is there
     assert diagnostics.accuracy(rewards, outside) == 1.0
 

@@ -52,13 +52,13 @@ def test_a_whole_run(make_run, tiny_model):
     assert steps[0].metrics["loss"] == pytest.approx(at_zero, abs=1e-4)
     assert of_kind(said, events.Evaluated)[0].metrics["loss"] == pytest.approx(at_zero, abs=1e-4)
     assert steps[0].metrics["margin"] == pytest.approx(0, abs=1e-3)
+    assert steps[0].metrics["wrongness"] == pytest.approx(0.5, abs=1e-3)
 
-    names = "loss reward_best reward_worst margin accuracy kendall_tau length_correlation logp_best logp_worst"
-    names += " logratio_best"
-    names += " logratio_worst grad_norm learning_rate tokens_per_s memory_gb"
+    names = "loss reward_best reward_worst margin accuracy wrongness kendall_tau length_correlation"
+    names += " logp_best logp_worst logratio_best logratio_worst grad_norm learning_rate tokens_per_s memory_gb"
     assert all(set(step.metrics) == set(names.split()) for step in steps)
     assert steps[-1].metrics["loss"] < 0.7 * at_zero
-    assert steps[-1].metrics["accuracy"] > 0.85
+    assert steps[-1].metrics["accuracy"] > 0.85 and steps[-1].metrics["wrongness"] < 0.4
     last = of_kind(said, events.Evaluated)[-1].metrics
     assert set(last) == set(names.split()) - {"grad_norm", "learning_rate", "tokens_per_s", "memory_gb"}
     assert last["margin"] > 0.1 and last["accuracy"] > 0.6

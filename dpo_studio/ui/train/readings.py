@@ -23,6 +23,7 @@ DRIFTED_NATS = 10.0
 COLLAPSED, SHRUNK, RUN_AWAY = 0.75, 0.5, 2.0
 #: Correlation between the rewards' gaps and the lengths' gaps, from where on length explains most of what is learnt.
 MOSTLY_LENGTH = 0.8
+_AGAINST_LENGTH = "If you did not mean to teach length: try LD-DPO or SimPO, and compare answers of like length."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class _Run:
     fresh: Mapping[str, Series]
     steps: int
     beta: float
+    longer: tuple[int, int] = (0, 0)
 
 
 def read(
@@ -58,6 +60,7 @@ def read(
     steps: int,
     beta: float,
     kept: int = 0,
+    longer: tuple[int, int] = (0, 0),
 ) -> list[Reading]:
     """All findings on a run as it stands, the gravest first.
 
@@ -69,11 +72,12 @@ def read(
         steps: optimiser steps of the whole run; 0 when unknown.
         beta: the run's β, which turns rewards back into nats.
         kept: the step that was kept where it is not the last; else 0.
+        longer: of the rankings that train, in how many the best answer is the longer one, and in how many one is.
     """
-    run = _Run(train, held_out, fresh, steps, beta)
+    run = _Run(train, held_out, fresh, steps, beta, longer)
     ruined = _not_finite(run)
     if kept:
-        run = _Run(_until(train, kept), _until(held_out, kept), _until(fresh, kept), steps, beta)
+        run = _Run(_until(train, kept), _until(held_out, kept), _until(fresh, kept), steps, beta, longer)
     rules: tuple[Callable[[_Run], Reading | None], ...] = (
         _drifted,
         _repeating,
@@ -152,7 +156,7 @@ def _length_runs(run: _Run) -> Reading | None:
         "length",
         length[-1][0],
         f"Its answers are {'longer' if last > first else 'shorter'}: {last:.0f} tokens, {first:.0f} at the start.",
-        "If you did not mean to teach length: compare answers of like length, or try a higher beta.",
+        f"{_length_in_the_labels(run)}{_AGAINST_LENGTH}",
     )
 
 
@@ -170,9 +174,18 @@ def _length_is_learnt(run: _Run) -> Reading | None:
             found[-1][0],
             f"{kind} answers get the higher reward almost throughout (correlation {_end(found):+.2f}): it may be"
             " learning length.",
-            "If you did not mean to teach length: try LD-DPO or SimPO, and compare answers of like length.",
+            f"{_length_in_the_labels(run)}{_AGAINST_LENGTH}",
         )
     return None
+
+
+def _length_in_the_labels(run: _Run) -> str:
+    """What the labels say of length, for the readings about it."""
+    wins, told = run.longer
+    if not told:
+        return ""
+    which, count = ("longer", wins) if 2 * wins >= told else ("shorter", told - wins)
+    return f"In {count} of the {told} rankings that train it, the best answer is {which} than the worst. "
 
 
 def _displacement(run: _Run) -> Reading | None:

@@ -104,7 +104,13 @@ class RunView(QWidget):
         settings = self._run.settings
         beta = reward_beta(str(settings.get("method")), float(settings.get("beta", 0.1)))
         found = readings.read(
-            record.train, record.held_out, record.fresh, steps=record.steps, beta=beta, kept=record.kept_step
+            record.train,
+            record.held_out,
+            record.fresh,
+            steps=record.steps,
+            beta=beta,
+            kept=record.kept_step,
+            longer=record.started.longer if record.started else (0, 0),
         )
         self.curves.show_readings(found)
         self.notes.show_run(self._run, record, found)

@@ -167,6 +167,23 @@ def test_rewards_that_follow_length_are_told(sign, word):
     assert codes(strong, {"length_correlation": series([None, 0.9])}) == ["length_learnt"]
 
 
+@pytest.mark.parametrize(
+    ("longer", "said"),
+    [
+        ((19, 26), "In 19 of the 26 rankings that train it, the best answer is longer"),
+        ((3, 20), "In 17 of the 20 rankings that train it, the best answer is shorter"),
+        ((0, 0), ""),
+    ],
+)
+def test_a_reading_about_length_says_what_the_labels_say_of_it(longer, said):
+    by_reward = {"length_correlation": series([0.9, 0.9, 0.9])}
+    in_answers = fresh([0.0, 2.0, 3.0], [0.98, 0.9, 0.9], [20.0, 40.0, 48.0])
+    found = readings.read({}, by_reward, in_answers, steps=32, beta=BETA, longer=longer)
+    assert [one.code for one in found] == ["length_runs", "length_learnt"]
+    for one in found:
+        assert one.offer.startswith(said or "If you did not mean") and "LD-DPO or SimPO" in one.offer
+
+
 def test_no_numbers_no_readings():
     assert codes({}) == []
 
