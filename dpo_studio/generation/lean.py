@@ -42,7 +42,9 @@ class Lean:
         self._norm, self._head = Norm(base.norm), Linear(model, "lm_head")
         self._linears = [linear for block in self._blocks for linear in block.linears] + [self._head]
         self._norms = [norm for block in self._blocks for norm in block.norms] + [self._norm]
-        kinds = {(weight.dtype, weight.device) for weight in model.parameters() if weight.dim() > 1}
+        # Of adapters, which are float32 on any model, a copy is made in the weights' format.
+        read = [self._embed.weight, *(weight for linear in self._linears for weight in linear.weights)]
+        kinds = {(weight.dtype, weight.device) for weight in read}
         if len(kinds) != 1:
             raise UnknownLayer
         self._dtype, self._device = kinds.pop()

@@ -135,6 +135,20 @@ def test_adapters_are_followed_between_two_steps(tmp_path: Path) -> None:
     assert not torch.allclose(rows.step([21])[0], after_the_base, atol=1e-2)
 
 
+def test_adapters_in_float32_on_a_model_in_bfloat16_are_decoded_by_it(tmp_path: Path) -> None:
+    base = save(tmp_path / "base", llama_config(**SIZES))
+    folder = adapter(tmp_path / "one", base, seed=1, rank=4)
+    exact = load(str(base), adapter=folder, dtype="float32", device="cpu").model.get_base_model()
+    plain = load(str(base), dtype="float32", device="cpu").model
+    model = load(str(base), adapter=folder, dtype="bfloat16", device="cpu").model.get_base_model()
+    kinds = {weight.dtype for name, weight in model.named_parameters() if "lora" in name}
+    assert kinds == {torch.float32} and Lean.of(model) is not None
+    found = rows_of(model, (FIRST, 1)).step([20])[0]
+    expected, without = (whole(one, [*FIRST, 20]) for one in (exact, plain))
+    apart = (found - expected).norm() / expected.norm()
+    assert apart < 4e-2 and (without - expected).norm() / expected.norm() > 5 * apart
+
+
 def test_weights_that_change_and_adapters_that_are_merged_count_at_once(tmp_path: Path) -> None:
     base = save(tmp_path / "base", llama_config(**SIZES))
     folder = adapter(tmp_path / "one", base, seed=1, rank=4)
