@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dpo_studio.cli_output import STOPPED, Reporter, counted, interruptions, reports
+from dpo_studio.cli_output import STOPPED, Reporter, counted, followed, interruptions, reports
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.server_reference import refuse_training
 from dpo_studio.core.types import Group, GroupId, Policy
@@ -56,6 +56,7 @@ class Scored:
 @click.option("--run", "run_name", help="Score with the model that this run made. Default: the latest run's.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most this many comparisons, drawn at random.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
+@followed
 @reports
 def score_command(out: Reporter, project: Path, run_name: str | None, limit: int | None, device: str) -> int | None:
     """Say how undecided a trained model is about what waits in PROJECT, for the order of the Label page.
@@ -65,11 +66,22 @@ def score_command(out: Reporter, project: Path, run_name: str | None, limit: int
     """
     from dpo_studio.store import Project
 
+    def told(doing: str) -> None:
+        out.progress(doing)
+        out.more({"progress": None, "doing": doing})
+
     with (
         Project.open(project) as opened,
         interruptions(lambda: out.progress("Stopping; scores so far are kept…")) as stopped,
     ):
-        done = score(opened, run_name=run_name, limit=limit, device=device, cancelled=stopped, report=out.progress)
+        done = score(
+            opened,
+            run_name=run_name,
+            limit=limit,
+            device=device,
+            cancelled=stopped,
+            report=told,
+        )
     out.result(done.to_json(), done.sentence())
     return STOPPED if done.cancelled else None
 

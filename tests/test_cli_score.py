@@ -8,6 +8,7 @@ from peft import LoraConfig, get_peft_model
 
 from dpo_studio import cli_score
 from dpo_studio.core.types import Message
+from dpo_studio.jobs.command import CommandProcess
 from dpo_studio.models import load as loading
 from dpo_studio.models.load import load
 from dpo_studio.store import Project, completions, policies, prompts, queue, rankings, scores
@@ -79,6 +80,14 @@ def test_scores_are_kept_gone_on_with_and_belong_to_their_run(call, trained, mon
         assert set(again) == {2, 3, 4, 5}, "the labelled one is not scored, nor the one with equal answers"
         assert {key: again[key] for key in gaps} == gaps, "what was scored is not computed again"
         assert queue.most_informative(project, "me", policy.id) == sorted(again, key=again.get)
+
+
+def test_who_follows_hears_what_it_does_before_the_first_score(trained):
+    heard = []
+    arguments = ["score", "--follow", "--device", "cpu", "--limit", "1", "--", str(trained)]
+    assert CommandProcess(arguments, heard=heard.append).run()["scored"] <= 1
+    doing = [said["doing"] for said in heard]
+    assert doing[0] == "1 comparison to score with tiny + Run 1" and "loading the model" in doing
 
 
 def test_scores_of_a_small_model_are_those_of_float64_also_where_it_is_loaded_in_bfloat16(trained, monkeypatch):

@@ -25,6 +25,15 @@ def is_known(project: Project) -> bool:
     return bool(project.fact("annotator")) or NOBODY in with_labels(project)
 
 
+def named_elsewhere(project: Project) -> bool:
+    """Take up a name that another window gave, where nobody labelled without one before; whether it did."""
+    name = project.fact("annotator")
+    if project.is_named or not name or NOBODY in with_labels(project):
+        return False
+    project.label_as(name)
+    return True
+
+
 def take_over(project: Project, name: str) -> str:
     """Let another person label from now on; returns the name as it is kept.
 
@@ -36,5 +45,5 @@ def take_over(project: Project, name: str) -> str:
         raise UserError("A name is needed, so that labels can be told apart.", "Type yours, or any word you like.")
     if len(name) > MAX_NAME:
         raise UserError(f"The name is {len(name)} characters long.", f"Use at most {MAX_NAME}.")
-    project.set_fact("annotator", name)
+    project.label_as(name)
     return name

@@ -44,10 +44,11 @@ class Project:
         warning: a sentence about something that went wrong while opening and stops nothing, or "".
     """
 
-    def __init__(self, folder: Path, db: Database, *, warning: str = "") -> None:
+    def __init__(self, folder: Path, db: Database, *, warning: str = "", annotator: str | None = None) -> None:
         self.folder = folder
         self.db = db
         self.warning = warning
+        self._annotator = annotator
 
     @classmethod
     def create(cls, folder: str | Path, *, guideline: str = "") -> Project:
@@ -148,7 +149,7 @@ class Project:
             UserError: the database cannot be opened any more.
         """
         with readable(self.folder):
-            return Project(self.folder, _connect(self.folder / DATABASE_NAME))
+            return Project(self.folder, _connect(self.folder / DATABASE_NAME), annotator=self._annotator)
 
     def interrupt(self) -> None:
         """Give up what its connection does, from another thread than the one that opened it."""
@@ -211,8 +212,24 @@ class Project:
 
     @property
     def annotator(self) -> str:
-        """The name under which this copy of the project labels."""
-        return self.fact("annotator", NOBODY)
+        """The name under which labels are given here: it stays though another window goes on under another one."""
+        return self._name() or NOBODY
+
+    @property
+    def is_named(self) -> bool:
+        """Whether anybody gave a name here, or before this was opened."""
+        return bool(self._name())
+
+    def label_as(self, annotator: str) -> None:
+        """Give labels under this name from now on, here and where the project is opened next."""
+        if self.fact("annotator") != annotator:
+            self.set_fact("annotator", annotator)
+        self._annotator = annotator
+
+    def _name(self) -> str:
+        if self._annotator is None:
+            self._annotator = self.fact("annotator")
+        return self._annotator
 
 
 def new_uuid() -> str:

@@ -95,7 +95,7 @@ def test_what_a_merge_brings_waits_too(project, tmp_path):
         theirs = add_group(other, "theirs")
         seen = add_group(other, "seen by me there")
         rankings.add(other, seen, ranks=[1, 2], annotator="me")
-        other.set_fact("annotator", "Ben")
+        other.label_as("Ben")
         rankings.add(other, theirs, ranks=[1, 2])
     merging.merge(project, tmp_path / "other")
     waiting, _ = check(project, "me", "Ben")

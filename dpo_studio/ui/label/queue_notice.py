@@ -61,6 +61,8 @@ class QueueNotice(QFrame):
             self.say(NO_POLICY, "random")
         elif job is not None and job.state == "waiting":
             self.say("Scoring begins when the job before it is done.", "stop")
+        elif job is not None and job.stage and not job.scored:
+            self.say(f"Scoring with {policy.name}: {job.stage}… You can go on labelling.", "stop")
         elif job is not None:
             self.say(f"Scoring with {policy.name}: {job.scored} of {job.wanted}. You can go on labelling.", "stop")
         elif progress.scored >= progress.waiting:

@@ -53,8 +53,8 @@ class Queueing(QObject):
         bench.name.named.connect(self._on_named)
         bench.name.cancelled.connect(self._on_name_cancelled)
         bench.notice.wanted.connect(self._on_wanted)
-        context.policies_changed.connect(self.refresh)
-        context.runs_changed.connect(self.refresh)
+        context.policies_changed.connect(self._on_models_changed)
+        context.runs_changed.connect(self._on_models_changed)
         context.project_changed.connect(self._on_project_changed)
 
     # Who labels.
@@ -70,7 +70,10 @@ class Queueing(QObject):
 
     def must_ask(self, then: Callable[[], None]) -> bool:
         """Whether the first label of a person has to wait for their name; `then` gives it once that is known."""
-        project = self._context.project
+        project, session = self._context.project, self._session()
+        if project is not None and session is not None and annotators.named_elsewhere(project):
+            session.label_as(project.annotator)
+            self.refresh()
         if project is None or annotators.is_known(project) or SettingsStore().annotator:
             return False
         self._kept = then
@@ -150,6 +153,14 @@ class Queueing(QObject):
             notice.say(NO_DISPUTE, "random")
         else:
             notice.say("")
+
+    def _on_models_changed(self) -> None:
+        """Another model may be the current one; what comes next goes by its scores then."""
+        session = self._session()
+        if session is not None and session.upcoming_groups.is_outdated:
+            session.order_again()
+            self._changed()
+        self.refresh()
 
     def _on_share(self, percent: int) -> None:
         self._choose(lambda session: session.choose(repeats=percent))

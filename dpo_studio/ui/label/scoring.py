@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from PySide6.QtCore import QObject, QTimer
 
@@ -21,6 +23,7 @@ class ScoringJob(Job):
     """`dpo-studio score`, once. What it scored so far is read from the project.
 
     Attributes:
+        stage: what it does before the first of them has its score, such as loading the model; "" when it is not known.
         problem: why it could not go on: a UserError, or another exception, which is a bug; None otherwise.
         wanted: how many comparisons are to be scored.
     """
@@ -36,6 +39,7 @@ class ScoringJob(Job):
         self._annotator = project.annotator
         self.wanted = min(AT_ONCE, self._before.waiting - self._before.scored)
         self.scored = 0
+        self.stage = ""
         self.problem: Exception | None = None
         self._cancelled = False
         self._began = time.monotonic()
@@ -45,7 +49,9 @@ class ScoringJob(Job):
 
     def start(self) -> None:
         self._began = time.monotonic()
-        self._thread = self._commands.start(["score", str(self._project.folder), "--limit", str(AT_ONCE)])
+        folder = str(self._project.folder)
+        self._thread = self._commands.start(["score", "--follow", "--limit", str(AT_ONCE), "--", folder])
+        self._thread.heard.connect(self._on_heard)
         self._thread.answered.connect(self._on_answered)
         self._thread.refused.connect(self._on_refused)
         self._thread.start()
@@ -63,7 +69,18 @@ class ScoringJob(Job):
         self.scored = max(self.scored, now.scored - self._before.scored)
         share = self.scored / self.wanted if self.wanted else None
         left = (time.monotonic() - self._began) * (1 / share - 1) if share else None
-        self.report(progress=share, time_left_s=left, detail=f"{self.scored}/{self.wanted}")
+        if self.scored or not self.stage:
+            self.report(progress=share, time_left_s=left, detail=f"{self.scored}/{self.wanted}")
+        else:
+            self.report(detail=self.stage)
+
+    def _on_heard(self, said: Mapping[str, Any]) -> None:
+        if self._cancelled:
+            return
+        if not self.scored:
+            self._began = time.monotonic()  # what is left is reckoned from when scoring began
+        self.stage = said["doing"]
+        self._look()
 
     def _on_answered(self, answer: dict) -> None:
         self.scored = int(answer["scored"])

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.types import Group, GroupId
+from dpo_studio.core.types import Group, GroupId, PolicyId
 from dpo_studio.store import Project, completions, queue, repeats, scores, waits
 
 #: The orders by name, with their words in the menu.
@@ -69,6 +69,7 @@ class Upcoming:
         self._fetched_up_to = GroupId(0)
         self._until_repeat = 0
         self._left_of_block = 0
+        self._policy_id: PolicyId | None = None
         self.start_again()
 
     def choose(self, *, order: str | None = None, repeats: int | None = None) -> None:
@@ -108,6 +109,11 @@ class Upcoming:
         """Whether the chosen order has anything to go by; without that it is as imported."""
         return bool(self._line)
 
+    @property
+    def is_outdated(self) -> bool:
+        """Whether it goes by the scores of a model that is no longer the current one."""
+        return self.choice.order == "informative" and self._policy_id != self._current_policy_id()
+
     def next(self, held: Collection[GroupId]) -> Group | None:
         """The next comparison that is not held already; None when nothing waits."""
         waiting = self._waiting(held)
@@ -118,13 +124,17 @@ class Upcoming:
             self._line.appendleft(waiting.id)
         return again or waiting
 
+    def _current_policy_id(self) -> PolicyId | None:
+        policy = scores.current_policy(self._project)
+        return None if policy is None else policy.id
+
     def _ordered(self) -> list[GroupId]:
         project, who = self._project, self._annotator
         if self.choice.order == "random":
             return queue.at_random(project, who, self.choice.seed)
         if self.choice.order == "informative":
-            policy = scores.current_policy(project)
-            return [] if policy is None else queue.most_informative(project, who, policy.id)
+            self._policy_id = self._current_policy_id()
+            return [] if self._policy_id is None else queue.most_informative(project, who, self._policy_id)
         return queue.most_disputed(project, who) if self.choice.order == "disputed" else []
 
     def _waiting(self, held: Collection[GroupId]) -> Group | None:

@@ -26,14 +26,15 @@ def context(context):
     return context
 
 
-def trained(project):
+def trained(project, number=1):
     """A policy that a run made, without the run's folder."""
     base = policies.add(project, "starter", name="Starter")
-    made = policies.add(project, "starter", name="Starter + Run 1", adapter="runs/1/adapter", parent_id=base.id)
+    name, folder = f"Run {number}", f"runs/{number}"
+    made = policies.add(project, "starter", name=f"Starter + {name}", adapter=f"{folder}/adapter", parent_id=base.id)
     project.db.conn.execute(
         "INSERT INTO runs (uuid, name, folder, policy_id, result_policy_id, settings, created)"
-        " VALUES ('u', 'Run 1', 'runs/1', ?, ?, '{}', '2026')",
-        [base.id, made.id],
+        " VALUES (?, ?, ?, ?, ?, '{}', '2026')",
+        [folder, name, folder, base.id, made.id],
     )
     return made
 
@@ -103,6 +104,24 @@ def test_scores_order_what_comes_and_more_can_be_asked_for(open_page, context):
     assert seen == [1, 7, 3, 4, 2, 5, 6, 8], "by the gap, then what has no score as imported"
 
 
+def test_the_scores_of_a_model_order_nothing_once_another_is_the_current_one(open_page, context):
+    old = trained(context.project)
+    scores.keep(context.project, old.id, {4: 0.5, 7: 0.01})
+    page = open_page()
+    page.queueing.choose_order("informative")
+    new = trained(context.project, 2)
+    context.policies_changed.emit()
+    assert "no score under Starter + Run 2 yet" in words(page)
+    press(page, KEY.Key_1)
+    assert page.item.group.id == 2, "as the line above says: as imported"
+    scores.keep(context.project, new.id, {5: 0.2})
+    page.queueing.choose_order("informative")
+    add_group(context.project, "late", 2)
+    page.hide()
+    page.show()
+    assert words(page).startswith("1 of 8 are scored"), "what came while another page was shown is counted"
+
+
 class FakeThread:
     """Stands for the command's thread: the test says how it ends."""
 
@@ -110,7 +129,7 @@ class FakeThread:
         from dpo_studio.ui.exchange.commands import CommandThread
 
         self.real = CommandThread(arguments)
-        self.answered, self.refused = self.real.answered, self.real.refused
+        self.answered, self.refused, self.heard = self.real.answered, self.real.refused, self.real.heard
         self.stopped = False
 
     def start(self):
@@ -140,8 +159,11 @@ def test_scores_are_computed_in_a_process_while_one_labels_on(open_page, context
     assert "no score under Starter + Run 1 yet" in words(page)
     page.bench.notice.buttons["score"].click()
     (arguments, thread), job = threads[0], page.queueing.job
-    assert arguments == ["score", str(context.project.folder), "--limit", "500"]
+    assert arguments == ["score", "--follow", "--limit", "500", "--", str(context.project.folder)]
     assert context.jobs.running is job and job.title == "scoring comparisons"
+    thread.heard.emit({"progress": None, "doing": "loading the model"})
+    assert words(page) == "Scoring with Starter + Run 1: loading the model… You can go on labelling."
+    assert (job.detail, job.progress) == ("loading the model", None), "a minute at 0 of 500 looks like nothing"
     press(page, KEY.Key_1)
     assert page.item.group.id == 2
     scores.keep(context.project, policy.id, {6: 0.1, 5: 0.2})
@@ -171,6 +193,7 @@ def test_scoring_can_be_stopped_and_a_refusal_is_told(open_page, context, thread
     job, thread = page.queueing.job, threads[2][1]
     thread.stop = lambda: None  # the process takes its time to end
     context.open(None)
+    thread.heard.emit({"progress": None, "doing": "loading the model"})
     assert not job._timer.isActive(), "a closed project is not asked any more"
     thread.refused.emit(UserError("This was stopped before it was done."))
     assert context.jobs.jobs == [] and len(said) == 1

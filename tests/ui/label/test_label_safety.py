@@ -10,7 +10,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.store import Project, prompt_edits, rankings, repeats
+from dpo_studio.store import Project, annotators, prompt_edits, rankings, repeats
 from dpo_studio.ui.label import saving
 from dpo_studio.ui.label.session import Session
 from tests.ui.label.by_keys import press
@@ -135,6 +135,32 @@ def test_a_window_that_is_looked_at_again_moves_on(open_page, context, monkeypat
     QApplication.sendEvent(page, QEvent(QEvent.Type.ActivationChange))
     assert page.item.group.id == 2
     assert page.bench.order_bar.notice.startswith("The one before was labelled in another window")
+
+
+def test_a_window_goes_on_under_its_own_name_though_another_one_takes_another(open_page, context):
+    page = open_page(2, 2, 2)
+    with Project.open(context.project.folder) as other:
+        annotators.take_over(other, "Berta")
+        rankings.add(other, page.item.group, kind="skip")
+        press(page, KEY.Key_1, KEY.Key_2)
+        said = [(label.annotator, label.kind) for label in rankings.all_current(context.project)]
+        assert said == [("Berta", "skip"), ("me", "ranking"), ("me", "ranking")]
+        assert page.badge() == "1 left" and page.item.group.id == 3
+        press(page, KEY.Key_Z, KEY.Key_Z, KEY.Key_Z)
+        assert [label.annotator for label in rankings.all_current(context.project)] == ["Berta"]
+    with Project.open(context.project.folder) as again:
+        assert again.annotator == "Berta", "who was named last labels where it is opened next"
+
+
+def test_a_name_given_in_another_window_is_taken_up_by_the_first_label(own_settings, open_page, context):
+    own_settings.write_text("", encoding="utf-8")
+    page = open_page(2, 2)
+    with Project.open(context.project.folder) as other:
+        annotators.take_over(other, "Berta")
+    press(page, KEY.Key_1)
+    (label,) = rankings.all_current(context.project)
+    assert label.annotator == "Berta" and page.badge() == "1 left"
+    assert page.bench.head.buttons["annotator"].text() == "Labelling as Berta"
 
 
 def test_two_windows_keep_the_drafts_of_both(two_windows):
