@@ -21,6 +21,7 @@ class Draft:
         written: the person's own answer, ranked first.
         unfinished: the same, while it is still being written.
         on_screen: it was looked at when the page was left.
+        beside: the judgement was given without it; it stays until it is used or taken away.
     """
 
     over: str = ""
@@ -29,6 +30,7 @@ class Draft:
     written: str = ""
     unfinished: str = ""
     on_screen: bool = False
+    beside: bool = False
 
 
 class Drafts:

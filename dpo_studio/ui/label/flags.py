@@ -22,6 +22,7 @@ class FlagMenu(NumberedMenu):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("Flags")
+        self._others: tuple[str, ...] = ()  # an import's own, which stay
         for number, flag in enumerate(FLAGS, 1):
             action = self.add_numbered(number, flag.capitalize())
             action.setCheckable(True)
@@ -29,9 +30,11 @@ class FlagMenu(NumberedMenu):
 
     def ask(self, flags: tuple[str, ...], below: QWidget) -> None:
         """Open under a widget with these flags set."""
+        self._others = tuple(flag for flag in flags if flag not in FLAGS)
         for action, flag in zip(self.actions(), FLAGS, strict=True):
             action.setChecked(flag in flags)
         self.popup(below.mapToGlobal(QPoint(0, below.height())))
 
     def _on_triggered(self) -> None:
-        self.changed.emit(tuple(f for action, f in zip(self.actions(), FLAGS, strict=True) if action.isChecked()))
+        chosen = (flag for action, flag in zip(self.actions(), FLAGS, strict=True) if action.isChecked())
+        self.changed.emit((*chosen, *self._others))

@@ -46,7 +46,7 @@ KEY_HELP = (
     KeyHelp("Backspace", "Take the last number or drop back; right after a label, the step that finished it"),
     KeyHelp("Click", "An answer: the same as its number"),
     KeyHelp("Drag", "An answer by its number into the order below or beside another; onto it, they tie; Enter saves"),
-    KeyHelp("X", "All of them are bad"),
+    KeyHelp("X", "All of them are bad; an answer that you wrote is better than all of them"),
     KeyHelp("Space", "Skip"),
     KeyHelp("Z or Ctrl+Z", "Undo the last label, also an earlier day's"),
     KeyHelp("E", "Write the answer it should have given; it ranks first"),

@@ -31,6 +31,7 @@ class Item:
         seconds: time it was on screen before it was put aside.
         confidence: how sure the person is, from a half to 1; None unless they said.
         out_of_turn: it was asked for, and need not wait in the queue.
+        beside: what is written was kept with the earlier judgement, which did not take it in.
     """
 
     group: Group
@@ -44,6 +45,7 @@ class Item:
     seconds: float = field(default=0.0)
     confidence: float | None = None
     out_of_turn: bool = False
+    beside: bool = False
 
     @property
     def changed(self) -> bool:
@@ -80,11 +82,18 @@ class Item:
         if (self.note, self.flags) == before and not self.written and not self.unfinished.strip():
             return None
         over = "" if self.earlier is None else self.earlier.uuid
-        return Draft(over, self.note, self.flags, self.written, self.unfinished)
+        return Draft(over, self.note, self.flags, self.written, self.unfinished, beside=self.beside)
+
+    def left_over(self, label: Ranking) -> Draft | None:
+        """What was written and is not in the label given: kept over that one. None when that is nothing."""
+        written = "" if label.kind == "ranking" else self.written
+        if not written and not self.unfinished.strip():
+            return None
+        return Draft(label.uuid, label.note, label.flags, written, self.unfinished, beside=True)
 
     def take_up(self, draft: Draft | None) -> None:
         """Go on from a draft."""
         if draft is not None:
             self.note, self.flags = draft.note, draft.flags
             self.write(draft.written)
-            self.unfinished = draft.unfinished
+            self.unfinished, self.beside = draft.unfinished, draft.beside

@@ -28,12 +28,12 @@ from .order_entry import Response
 from .presence import Presence
 from .queueing import Queueing
 from .reviewing import Reviewing
-from .saving import NOT_SAVED, WAITS, Saving
-from .session import Session, described
+from .saving import WAITS, Saving, not_saved
+from .session import Session
 from .stopwatch import Stopwatch
 from .taking_back import TakingBack
 from .viewing import VIEW_ACTIONS, VIEW_HELP, VIEWS
-from .what_now import what_now
+from .what_now import what_now, what_was_done
 
 _SCROLL_PAGES = {"up": -0.2, "down": 0.2, "page_up": -0.9, "page_down": 0.9}
 _ACTION_OF_KEY = {key.lower(): name for name, _words, _tip, key in (*ACTIONS, *VIEW_ACTIONS)}
@@ -60,7 +60,8 @@ class LabelPage(Page):
         self._after = QTimer(self, singleShot=True, interval=0)
         self._after.timeout.connect(self._catch_up)
         context.project_changed.connect(self._on_project_changed)
-        context.groups_changed.connect(self._on_groups_changed)
+        for news in (context.groups_changed, context.prompts_changed):
+            news.connect(self._on_groups_changed)
         context.rankings_changed.connect(self._on_rankings_changed)
 
     def build(self) -> None:
@@ -278,7 +279,7 @@ class LabelPage(Page):
         self.saving.save(kind, self.stopwatch.seconds)
 
     def _on_refused(self, error: UserError) -> None:
-        self.bench.order_bar.say(NOT_SAVED, warning=True)
+        self.bench.order_bar.say(not_saved(self.item), warning=True)
         self.context.complain(error)
 
     def _on_saved(self, saved: Ranking) -> None:
@@ -286,10 +287,7 @@ class LabelPage(Page):
         self._unannounced, self._given = True, saved
         self.bench.note_given()
         self._show(self.session.item)
-        over = self.session.overtaken
-        place = "" if over is None else f", in place of {described(over)} from another window"
-        words = f"Saved {described(saved)}{', much better' * (saved.strength > 1)}{place} (Z takes it back)"
-        self.bench.order_bar.say("   ·   ".join(filter(None, (words, self._what_now()))))
+        self.bench.order_bar.say("   ·   ".join(filter(None, (what_was_done(self.session, saved), self._what_now()))))
         self._after.start()
         self.reviewing.bar.note_saved(saved.group_id)
 
@@ -388,6 +386,8 @@ class LabelPage(Page):
 
     def _on_shown(self) -> None:
         self.setFocus()
+        if self.built:
+            self.queueing.refresh()  # comparisons may have come since
         self._on_back()
 
     def _on_back(self) -> None:

@@ -16,6 +16,7 @@ from .session import Session
 
 WAITS = "Another program is writing to this project. Your label is saved as soon as it lets go; Esc takes it back."
 NOT_SAVED = "Not saved. Enter tries again, Backspace takes the last number back."
+NOT_SAVED_KEY = "Not saved. Press the key again."
 _AT_ONCE_S, _AGAIN_S, _IN_THE_END_S = 0.1, 0.02, 3.0
 _AGAIN_MS = 200
 _DRAFTS_MS = 1500
@@ -112,3 +113,8 @@ class Saving(QObject):
             self.pending = False
             self._again.stop()
             self.saved.emit(ranking)
+
+
+def not_saved(item: Item | None) -> str:
+    """What to do where a label could not be written: an order is there still, a skip is not."""
+    return NOT_SAVED if item is not None and item.entry.buckets else NOT_SAVED_KEY

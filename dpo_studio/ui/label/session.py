@@ -32,6 +32,7 @@ class Session:
         upcoming_groups: what comes next, and the order of it.
         overtaken: the label that the last save took the place of without its having been on screen: it was
             given in another window meanwhile. None otherwise.
+        text_kept: something was written that the last label did not take in; it is there when that one is seen again.
     """
 
     def __init__(self, project: Project, *, shuffler: random.Random | None = None) -> None:
@@ -41,6 +42,7 @@ class Session:
         self._shuffler = shuffler or random.SystemRandom()
         self.upcoming_groups = Upcoming(project, self.annotator, self._shuffler)
         self.overtaken: Ranking | None = None
+        self.text_kept = False
         self._ahead: list[Item] = []
         self._just_saved: tuple[Item, Ranking] | None = None
         self._drafts = Drafts(project, self.annotator)
@@ -71,7 +73,8 @@ class Session:
         """Write the judgement on the item on screen, then move on. Durable on return.
 
         Args:
-            kind: "ranking" takes the order of the item's entry; "skip" and "all_bad" take none.
+            kind: "ranking" takes the order of the item's entry; "skip" and "all_bad" take none. With an answer of the
+                person's own, "all_bad" is a ranking too: that one is better than all of them.
             seconds: time on screen this time.
 
         Raises:
@@ -82,7 +85,10 @@ class Session:
         with self.project.transaction():
             group = item.group
             standing = rankings.current(self.project, group.id, self.annotator)
-            buckets = [[item.shown[position].id for position in bucket] for bucket in item.entry.buckets]
+            placed, strength = item.entry.buckets, item.entry.strength
+            if kind == "all_bad" and item.written:
+                kind, placed, strength = "ranking", (), 1
+            buckets = [[item.shown[position].id for position in bucket] for bucket in placed]
             if kind == "ranking" and item.written:
                 own = self._own_answer(group, item.written)
                 group = replace(group, completions=(*group.completions, own))
@@ -93,18 +99,21 @@ class Session:
                 kind=kind,
                 ranks=_ranks(group, buckets) if kind == "ranking" else (),
                 presented=[completion.id for completion in item.shown],
-                strength=item.entry.strength if kind == "ranking" else 1,
+                strength=strength if kind == "ranking" else 1,
                 flags=item.flags,
                 note=item.note.strip(),
                 seconds=None if seconds is None else round(item.seconds + seconds, 2),
                 confidence=item.confidence if kind == "ranking" else None,
             )
-            drafted = self._drafts.is_kept(item.group)
+            drafted, rest = self._drafts.is_kept(item.group), item.left_over(saved)
             self._drafts.drop(item.group)
-            if drafted:
+            if rest is not None:
+                self._drafts.keep(item.group, rest)
+            if drafted or rest is not None:
                 self._drafts.write(None)
         expected = None if item.earlier is None else item.earlier.id
         self.overtaken = standing if standing is not None and standing.id != expected else None
+        self.text_kept = rest is not None
         self._move_on()
         self._just_saved = item, saved
         return saved
@@ -112,7 +121,8 @@ class Session:
     def undo(self) -> Ranking | None:
         """Take back the last judgement, of whatever day, and show its item again in the same order.
 
-        An answer of the person's own that came with it is theirs to rank first again, or to change.
+        An answer of the person's own that came with it, or was kept with it, is theirs to rank first again, or to
+        change. The time that the label took goes on.
         """
         undone = rankings.undo(self.project)
         if undone is None:
@@ -134,7 +144,12 @@ class Session:
                 flags=undone.flags,
                 confidence=undone.confidence,
             )
-            self.item.write("" if own is None else own.text)
+        kept = self._drafts.of(group, undone)
+        written = own.text if own is not None else kept.written if kept is not None else ""
+        if written:
+            self.item.write(written)
+        self.item.unfinished = kept.unfinished if kept is not None else self.item.unfinished
+        self.item.seconds = undone.seconds or 0.0
         return undone
 
     @property
@@ -150,7 +165,6 @@ class Session:
         if undone is not None and undone.id == saved.id and self.item is not None:
             self.item.entry = item.entry
             self.item.entry.reopen()
-            self.item.seconds = undone.seconds or 0.0
         return undone
 
     def look_elsewhere(self) -> str:
@@ -190,9 +204,11 @@ class Session:
         return self.item
 
     def back_to_queue(self) -> Item | None:
-        """Leave an item that was looked at again, as it was."""
-        if self.item is not None and self.item.earlier is not None:
-            self._drafts.drop(self.item.group)
+        """Leave an item that was looked at again, as it was, and with the text that was kept with it."""
+        item = self.item
+        if item is not None and item.earlier is not None:
+            if not item.beside:
+                self._drafts.drop(item.group)
             self._move_on()
         return self.item
 
@@ -299,6 +315,7 @@ class Session:
             note=ranking.note,
             flags=ranking.flags,
             earlier=ranking,
+            seconds=ranking.seconds or 0.0,
             confidence=ranking.confidence,
         )
         item.take_up(self._drafts.of(group, ranking))

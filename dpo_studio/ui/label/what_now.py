@@ -1,8 +1,11 @@
-"""The keys that matter now, for the bar under the answers. No Qt."""
+"""What was done and which keys matter now, for the bar under the answers. No Qt."""
 
 from __future__ import annotations
 
+from dpo_studio.core.types import Ranking
+
 from .item import Item
+from .session import Session, described
 
 
 def what_now(item: Item | None, *, reviewing: bool) -> str:
@@ -25,3 +28,11 @@ def what_now(item: Item | None, *, reviewing: bool) -> str:
     if not item.entry.implies_last:
         return f"Every answer has to be placed now, or Enter ends it  ·  1 to {item.entry.size} from best to worst"
     return f"1 to {item.entry.size} from best to worst, or click, or drag  ·  X all bad  ·  Space skips"
+
+
+def what_was_done(session: Session, saved: Ranking) -> str:
+    """What the label that the session saved last says, and what became of what was there before or beside it."""
+    over = session.overtaken
+    place = "" if over is None else f", in place of {described(over)} from another window"
+    kept = "; what you wrote is kept with it" if session.text_kept else ""
+    return f"Saved {described(saved)}{', much better' * (saved.strength > 1)}{place}{kept} (Z takes it back)"

@@ -264,9 +264,16 @@ def test_a_label_that_cannot_be_saved_stays_on_screen(open_page, context, monkey
         press(page, KEY.Key_1)
     assert said.args == ["The disk is full. Free some space.", "error"]
     assert page.item is item and stored(context) == []
+    assert "Enter tries again" in page.bench.order_bar.notice
     monkeypatch.undo()
     press(page, KEY.Key_Return)
     assert len(stored(context)) == 1
+    monkeypatch.setattr(rankings, "add", full)
+    press(page, KEY.Key_X)
+    assert page.bench.order_bar.notice == "Not saved. Press the key again."
+    monkeypatch.undo()
+    press(page, KEY.Key_X)
+    assert len(stored(context)) == 2
 
 
 def test_empty_page_says_what_to_do(open_page, context, qtbot):
@@ -274,7 +281,7 @@ def test_empty_page_says_what_to_do(open_page, context, qtbot):
     assert "Nothing to label yet" in page.bench.stack.empty.sentence.text()
     with qtbot.waitSignal(context.page_wanted) as wanted:
         page.bench.stack.empty.buttons[0].click()
-    assert wanted.args == ["generate"]
+    assert wanted.args == ["prompts"]
     assert page.badge() == ""
     press(page, KEY.Key_1, KEY.Key_Space, KEY.Key_Z)
     assert stored(context) == []
@@ -328,6 +335,32 @@ def test_flags_are_saved(open_page, context):
     page.setFocus()
     press(page, KEY.Key_1)
     assert rankings.recent(context.project)[0].flags == ("factually wrong",)
+
+
+def test_flags_of_an_import_stay_when_another_is_set(open_page, context):
+    page = open_page(2)
+    page.item.flags = ("made elsewhere", "unsafe")
+    press(page, KEY.Key_F)
+    assert page.bench.flags.actions()[0].isChecked()
+    page.bench.flags.actions()[1].trigger()
+    page.bench.flags.close()
+    page.setFocus()
+    press(page, KEY.Key_1)
+    assert rankings.recent(context.project)[0].flags == ("unsafe", "factually wrong", "made elsewhere")
+
+
+def test_x_beside_an_answer_of_ones_own_and_a_text_that_stays_are_told(open_page, context):
+    page = open_page(2, 2)
+    for number in range(2):
+        press(page, KEY.Key_E)
+        QTest.keyClicks(page.bench.writing.editor, f"better own{number}")
+        press(page, KEY.Key_Return, modifiers=Qt.KeyboardModifier.ControlModifier)
+        press(page, KEY.Key_Space if number else KEY.Key_X)
+    assert [row[0] for row in stored(context)] == ["ranking", "skip"]
+    assert [rank for text, rank in stored(context)[0][1].items() if text != "own0"] == [None, None]
+    assert stored(context)[0][1]["own0"] == 1
+    press(page, KEY.Key_Z)
+    assert page.item.written == "better own1" and page.bench.order_bar.order == "✎ ≻ …"
 
 
 def test_differences_and_lengths(open_page):

@@ -374,6 +374,62 @@ def test_undo_gives_an_own_answer_back_to_be_ranked_or_changed(project):
     assert "mine" not in [c.text for c in rankings.labelled(project)[0][0].completions]
 
 
+def test_all_bad_beside_an_own_answer_ranks_that_one_first(project):
+    session = session_of(project)
+    session.item.write("mine")
+    session.item.entry.press(2, strong=True)
+    saved = session.save("all_bad")
+    assert (saved.kind, saved.strength, session.text_kept) == ("ranking", 1, False)
+    assert texts_by_rank(project, 1) == [(1, "mine")]
+    session.undo()
+    assert (session.item.written, session.item.entry.buckets) == ("mine", ())
+
+
+@pytest.mark.parametrize("again", ["undo", "undo later", "look", "look, leave and look"])
+def test_a_text_that_no_label_took_in_comes_back_with_it(project, again):
+    session = session_of(project)
+    session.item.write("mine")
+    session.item.unfinished = "better still"
+    saved = session.save("skip")
+    assert session.text_kept
+    if again != "undo":
+        session = session_of(project)
+    if again.startswith("undo"):
+        session.undo()
+    else:
+        session.revisit(saved)
+        if again.startswith("look,"):
+            session.back_to_queue()
+            session.revisit(saved)
+    assert (session.item.written, session.item.unfinished) == ("mine", "better still")
+    session.item.write("better still")
+    session.item.entry.press(0)
+    session.save()
+    assert texts_by_rank(project, 1)[0] == (1, "better still") and not session.text_kept
+    assert project.fact("label_draft") == ""
+
+
+def test_an_answer_half_written_is_kept_with_the_order_that_was_given(project):
+    session = session_of(project)
+    session.item.unfinished = "half an ans"
+    saved = rank(session, "0a", "0b", "0c")
+    assert session.text_kept and texts_by_rank(project, 1)[0] == (1, "0a")
+    assert session.revisit(saved).unfinished == "half an ans"
+
+
+def test_the_time_of_a_label_that_is_given_again_goes_on(project):
+    """Or whoever corrects a slip at once would seem to have read four answers in a second."""
+    session = session_of(project)
+    first = [c.text for c in session.item.shown]
+    session.item.seconds = 10.5
+    rank(session, *first[:3])
+    session.undo()
+    corrected = rank(session, *first[1:])
+    assert corrected.seconds == 13.5
+    session.revisit(corrected)
+    assert rank(session, *first[:3]).seconds == 15.0
+
+
 def test_what_is_held_ready_stays_when_the_first_label_waited_for_a_name(project):
     session = session_of(project)
     ready = session.upcoming()

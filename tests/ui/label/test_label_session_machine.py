@@ -116,7 +116,13 @@ class Labelling(RuleBasedStateMachine):
     @precondition(lambda self: self.session.item is not None)
     @rule(kind=st.sampled_from(["skip", "all_bad"]))
     def skip_or_all_bad(self, kind):
-        self._saved(self.session.save(kind, seconds=0.5), kind, {})
+        item, shown = self.session.item, self._places()
+        saved = self.session.save(kind, seconds=0.5)
+        if kind == "all_bad" and item.written:
+            self._saved(saved, "ranking", self._with_own(item, saved, dict.fromkeys(shown)))
+        else:
+            self._saved(saved, kind, {})
+        assert self.session.text_kept == (kind == "skip" and bool(item.written)), "a text is in the label, or kept"
 
     @precondition(lambda self: self.session.item is not None)
     @rule(text=st.sampled_from(["mine", "better", ""]))
