@@ -11,6 +11,7 @@ from . import machine, theme
 from .context import Context
 from .job_board import Job
 from .widgets.elided_label import ElidedLabel
+from .widgets.plain_tip import plain_tip
 
 MEMORY_EVERY_MS = 2000
 MOST_JOBS_SHOWN = 3
@@ -67,7 +68,7 @@ class JobStrip(QWidget):
         between = " " if job.detail[:1].isdigit() else ": "
         words = f"{job.title}, waiting" if waiting else f"{job.title}{between}{job.detail}" if job.detail else job.title
         self.label.setText(words)
-        self.label.setToolTip(words)
+        self.label.setToolTip(plain_tip(words))
         self.bar.setVisible(not waiting)
         self.bar.setAccessibleName(f"Progress of {job.title}")
         if job.progress is None:
@@ -145,7 +146,7 @@ class StatusBar(QFrame):
         """Read the newest policy and the device again."""
         policy = self._newest_policy()
         self.model.setText("" if policy is None else f"{_short(policy.name)} · round {policy.round}")
-        self.model.setToolTip("" if policy is None else f"The newest model of this project: {policy.name}")
+        self.model.setToolTip("" if policy is None else plain_tip(f"The newest model of this project: {policy.name}"))
         self.device.setText(self._context.device or self._guess)
         self.device.setToolTip(f"Models run on: {self.device.text()}")
         for label in (self.model, self.device):

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QP
 from dpo_studio.core.types import Policy
 from dpo_studio.ui import theme
 from dpo_studio.ui.widgets.elided_combo import ElidedComboBox
+from dpo_studio.ui.widgets.plain_tip import plain_tip
 
 from .server_row import ServerRow
 
@@ -79,7 +80,7 @@ class ModelChoice(ElidedComboBox):
 
     def _on_chosen(self) -> None:
         chosen = self.currentData()
-        self.setToolTip(self.currentText())
+        self.setToolTip(plain_tip(self.currentText()))
         self.other_row.setVisible(chosen == OTHER)
         self.server_row.setVisible(chosen == SERVER)
         if chosen == OTHER and self.isVisible():

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from dpo_studio.core import judge_agreement
 from dpo_studio.core.judge_agreement import Agreement
+from dpo_studio.ui.widgets.plain_tip import plain_tip
 
 from .opinions import Verdict
 
@@ -98,6 +99,6 @@ class JudgeLine(QFrame):
 
     def _say(self, text: str, judge: str) -> None:
         self.said.setText(" ".join(text.split()))
-        self.said.setToolTip(f"{judge}\n{text}")
+        self.said.setToolTip(plain_tip(f"{judge}\n{text}"))
         self.said.setAccessibleDescription(f"{judge}: {text}")
         self.show()

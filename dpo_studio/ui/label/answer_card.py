@@ -10,6 +10,7 @@ from dpo_studio.core import thinking, word_count
 from dpo_studio.core.types import Completion
 from dpo_studio.ui import theme
 from dpo_studio.ui.widgets.elided_label import ElidedLabel
+from dpo_studio.ui.widgets.plain_tip import plain_tip
 from dpo_studio.ui.widgets.thinking_fold import ThinkingFold
 
 from . import answer_text, fonts, markdown, tables
@@ -128,7 +129,7 @@ class AnswerCard(QFrame):
     def show_writer(self, writer: str) -> None:
         """Tell who wrote the answer; "" tells nothing, as long as the label is to be given blind."""
         self._writer.setText(writer.replace("temperature ", "T "))  # so that it fits
-        self._writer.setToolTip(writer)
+        self._writer.setToolTip(plain_tip(writer))
         self._writer.setAccessibleDescription(writer)
 
     def show_tokens(self, shown: bool) -> None:

@@ -22,6 +22,7 @@ from PySide6.QtGui import (
 )
 
 from dpo_studio.ui.theme import Theme
+from dpo_studio.ui.widgets.nothing_read import UnreadDocument
 
 from . import tables
 from .markdown_source import prepared
@@ -53,7 +54,7 @@ def append(document: QTextDocument, text: str, theme: Theme) -> None:
     It is made in a document that is on no screen, so that only what is new is laid out, and once. What is inserted
     loses the looks of its first block (a heading, an item, code), so that one is a mark which is taken out again.
     """
-    made = QTextDocument()
+    made = UnreadDocument()
     made.setMarkdown(f"{_JOINT}\n\n{prepared(text)}", _FEATURES)
     finish(made, theme)
     cursor = QTextCursor(document)

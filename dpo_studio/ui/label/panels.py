@@ -23,7 +23,6 @@ class LinkBanner(QFrame):
         self.setProperty("role", "banner")
         self._url = QUrl()
         self._text = label("")
-        self._text.setTextFormat(Qt.TextFormat.PlainText)
         self._text.setWordWrap(True)
         self.open_button = button("Open in the browser")
         leave = button("Leave it", role="ghost")
@@ -112,6 +111,7 @@ class EmptyPanel(QWidget):
 def label(role: str, text: str = "") -> QLabel:
     """A label with a role of the style sheet."""
     made = QLabel(text)
+    made.setTextFormat(Qt.TextFormat.PlainText)
     if role:
         made.setProperty("role", role)
     return made

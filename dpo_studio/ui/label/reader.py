@@ -9,6 +9,7 @@ from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QTextCu
 from PySide6.QtWidgets import QApplication, QFrame, QTextBrowser, QWidget
 
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.nothing_read import nothing_read
 
 from . import grounds, keys
 
@@ -44,9 +45,9 @@ class Reader(QTextBrowser):
         self._pressed_at: QPoint | None = None
         self.long = False
 
-    def loadResource(self, _kind: int, _name: QUrl) -> object:
+    def loadResource(self, kind: int, _name: QUrl) -> object:
         """No picture, style or file that a text names is ever read."""
-        return None
+        return nothing_read(kind)
 
     def height_for(self, width: int) -> int:
         """The height in which the whole text shows at this width. Call `fit` once the size is set."""

@@ -16,6 +16,7 @@ from dpo_studio.store import Project, prompt_search
 from dpo_studio.store.prompt_search import PromptRow
 from dpo_studio.ui import theme
 from dpo_studio.ui.widgets.dots import Dots
+from dpo_studio.ui.widgets.plain_tip import plain_tip
 
 PROMPT, TAGS, ANSWERS = range(3)
 HEADERS = ("Prompt", "Tags", "Answers")
@@ -232,9 +233,9 @@ class PromptRows(QAbstractTableModel):
         if role == Qt.ItemDataRole.ForegroundRole and column != PROMPT:
             return QColor(theme.current().muted)
         if role == Qt.ItemDataRole.ToolTipRole and column == TAGS:
-            return tags_for(row)
+            return plain_tip(tags_for(row))
         if role == Qt.ItemDataRole.ToolTipRole and column == ANSWERS:
-            return self._remarks.get(row.id, ("", ""))[1] or None
+            return plain_tip(self._remarks.get(row.id, ("", ""))[1]) or None
         return None
 
     def _repaint_one(self, prompt_id: PromptId) -> None:

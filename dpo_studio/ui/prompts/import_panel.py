@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from dpo_studio.ui import theme
 from dpo_studio.ui.widgets.flow import FlowLayout
+from dpo_studio.ui.widgets.plain_tip import plain_tip
 
 from .import_table import ImportTable
 from .panel import Panel, counted
@@ -284,7 +285,8 @@ class ImportPanel(Panel):
         problem = " ".join(part for part in (answer["problem"], mend) if part)
         problem = "\n".join(part for part in (problem, _refusals(answer, _SHOWN_REFUSALS)) if part)
         self.problem.setText(problem)
-        self.problem.setToolTip(_refusals(answer, _TOLD_REFUSALS) if answer["refused_count"] > _SHOWN_REFUSALS else "")
+        all_told = answer["refused_count"] <= _SHOWN_REFUSALS
+        self.problem.setToolTip("" if all_told else plain_tip(_refusals(answer, _TOLD_REFUSALS)))
         self.problem.setVisible(bool(problem))
         refused = answer["refused_count"]
         self.skip_bad.setText("Leave it out and import the rest" if refused == 1 else "Leave them out, import the rest")
@@ -342,7 +344,7 @@ class ImportPanel(Panel):
         choice = QComboBox()
         choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         choice.setAccessibleName(name)
-        choice.setToolTip(name)
+        choice.setToolTip(plain_tip(name))
         choice.activated.connect(self._on_said)
         return choice
 

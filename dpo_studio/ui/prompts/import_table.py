@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
+from dpo_studio.ui.widgets.plain_tip import plain_tip
+
 #: What a column can be, in plain words.
 MEANINGS: Mapping[str, str] = {
     "prompt": "Prompt",
@@ -88,7 +90,7 @@ class ImportTable(QTableWidget):
         for row, texts in enumerate(cells, start=1):
             for column, text in enumerate(texts):
                 item = QTableWidgetItem(" ".join(text.split()))
-                item.setToolTip(text[:1000])
+                item.setToolTip(plain_tip(text[:1000]))
                 self.setItem(row, column, item)
         if not same:
             self._fit()

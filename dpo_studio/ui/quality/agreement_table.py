@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QFrame, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.plain_tip import plain_tip
 
 from .evidence import Evidence
 
@@ -96,7 +97,7 @@ class AgreementTable(QFrame):
 def _cell(text: str, words: str) -> QTableWidgetItem:
     cell = QTableWidgetItem(text)
     cell.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
-    cell.setToolTip(words)
+    cell.setToolTip(plain_tip(words))
     cell.setData(Qt.ItemDataRole.AccessibleTextRole, words)
     return cell
 

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.plain_tip import plain_tip
 
 #: Rows that are read at once; "More" reads the next ones.
 AT_ONCE = 200
@@ -153,6 +154,6 @@ class EvidenceList(QWidget):
 def row(texts: Sequence[str], data: Any) -> QTreeWidgetItem:
     """A row that carries its data; its first text is told in full where the pointer rests."""
     item = QTreeWidgetItem(list(texts))
-    item.setToolTip(0, texts[0])
+    item.setToolTip(0, plain_tip(texts[0]))
     item.setData(0, Qt.ItemDataRole.UserRole, data)
     return item

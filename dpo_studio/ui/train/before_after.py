@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, Qt, QUrl, Signal
-from PySide6.QtGui import QImage, QResizeEvent, QTextDocument, QWheelEvent
+from PySide6.QtCore import Qt, QUrl, Signal
+from PySide6.QtGui import QResizeEvent, QTextDocument, QWheelEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 from dpo_studio.core import events
 from dpo_studio.core.types import Message, messages_from_json
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.nothing_read import nothing_read
 
 PROMPTS_FILE = "sample_prompts.jsonl"
 _PICTURE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
@@ -70,13 +71,8 @@ class AnswerView(QTextBrowser):
         self._fit()
 
     def loadResource(self, kind: int, name: QUrl) -> object:
-        """Nothing that an answer names is loaded, be it on the web or on this disk.
-
-        Something empty is given instead: for "nothing", Qt would look for the file itself.
-        """
-        if kind == QTextDocument.ResourceType.ImageResource.value:
-            return QImage(1, 1, QImage.Format.Format_ARGB32)
-        return QByteArray(b" ")
+        """Nothing that an answer names is loaded, be it on the web or on this disk."""
+        return nothing_read(kind)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QLabel, QListWidget, QListWidgetItem, QVBoxLayout,
 
 from dpo_studio.core.types import RunId
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.plain_tip import plain_tip
 
 NEW = "+ New training"
 
@@ -87,7 +88,7 @@ class RunsList(QWidget):
             item.setSizeHint(QSize(0, 2 * self.fontMetrics().lineSpacing() + 2 * PADDING))
             detail = entry.detail or word
             item.setText(f"{sign} {entry.name}\n    {detail}")
-            item.setToolTip(f"{entry.name}: {word}")
+            item.setToolTip(plain_tip(f"{entry.name}: {word}"))
             item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{entry.name}, {word} {entry.detail}".strip())
         self._list.setCurrentRow(ids.index(chosen) if chosen in ids else 0)
         self._list.blockSignals(False)

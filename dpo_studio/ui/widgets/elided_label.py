@@ -14,6 +14,7 @@ class ElidedLabel(QLabel):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setTextFormat(Qt.TextFormat.PlainText)
         self.setMinimumWidth(_NARROWEST)
 
     def paintEvent(self, event: QPaintEvent) -> None:

@@ -3,8 +3,8 @@
 import gc
 
 import pytest
-from PySide6.QtCore import Qt, QUrl
-from PySide6.QtGui import QTextCursor, QTextDocument, QTextFrame, QTextTable
+from PySide6.QtCore import QSize, Qt, QUrl
+from PySide6.QtGui import QImage, QTextCursor, QTextDocument, QTextFrame, QTextTable
 
 from dpo_studio.ui import theme
 from dpo_studio.ui.label import answer_text, markdown, tables, word_diff
@@ -24,7 +24,7 @@ def test_html_is_text(qapp):
 
 def test_pictures_become_their_description_and_nothing_is_read(qtbot, tmp_path):
     picture = tmp_path / "secret.png"
-    picture.write_bytes(b"not a picture")
+    assert QImage(40, 40, QImage.Format.Format_RGB32).save(str(picture))
     asked = []
 
     class Watched(Reader):
@@ -39,7 +39,9 @@ def test_pictures_become_their_description_and_nothing_is_read(qtbot, tmp_path):
     reader.grab()
     assert "a cat" in reader.toPlainText() and "example.com" not in reader.toPlainText()
     assert "\N{OBJECT REPLACEMENT CHARACTER}" not in reader.toPlainText()
-    assert reader.loadResource(2, QUrl("file:///etc/hostname")) is None
+    for name in (QUrl.fromLocalFile(str(picture)), QUrl("file:///etc/hostname"), QUrl("http://example.com/c.png")):
+        loaded = reader.document().resource(QTextDocument.ResourceType.ImageResource.value, name)
+        assert loaded.size() == QSize(1, 1), "where it is given nothing, Qt reads the file itself"
     assert not reader.openLinks() and not reader.openExternalLinks()
 
 
