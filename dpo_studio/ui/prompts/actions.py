@@ -25,7 +25,7 @@ KEY_HELP = (
     KeyHelp("Ctrl+A", "In the list: select all that are found"),
     KeyHelp("Ctrl+C", "In the list: copy the prompt that is read"),
     KeyHelp("Ctrl+Enter", "Generate answers for the selected prompts; in a panel: add or save"),
-    KeyHelp("Ctrl+Z", "Undo the last change of prompts"),
+    KeyHelp("Ctrl+Z", "Undo the last change of prompts, also an earlier day's"),
     KeyHelp("Esc", "Close the panel, or clear the search and the filters"),
 )
 

@@ -1,10 +1,10 @@
-"""What a person does to prompts, written in a thread and undone by Ctrl+Z while the window is open."""
+"""What a person does to prompts, written in a thread and undone by Ctrl+Z, also on a later day."""
 
 from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,10 @@ from PySide6.QtCore import QObject, Signal
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.prompt_files import Conversation
-from dpo_studio.core.types import Message, PromptId
-from dpo_studio.store import Project, prompt_edits, prompt_import, prompts
+from dpo_studio.core.types import Message, Prompt, PromptId, messages_from_json
+from dpo_studio.store import Project, prompt_edits, prompt_import, prompt_undo, prompts
 from dpo_studio.store.database import in_chunks
+from dpo_studio.store.database_errors import BusyError
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.prompt_list.store_thread import Answer, StoreThread
 
@@ -23,7 +24,6 @@ from .panel import counted
 #: So many prompts are written in one transaction; between two, others may write.
 _CHUNK = 2_000
 _BREATH_S = 0.005
-_MOST_UNDONE = 100
 #: Of so many prompts that were here already it is said whether they are archived.
 _LOOKED_AT = 1_000
 
@@ -34,12 +34,12 @@ class Done:
 
     Attributes:
         sentence: for the person; "" where nothing changed.
-        undo: takes it back and says so; None where there is nothing to take back.
+        undo: how to take it back (see `_take_back`); None where there is nothing to take back.
         gone, came: prompts that a list of the others no longer shows, and that it shows now.
     """
 
     sentence: str
-    undo: Callable[[Project], Done] | None = None
+    undo: Mapping[str, Any] | None = None
     gone: Sequence[int] = ()
     came: Sequence[int] = ()
 
@@ -61,13 +61,11 @@ class Changes(QObject):
         super().__init__(parent)
         self._context = context
         self._thread: StoreThread | None = None
-        self._undone_by: list[Callable[[Project], Done]] = []
         self._undo_wanted = False
 
     def open(self, project: Project | None) -> None:
-        """Change another project's prompts; what was done in the one before is no longer undone."""
+        """Change another project's prompts."""
         self.close()
-        self._undone_by.clear()
         self._undo_wanted = False
         if project is not None:
             self._thread = StoreThread(project, self)
@@ -98,20 +96,22 @@ class Changes(QObject):
         return self._do(lambda project, _send: _add(project, rows, source))
 
     def undo(self) -> bool:
-        """Take the last change back; whether there was one (or one is being written)."""
-        if self._thread is None:
+        """Take the last change back, of whatever day; whether there was one (or one is being written)."""
+        project = self._context.project
+        if self._thread is None or project is None:
             return False
         if not self._thread.is_idle:
             self._undo_wanted = True
             return True
-        if not self._undone_by:
+        if not prompt_undo.is_any(project):
             return False
-        undo = self._undone_by.pop()
-        self._do(lambda project, _send: undo(project))
+        self._do(lambda project, _send: _undo_last(project))
         return True
 
     def _do(self, work: Callable[[Project, Callable[[Any], None]], Done]) -> int:
-        return self._thread.do("change", work) if self._thread is not None else 0
+        if self._thread is None:
+            return 0
+        return self._thread.do("change", lambda project, send: _kept(project, work(project, send)))
 
     def _on_answered(self, answer: Answer) -> None:
         if self.sender() is not self._thread:
@@ -121,9 +121,6 @@ class Changes(QObject):
             return
         self.busy_changed.emit("")
         done: Done = answer.value
-        if done.undo is not None:
-            self._undone_by.append(done.undo)
-            del self._undone_by[:-_MOST_UNDONE]
         self.done.emit(done, answer.number)
         if self._undo_wanted and self._thread is not None and self._thread.is_idle:
             self._undo_wanted = False
@@ -145,7 +142,7 @@ def _archive(project: Project, ids: Sequence[int], archived: bool, send: Callabl
     what = counted(len(changed))
     return Done(
         f"{what} archived; answers and labels stay." if archived else f"{what} brought back.",
-        _untold(lambda project: _archive(project, changed, not archived)) if changed else None,
+        {"what": "archive", "archived": archived, "ids": prompt_undo.ranges(changed)} if changed else None,
         gone=changed if archived else (),
         came=() if archived else changed,
     )
@@ -155,28 +152,31 @@ def _tag(
     project: Project, ids: Sequence[int], add: Sequence[str], remove: Sequence[str], send: Callable[[str], None]
 ) -> Done:
     before: dict[tuple[str, ...], array[int]] = {}  # few have tags of their own alone, so a million are few lists
-
-    def undo(project: Project) -> Done:
-        for tags, own in before.items():
-            for part in in_chunks(own, _CHUNK):
-                prompt_edits.set_tags(project, {PromptId(one): tags for one in part})
-                time.sleep(_BREATH_S)
-        changed = sum(map(len, before.values()))
-        return Done(f"{counted(changed)} have their tags of before." if changed != 1 else "Its tags are as before.")
-
     try:
         for part in _in_parts(ids, "Tagging", send):
             for prompt_id, tags in prompt_edits.change_tags(project, part, add=add, remove=remove).items():
                 before.setdefault(tags, array("q")).append(prompt_id)
     except UserError:
-        undo(project)  # all or none, though written in parts
+        _set_tags(project, before)  # all or none, though written in parts
         raise
     changed = sum(map(len, before.values()))
     if not changed:
         return Done("These tags are there already." if add else "None of them has this tag.")
     said = [f"tagged “{', '.join(add)}”"] if add else []
     said += [f"no longer tagged “{', '.join(remove)}”"] if remove else []
+    undo = {"what": "tags", "before": [[list(tags), prompt_undo.ranges(own)] for tags, own in before.items()]}
     return Done(f"{counted(changed)} {' and '.join(said)}.", undo)
+
+
+def _set_tags(project: Project, before: Mapping[tuple[str, ...], Iterable[int]]) -> int:
+    """Give prompts these tags again; how many they are."""
+    changed = 0
+    for tags, own in before.items():
+        for part in in_chunks(own, _CHUNK):
+            prompt_edits.set_tags(project, {PromptId(one): tags for one in part})
+            changed += len(part)
+            time.sleep(_BREATH_S)
+    return changed
 
 
 def _rewrite(project: Project, prompt_id: PromptId, messages: Sequence[Message]) -> Done:
@@ -184,11 +184,13 @@ def _rewrite(project: Project, prompt_id: PromptId, messages: Sequence[Message])
     if edited.before == edited.after:
         return Done("")
 
-    def undo(project: Project) -> Done:
-        prompt_edits.undo_rewrite(project, edited)
-        gone = [edited.after.id] if edited.is_new else []
-        return Done("The prompt has its old text again.", gone=gone, came=[edited.before.id])
-
+    undo = {
+        "what": "rewrite",
+        "before": edited.before.id,
+        "after": edited.after.id,
+        "archived": edited.before.archived,
+        "messages": [message.to_json() for message in edited.before.messages],
+    }
     if edited.is_new:
         sentence = "A new prompt was made; the old one is archived with its answers."
         return Done(sentence, undo, gone=[edited.before.id], came=[edited.after.id])
@@ -207,13 +209,61 @@ def _add(project: Project, rows: Sequence[tuple[Conversation, tuple[str, ...]]],
     sentence += f"; {known:,} {'was' if known == 1 else 'were'} here already" if known else ""
     sentence += " (archived)." if away and away == known else f", {away:,} of them archived." if away else "."
 
-    def undo(project: Project) -> Done:
-        gone = prompt_edits.take_back(project, added)
-        kept = len(added) - len(gone)
-        said = f"{counted(len(gone))} taken back" + (f"; {kept:,} stay, since they were asked." if kept else ".")
-        return Done(said, gone=gone)
+    undo = {"what": "add", "ids": prompt_undo.ranges(added)} if added else None
+    return Done(sentence, undo, came=added or list(there.values())[:1])
 
-    return Done(sentence, undo if added else None, came=added or list(there.values())[:1])
+
+def _kept(project: Project, done: Done) -> Done:
+    """The same, once it is kept how to take it back."""
+    if done.undo is not None:
+        try:
+            prompt_undo.keep(project, done.undo)
+        except UserError:
+            return Done(f"{done.sentence} This one cannot be undone.", None, done.gone, done.came)
+    return done
+
+
+def _undo_last(project: Project) -> Done:
+    """Take the newest change back that is not taken back yet.
+
+    Raises:
+        UserError: it cannot be, any more; the next undo takes back the one before.
+    """
+    found = prompt_undo.last(project)
+    if found is None:
+        return Done("")
+    number, step = found
+    try:
+        done = _take_back(project, step)
+    except BusyError:
+        raise
+    except UserError:
+        prompt_undo.forget(project, number)
+        raise
+    prompt_undo.forget(project, number)
+    return done
+
+
+def _take_back(project: Project, step: Mapping[str, Any]) -> Done:
+    """Do the reverse of what a step says was done."""
+    if step["what"] == "archive":
+        done = _archive(project, array("q", prompt_undo.ids_of(step["ids"])), not step["archived"])
+        return Done(done.sentence, None, done.gone, done.came)
+    if step["what"] == "tags":
+        changed = _set_tags(project, {tuple(tags): list(prompt_undo.ids_of(own)) for tags, own in step["before"]})
+        return Done(f"{counted(changed)} have their tags of before." if changed != 1 else "Its tags are as before.")
+    if step["what"] == "rewrite":
+        messages = messages_from_json(step["messages"])
+        before = Prompt(PromptId(step["before"]), "", messages, archived=step["archived"])
+        after = Prompt(PromptId(step["after"]), "", ())
+        prompt_edits.undo_rewrite(project, prompt_edits.Edited(before, after))
+        gone = [after.id] if after.id != before.id else []
+        return Done("The prompt has its old text again.", gone=gone, came=[before.id])
+    added = [PromptId(one) for one in prompt_undo.ids_of(step["ids"])]
+    gone = prompt_edits.take_back(project, added)
+    kept = len(added) - len(gone)
+    said = f"{counted(len(gone))} taken back" + (f"; {kept:,} stay, since they were asked." if kept else ".")
+    return Done(said, gone=gone)
 
 
 def _in_parts(ids: Iterable[int], verb: str, send: Callable[[str], None] | None) -> Iterable[list[PromptId]]:
@@ -226,13 +276,3 @@ def _in_parts(ids: Iterable[int], verb: str, send: Callable[[str], None] | None)
                 send(f"{verb}… {done:,} of {len(whole):,}")
         yield [PromptId(one) for one in part]
         done += len(part)
-
-
-def _untold(undo: Callable[[Project], Done]) -> Callable[[Project], Done]:
-    """An undo that is not itself undone by the next Ctrl+Z."""
-
-    def run(project: Project) -> Done:
-        done = undo(project)
-        return Done(done.sentence, None, done.gone, done.came)
-
-    return run

@@ -146,7 +146,7 @@ class PromptsPage(Page):
     def undo(self) -> None:
         """Ctrl+Z: take the last change of prompts back."""
         if not self.built or not self.changes.undo():
-            self.context.say("There is no change of prompts to undo since this window was opened.")
+            self.context.say("There is no change of prompts to undo.")
 
     # What a person does
 

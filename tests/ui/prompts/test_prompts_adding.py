@@ -20,7 +20,7 @@ def test_an_empty_project_has_one_sentence_and_one_button_with_every_way_in(page
     assert len([one for one in page.empty.findChildren(QLabel) if one.isVisible()]) == 2, "the heading and a sentence"
     assert page.empty.add_button.menu().actions() == list(page.actions_of_page.ways)
     page.undo()
-    assert page.context.said == ["There is no change of prompts to undo since this window was opened."]
+    assert page.context.said == ["There is no change of prompts to undo."]
 
 
 def test_a_prompt_is_written_by_keys_with_a_system_prompt_and_several_turns(page, context, qtbot):

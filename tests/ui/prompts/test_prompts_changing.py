@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 
 from dpo_studio.core.types import Message
-from dpo_studio.store import completions, prompts
+from dpo_studio.store import Project, completions, prompts
 from dpo_studio.ui.prompts.write_panel import EditPanel
-from tests.ui.prompts.driving import CTRL, WAIT_MS, listed, press, said, stored, titles
+from tests.ui.prompts.driving import CTRL, WAIT_MS, listed, press, said, say, stored, titles
 
 
 def test_prompts_are_archived_brought_back_and_undone_by_keys(filled, context, qtbot):
@@ -111,6 +113,35 @@ def test_tags_of_several_prompts_by_keys(filled, context, qtbot):
     )
     qtbot.keyClick(page.tags.field, Qt.Key.Key_Escape)
     assert not page.tags.isVisible() and QApplication.focusWidget() is page.table
+
+
+def test_changes_of_an_earlier_day_are_undone_in_their_order(filled, context, qtbot):
+    page, project = filled, context.project
+    before = [(one.messages, one.tags, one.archived) for one in prompts.all_prompts(project)]
+    cake, rise, sky = (one.id for one in prompts.all_prompts(project))
+    group = completions.add_group(project, rise, size=2)
+    completions.add(project, group.id, "With eggs.")
+    page.changes.archive(array("q", [cake, sky]), True)
+    page.changes.tag(array("q", [cake, rise]), add=("new",))
+    page.changes.rewrite(cake, say("Bake two cakes"))
+    page.changes.rewrite(rise, say("Why do cakes rise?"))
+    page.changes.add([(tuple(say("Who are you?")), ())], "typed")
+    said(context, qtbot, "1 prompt added.")
+    changed = len(prompts.all_prompts(project))
+    assert changed == 5, "what was asked became another prompt"
+    context.open(Project.open(project.folder))
+    project = context.project
+    for words in ("1 prompt taken back.", "The prompt has its old text again.", "2 prompts have their tags of before."):
+        context.said.clear()
+        while words not in context.said:
+            context.said.clear()
+            page.undo()
+            qtbot.waitUntil(lambda: bool(context.said), timeout=WAIT_MS)
+    page.undo()
+    said(context, qtbot, "2 prompts brought back.")
+    assert [(one.messages, one.tags, one.archived) for one in prompts.all_prompts(project)] == before
+    page.undo()
+    assert context.said[-1] == "There is no change of prompts to undo."
 
 
 def test_undo_waits_for_the_change_that_is_being_written(filled, context, qtbot):
