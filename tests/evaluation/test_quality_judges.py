@@ -44,6 +44,9 @@ def test_each_judge_is_compared_with_each_person(project):
     assert (me["annotator"], len(me["groups"]), me["same"], me["opposite"]) == ("me", 6, 5, 1)
     assert me["share"] == pytest.approx(5 / 6) and me["tau"] == pytest.approx(4 / 6)
     assert model["disagreement"] == pytest.approx(0.8) and model["people"][0]["share"] is None
+    (by_order,) = (finding for finding in values["findings"] if finding["reading"] == "judge_order")
+    its = rankings.current(project, groups[0].id, MODEL.name, annotator_kind="judge")
+    assert (by_order["groups"], by_order["rankings"]) == ([groups[0].id], [its.id]), "there is something to click at"
     said = [finding["sentence"] for finding in values["findings"]]
     assert any(f"Judge {MODEL.name}: the order" in sentence for sentence in said)
     assert not any("faster than their answers" in sentence for sentence in said)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from dpo_studio.core.local_day import local_day
 from dpo_studio.core.types import GroupId, Ranking
 from dpo_studio.store import Project, prompts, rankings
 from dpo_studio.store.labelled_texts import labelled_texts
@@ -80,7 +81,7 @@ def without_texts(labels: Labels) -> dict[str, Any]:
         "kinds": dict(Counter(label.kind for _, label in first)),
         "ties": measures.share(sum(_has_tie(label.ranks.values()) for _, label in ranked), len(ranked)),
         "skips": measures.share(sum(label.kind == "skip" for _, label in first), len(first)),
-        "a_day": dict(sorted(Counter(label.created[:10] for _, label in first).items())),
+        "a_day": dict(sorted(Counter(local_day(label.created) for _, label in first).items())),
         "position": measures.position(ranked),
         "with_oneself": measures.with_oneself(labels),
         "between": measures.between(ranked),

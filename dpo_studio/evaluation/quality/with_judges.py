@@ -25,15 +25,17 @@ MOSTLY_ORDER = 0.5
 def compare(project: Project, people: Labels, judges: Labels) -> list[dict[str, Any]]:
     """One entry a judge, those with most rankings first.
 
-    Each holds `judge`, `rankings`, `no_opinion` (groups that it saw and did not rank), `answered` (see
-    store.judgements.Answered; None for rules), `disagreement` between the two orders of a pair, with
-    `disagreement_interval`, and `people`: for each person `annotator`, `groups` (ids), `pairs`, `same`, `opposite`,
-    `alike`, `against`, `share`, `interval` and `tau`, as in core.judge_agreement; the last three are None for fewer
-    than 5 groups.
+    Each holds `judge`, `rankings`, `groups` and `labels` (the ids of those it saw and of what it said), `no_opinion`
+    (groups that it saw and did not rank), `answered` (see store.judgements.Answered; None for rules), `disagreement`
+    between the two orders of a pair, with `disagreement_interval`, and `people`: for each person `annotator`, `groups`
+    (ids), `pairs`, `same`, `opposite`, `alike`, `against`, `share`, `interval` and `tau`, as in core.judge_agreement;
+    the last three are None for fewer than 5 groups.
     """
     by_judge: dict[str, dict[int, Ranking]] = defaultdict(dict)
     no_opinion: Counter[str] = Counter()
+    seen: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for group, ranking in judges:
+        seen[ranking.annotator].append((group.id, ranking.id))
         if ranking.kind == "ranking":
             by_judge[ranking.annotator][group.id] = ranking
         else:
@@ -46,6 +48,8 @@ def compare(project: Project, people: Labels, judges: Labels) -> list[dict[str, 
         {
             "judge": name,
             "rankings": len(its),
+            "groups": [group for group, _ in seen[name]],
+            "labels": [label for _, label in seen[name]],
             "no_opinion": no_opinion[name],
             **_answered(project, name),
             "people": [_of(person, labels, its) for person, labels in sorted(by_person.items())],
@@ -92,7 +96,7 @@ def tests(entries: Sequence[Mapping[str, Any]]) -> Iterator[Test]:
                 f"Judge {entry['judge']}: the order of the two answers decides more often than the answers do"
                 f" ({entry['disagreement']:.0%} of pairs come out otherwise when turned round)."
             )
-            yield Test("judge_order", float(p), sentence, ())
+            yield Test("judge_order", float(p), sentence, entry["groups"], entry["labels"])
         for person in entry["people"]:
             against, alike = person["against"], person["alike"]
             if person["share"] is None or not against + alike:

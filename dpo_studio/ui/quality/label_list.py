@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QPushButton, QTreeWidgetItem, QWidget
 
 from dpo_studio.core import ranking as weak_orders
+from dpo_studio.core.local_day import local_day
 from dpo_studio.core.types import CompletionId, Group, GroupId, Ranking
 from dpo_studio.store import Project, completions, rankings
 from dpo_studio.ui.label.session import described
@@ -106,6 +107,6 @@ def _places(ranks: Mapping[CompletionId, int | None]) -> dict[CompletionId, int]
 def _item(group: Group, ranking: Ranking) -> QTreeWidgetItem:
     by = f"{ranking.annotator} (judge)" if ranking.annotator_kind == "judge" else ranking.annotator
     seconds = "" if ranking.seconds is None else f"{ranking.seconds:.1f}"
-    item = row([group.prompt.title, described(ranking), by, seconds, ranking.created[:10]], ranking)
+    item = row([group.prompt.title, described(ranking), by, seconds, local_day(ranking.created)], ranking)
     item.setTextAlignment(3, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     return item
