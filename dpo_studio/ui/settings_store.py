@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QSettings
@@ -122,6 +123,23 @@ class SettingsStore:
     @label_arrangement.setter
     def label_arrangement(self, name: str) -> None:
         self._settings.setValue("label/arrangement", name)
+
+    @property
+    def shown_run(self) -> str:
+        """The uuid of the run that Train showed last; "" for the form of a new one."""
+        return self._text("train/run")
+
+    @shown_run.setter
+    def shown_run(self, uuid: str) -> None:
+        self._settings.setValue("train/run", uuid)
+
+    def splitter(self, name: str) -> list[int]:
+        """The sizes that a splitter was left with, in pixels; none where it never was moved."""
+        sizes = self._text(f"splitter/{name}").split("-")
+        return [int(size) for size in sizes] if all(size.isdigit() for size in sizes) else []
+
+    def keep_splitter(self, name: str, sizes: Sequence[int]) -> None:
+        self._settings.setValue(f"splitter/{name}", "-".join(str(size) for size in sizes))
 
     def save(self) -> None:
         """Write to disk now."""

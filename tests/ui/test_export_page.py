@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QApplication, QComboBox, QLineEdit, QPushButton, Q
 
 from dpo_studio.core import events
 from dpo_studio.core.settings import TrainingSettings
-from dpo_studio.store import Project, policies, rankings, runs
+from dpo_studio.core.types import Message
+from dpo_studio.store import Project, completions, policies, prompts, rankings, runs
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.exchange.page import ExportPage
 from tests.exchange import labelled_project
@@ -61,13 +62,23 @@ def _until_exported(page, qtbot):
     qtbot.waitUntil(lambda: bool(page.form.result.text()) and page.form.export_button.isEnabled(), timeout=_WAIT_MS)
 
 
-def test_without_rankings_one_sentence_and_one_button_that_goes_to_label(page, context, qtbot, tmp_path):
-    button = next(b for b in page.findChildren(QPushButton) if b.isVisible())
-    assert button.text() == "Go to Label"
-    with qtbot.waitSignal(context.page_wanted) as wanted:
-        qtbot.keyClick(button, Qt.Key.Key_Space)
-    assert wanted.args == ["label"]
-    context.open(Project.create(tmp_path / "new"))
+def test_without_rankings_one_sentence_and_one_button_that_goes_where_they_begin(page, context, qtbot, tmp_path):
+    context.open(project := Project.create(tmp_path / "new"))
+
+    def led_to():
+        context.groups_changed.emit()
+        button = next(b for b in page.findChildren(QPushButton) if b.isVisible())
+        with qtbot.waitSignal(context.page_wanted) as wanted:
+            qtbot.keyClick(button, Qt.Key.Key_Space)
+        return button.text(), *wanted.args
+
+    assert led_to() == ("Add prompts", "prompts")
+    prompt = prompts.add(project, [Message("user", "Hello?")])
+    assert led_to() == ("Generate answers", "generate")
+    group = completions.add_group(project, prompt.id, size=2)
+    for text in ("one", "two"):
+        completions.add(project, group.id, text)
+    assert led_to() == ("Go to Label", "label")
     assert not page.form.isVisible()
 
 

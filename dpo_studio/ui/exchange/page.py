@@ -15,6 +15,7 @@ from dpo_studio.core.types import Run
 from dpo_studio.store import rankings, runs
 from dpo_studio.ui import theme
 from dpo_studio.ui.context import Context
+from dpo_studio.ui.first_step import first_step
 from dpo_studio.ui.page import KeyHelp, Page
 
 from .commands import Commands, CommandThread
@@ -176,12 +177,23 @@ class ExportPage(Page):
         with_result = _runs_with_result(self.context)
         judges = rankings.judge_names(project) if project is not None else {}
         if project is None or not (ranked or with_result or judges or rankings.all_current(project, kind="ranking")):
-            self._stack.setCurrentWidget(self._empty)
+            self._show_first_step()
             return
         self._stack.setCurrentWidget(self.form)
         self.form.set_judges(judges)
         self.form.set_runs([(run.uuid, run.name, is_adapter) for run, is_adapter in reversed(with_result)])
         self._on_choice_changed()
+
+    def _show_first_step(self) -> None:
+        """Say what comes before there is anything to export."""
+        project = self.context.project
+        if project is not None:
+            words, button, page = first_step(project)
+            self._empty_sentence.setText(f"There is nothing to export yet: {words}")
+            self._empty_button.setText(button)
+            self._empty_button.setAccessibleName(button)
+            self._empty_button.setProperty("page", page)
+        self._stack.setCurrentWidget(self._empty)
 
     def _start_preview(self) -> None:
         self._drop_preview()
@@ -205,14 +217,14 @@ class ExportPage(Page):
         page = QWidget()
         heading = QLabel("Export")
         heading.setProperty("role", "heading")
-        sentence = QLabel("There is nothing to export yet: rank some answers first.")
+        sentence = self._empty_sentence = QLabel()
         sentence.setProperty("role", "subheading")
         sentence.setWordWrap(True)
         sentence.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        button = QPushButton("Go to Label")
+        button = self._empty_button = QPushButton()
+        button.setAccessibleName("What to do first")
         button.setProperty("role", "primary")
-        button.setAccessibleName("Go to Label")
-        button.clicked.connect(lambda: self.context.page_wanted.emit("label"))
+        button.clicked.connect(lambda: self.context.page_wanted.emit(button.property("page")))
         layout = QVBoxLayout(page)
         layout.setContentsMargins(theme.SPACE_XL, theme.SPACE_XL, theme.SPACE_XL, theme.SPACE_XL)
         layout.setSpacing(theme.SPACE_L)

@@ -9,13 +9,13 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QScrollArea,
-    QSplitter,
     QVBoxLayout,
     QWidget,
 )
 
 from dpo_studio.ui import theme
 from dpo_studio.ui.prompt_list.table import PromptTable
+from dpo_studio.ui.widgets.kept_splitter import KeptSplitter
 
 from .answer_view import AnswerView
 from .queue_bar import QueueBar
@@ -45,13 +45,12 @@ class WorkView(QWidget):
         self.adding = _adding_buttons("write", "paste", "import")
         self.view = AnswerView()
 
-        splitter = QSplitter(Qt.Orientation.Horizontal)
-        splitter.setChildrenCollapsible(False)
+        splitter = KeptSplitter("generate", Qt.Orientation.Horizontal)
         splitter.addWidget(self._prompts_side())
         splitter.addWidget(self.view)
         splitter.setStretchFactor(0, 2)
         splitter.setStretchFactor(1, 3)
-        splitter.setSizes([420, 640])
+        splitter.begin([420, 640])
         splitter.setMinimumHeight(self.fontMetrics().lineSpacing() * _LINES_OF_ANSWERS)
         body = QWidget()
         layout = QVBoxLayout(body)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from dpo_studio.store import Project
+from dpo_studio.store import Project, prompts
 from dpo_studio.ui import theme
 
 from . import statistics
@@ -108,6 +108,7 @@ class Bench(QWidget):
         numbers = statistics.summary(project) if project is not None else None
         self.stack.show_empty(
             has_project=project is not None,
+            has_prompts=project is not None and prompts.count(project) > 0,
             ready=numbers.ready if numbers else 0,
             skipped=numbers.skipped if numbers else 0,
         )

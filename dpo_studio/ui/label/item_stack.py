@@ -61,9 +61,9 @@ class ItemStack(QStackedWidget):
         view.show_order()
         self.setCurrentWidget(view)
 
-    def show_empty(self, *, has_project: bool, ready: int, skipped: int) -> None:
+    def show_empty(self, *, has_project: bool, has_prompts: bool, ready: int, skipped: int) -> None:
         """Show why there is nothing to label."""
-        self.empty.show_state(has_project=has_project, ready=ready, skipped=skipped)
+        self.empty.show_state(has_project=has_project, has_prompts=has_prompts, ready=ready, skipped=skipped)
         self.setCurrentWidget(self.empty)
 
     def prepare(self, item: Item) -> None:

@@ -85,11 +85,13 @@ class EmptyPanel(QWidget):
         layout.addLayout(row)
         layout.addStretch(1)
 
-    def show_state(self, *, has_project: bool, ready: int, skipped: int) -> None:
+    def show_state(self, *, has_project: bool, has_prompts: bool, ready: int, skipped: int) -> None:
         """Say why nothing is to be labelled, and offer what can be done about it."""
         actions: list[tuple[str, str]] = []
         if not has_project:
             text = "Open or make a project to label its answers."
+        elif not ready and not has_prompts:
+            text, actions = "Nothing to label yet: there are no prompts.", [("Add prompts", "prompts")]
         elif not ready:
             text, actions = "Nothing to label yet: there are no answers to compare.", [("Generate answers", "generate")]
         elif skipped == ready:

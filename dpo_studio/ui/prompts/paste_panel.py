@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QListWidget, QListWidgetItem, QSplitter, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QListWidget, QListWidgetItem, QWidget
 
 from dpo_studio.core import prompt_files
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.prompt_files import Conversation, PromptFile
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.kept_splitter import KeptSplitter
 
 from .panel import Panel, counted, editor
 
@@ -53,11 +54,10 @@ class PastePanel(Panel):
         head.setSpacing(theme.SPACE_M)
         head.addWidget(self.split)
         head.addWidget(self.found, 1)
-        beside = QSplitter(Qt.Orientation.Horizontal)
-        beside.setChildrenCollapsible(False)
+        beside = KeptSplitter("paste", Qt.Orientation.Horizontal)
         beside.addWidget(self.text)
         beside.addWidget(self.preview)
-        beside.setSizes([500, 500])
+        beside.begin([500, 500])
         self.body.addLayout(head)
         self.body.addWidget(beside, 1)
         self.body.addWidget(self.refused)

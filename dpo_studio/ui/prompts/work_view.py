@@ -7,7 +7,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QSplitter,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -15,6 +14,7 @@ from PySide6.QtWidgets import (
 
 from dpo_studio.ui import theme
 from dpo_studio.ui.prompt_list.table import PromptTable
+from dpo_studio.ui.widgets.kept_splitter import KeptSplitter
 
 from .filter_bar import FilterBar
 from .reading import ReadingPane
@@ -48,13 +48,12 @@ class WorkView(QWidget):
         self._list_stack = QStackedWidget()
         self._list_stack.addWidget(self.table)
         self._list_stack.addWidget(self._nothing_found())
-        self.splitter = QSplitter(Qt.Orientation.Horizontal)
-        self.splitter.setChildrenCollapsible(False)
+        self.splitter = KeptSplitter("prompts", Qt.Orientation.Horizontal)
         self.splitter.addWidget(self._list_side())
         self.splitter.addWidget(self.reading)
         self.splitter.setStretchFactor(0, 3)
         self.splitter.setStretchFactor(1, 2)
-        self.splitter.setSizes([640, 460])
+        self.splitter.begin([640, 460])
         least = self.fontMetrics().averageCharWidth() * _LEAST_CHARACTERS
         for number in range(2):
             self.splitter.widget(number).setMinimumWidth(least)

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QPlainTextEdit,
     QPushButton,
-    QSplitter,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from dpo_studio.ui import theme
+from dpo_studio.ui.widgets.kept_splitter import KeptSplitter
 from dpo_studio.ui.widgets.plain_tip import plain_tip
 
 #: Rows that are read at once; "More" reads the next ones.
@@ -131,12 +131,12 @@ class EvidenceList(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.tree, 1)
         column.addWidget(self.more, 0, Qt.AlignmentFlag.AlignLeft)
-        splitter = QSplitter(Qt.Orientation.Vertical)
-        splitter.setChildrenCollapsible(False)
+        splitter = KeptSplitter("quality", Qt.Orientation.Vertical)
         splitter.addWidget(list_side)
         splitter.addWidget(self.text)
         splitter.setStretchFactor(0, 3)
         splitter.setStretchFactor(1, 2)
+        splitter.begin([300, 200])
         top = QHBoxLayout()
         top.setSpacing(theme.SPACE_M)
         top.addWidget(back)

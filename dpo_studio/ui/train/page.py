@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QKeySequence, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import PolicyId, Run, RunId
 from dpo_studio.store import policies, rankings, runs
 from dpo_studio.ui import theme
 from dpo_studio.ui.context import Context
+from dpo_studio.ui.first_step import first_step
 from dpo_studio.ui.page import KeyHelp, Page
+from dpo_studio.ui.settings_store import SettingsStore
+from dpo_studio.ui.widgets.kept_splitter import KeptSplitter
 
 from . import slower, wording
 from .feed import RunFeed
@@ -41,6 +44,7 @@ class TrainPage(Page):
         self.follower.feed_updated.connect(self._on_feed_updated)
         self.follower.run_over.connect(self._on_run_over)
         self.follower.job_ended.connect(self._on_data_changed)
+        self._settings = SettingsStore()
         self._shown: RunId | None = None
         self._overlays: list[RunId] = []
         self._data_is_old = True
@@ -71,19 +75,18 @@ class TrainPage(Page):
         side_layout = QVBoxLayout(self._side)
         side_layout.setContentsMargins(theme.SPACE_L, theme.SPACE_XL, 0, theme.SPACE_L)
         side_layout.addWidget(self.list)
-        splitter = QSplitter()
-        splitter.setChildrenCollapsible(False)
+        splitter = KeptSplitter("train", Qt.Orientation.Horizontal)
         splitter.addWidget(self._side)
         splitter.addWidget(self.stack)
         splitter.setStretchFactor(1, 1)
-        splitter.setSizes([LIST_WIDTH, 900])
+        splitter.begin([LIST_WIDTH, 900])
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(splitter)
         self._make_actions()
         self._show_policies()
         self._show_data()
-        self.show_run(self.follower.live_run())
+        self._show_last()
 
     def badge(self) -> str:
         return self.follower.badge()
@@ -150,8 +153,18 @@ class TrainPage(Page):
             self.setup.train_button.setFocus()
 
     def show_run(self, run_id: RunId | None) -> None:
-        """Show a run, or the form of a new one."""
+        """Show a run, or the form of a new one, and remember it for the next window."""
         run = self.follower.run(run_id)
+        self._settings.shown_run = "" if run is None else run.uuid
+        self._show(run)
+
+    def _show_last(self) -> None:
+        """Show what trains, or else what was shown last."""
+        live, last = self.follower.live_run(), self._settings.shown_run
+        kept = next((run for run in self.follower.runs if run.uuid == last), None)
+        self._show(kept if live is None else self.follower.run(live))
+
+    def _show(self, run: Run | None) -> None:
         self._shown = run.id if run is not None else None
         self._overlays = []
         if run is None:
@@ -173,7 +186,7 @@ class TrainPage(Page):
         if self.built:
             self._show_policies()
             self._show_data()
-            self.show_run(self.follower.live_run())
+            self._show_last()
 
     def _on_follower_changed(self) -> None:
         self.badge_changed.emit()
@@ -225,7 +238,8 @@ class TrainPage(Page):
         else:
             self.setup.judges.show_judges(rankings.judge_names(project))
             data = runs.training_data(project, judges=self.setup.judges.value)
-            self.setup.show_data(data, self.follower.measured())
+            words, button, page = first_step(project)
+            self.setup.show_data(data, self.follower.measured(), (f"{wording.NOTHING_YET}{words}", button, page))
 
     def _show_policies(self, chosen: PolicyId | None = None) -> None:
         project = self.context.project

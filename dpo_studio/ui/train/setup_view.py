@@ -70,10 +70,19 @@ class SetupView(QScrollArea):
 
     # -- what it is given ------------------------------------------------------------------------
 
-    def show_data(self, data: TrainingData | None, measured: Sequence[Measured] = ()) -> None:
-        """Show what there is to train on (None without a project) and recommend settings for it."""
+    def show_data(
+        self,
+        data: TrainingData | None,
+        measured: Sequence[Measured] = (),
+        no_labels: tuple[str, str, str] = wording.EMPTY_NO_LABELS,
+    ) -> None:
+        """Show what there is to train on (None without a project) and recommend settings for it.
+
+        Args:
+            no_labels: see `wording.empty_state`.
+        """
         self._data, self._measured = data, measured
-        empty = wording.empty_state(data)
+        empty = wording.empty_state(data, no_labels)
         self._column.setMaximumWidth(COLUMN_WIDTH if empty is None else QWIDGETSIZE_MAX)
         self.form_frame.setVisible(empty is None)
         self.empty_frame.setVisible(empty is not None)

@@ -19,7 +19,8 @@ STARTER_NAME = "SmolLM2-135M (starter)"
 
 #: What an empty page says, and the text and the page of its button.
 EMPTY_NO_PROJECT = ("Open a project to train on its labels.", "", "")
-EMPTY_NO_LABELS = ("There is nothing to train on yet: rank some answers first.", "Go to Label", "label")
+NOTHING_YET = "There is nothing to train on yet: "
+EMPTY_NO_LABELS = (f"{NOTHING_YET}rank some answers first.", "Go to Label", "label")
 EMPTY_ALL_HELD_OUT = (
     "Every ranking so far is on a held-out prompt, which is kept for measuring: label a few more groups.",
     "Go to Label",
@@ -39,8 +40,14 @@ def data_sentence(data: TrainingData) -> str:
     return text + "."
 
 
-def empty_state(data: TrainingData | None) -> tuple[str, str, str] | None:
-    """The sentence, the button's text and its page where there is nothing to train on; else None."""
+def empty_state(
+    data: TrainingData | None, no_labels: tuple[str, str, str] = EMPTY_NO_LABELS
+) -> tuple[str, str, str] | None:
+    """The sentence, the button's text and its page where there is nothing to train on; else None.
+
+    Args:
+        no_labels: the same for where nothing is ranked at all.
+    """
     if data is None:
         return EMPTY_NO_PROJECT
     if data.train:
@@ -50,7 +57,7 @@ def empty_state(data: TrainingData | None) -> tuple[str, str, str] | None:
     if data.all_tied:
         every = "The only ranking is a complete tie" if data.all_tied == 1 else f"All {data.all_tied} rankings are ties"
         return f"{every}, and a tie alone teaches nothing: rank one answer above another.", "Go to Label", "label"
-    return EMPTY_NO_LABELS
+    return no_labels
 
 
 def steps_sentence(settings: TrainingSettings, groups: int) -> str:

@@ -6,7 +6,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.store import Project, rankings
+from dpo_studio.core.types import Message
+from dpo_studio.store import Project, prompts, rankings
 from dpo_studio.ui.label.reader import Reader
 from tests.ui.label.by_keys import press
 
@@ -165,6 +166,10 @@ def clicked(page, context, qtbot, number):
 
 def test_the_buttons_of_an_empty_project(open_page, context, qtbot):
     page = open_page()
+    assert "no prompts" in page.bench.stack.empty.sentence.text()
+    assert clicked(page, context, qtbot, 0) == "prompts"
+    prompts.add(context.project, [Message("user", "Hello?")])
+    context.prompts_changed.emit()
     assert clicked(page, context, qtbot, 0) == "generate"
     assert not page.bench.stack.empty.buttons[1].isVisible()
 
@@ -200,7 +205,7 @@ def test_the_buttons_can_be_reached_and_pressed_by_key(open_page, context, qtbot
     assert button.hasFocus()
     with qtbot.waitSignal(context.page_wanted) as wanted:
         QTest.keyClick(button, KEY.Key_Return)
-    assert wanted.args == ["generate"]
+    assert wanted.args == ["prompts"]
 
 
 def test_the_height_for_a_width_is_not_that_of_the_width_shown(qtbot):

@@ -76,6 +76,20 @@ def test_an_adapter_becomes_a_policy_exactly_once(qtbot, open_page, project):
     assert page.setup.policy_note.isVisible()
 
 
+def test_the_run_that_was_looked_at_is_there_again_in_the_next_window(qtbot, open_page, project):
+    first, second = stories.new_run(project), stories.new_run(project)
+    for run in (first, second):
+        stories.write(project, run, stories.story(project, run))
+    page = open_page(project)
+    assert page.stack.currentWidget() is page.setup, "nothing was looked at yet"
+    page.show_run(first.id)
+    again = open_page(Project.open(project.folder))
+    assert again.stack.currentWidget() is again.view and again.view.title.text() == first.name
+    qtbot.keyClick(again, Qt.Key.Key_T, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    last = open_page(Project.open(project.folder))
+    assert last.stack.currentWidget() is last.setup, "the form was shown last"
+
+
 def test_a_run_without_its_adapter_makes_no_policy(open_page, project):
     run = stories.new_run(project)
     stories.write(project, run, stories.story(project, run), adapter=False)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import psutil
 from PySide6.QtCore import Qt
 
-from dpo_studio.store import Project, prompts, runs
+from dpo_studio.core.types import Message
+from dpo_studio.store import Project, completions, prompts, runs
 from dpo_studio.ui.train import memory_need
 from tests.ui.train import stories
 
@@ -14,7 +15,16 @@ def test_without_labels_there_is_a_sentence_and_a_way_out(qtbot, open_page, tmp_
     page = open_page(Project.create(tmp_path / "empty"))
     assert page.setup.empty_frame.isVisible() and not page.setup.form_frame.isVisible()
     qtbot.mouseClick(page.setup.empty_button, Qt.MouseButton.LeftButton)
-    assert page.said.pages == ["label"]
+    assert page.said.pages == ["prompts"]
+    prompt = prompts.add(page.context.project, [Message("user", "Hello?")])
+    page.context.prompts_changed.emit()
+    qtbot.mouseClick(page.setup.empty_button, Qt.MouseButton.LeftButton)
+    group = completions.add_group(page.context.project, prompt.id, size=2)
+    for text in ("one", "two"):
+        completions.add(page.context.project, group.id, text)
+    page.context.groups_changed.emit()
+    qtbot.mouseClick(page.setup.empty_button, Qt.MouseButton.LeftButton)
+    assert page.said.pages == ["prompts", "generate", "label"]
     assert page.badge() == ""
 
 
