@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QIcon
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtGui import QIcon, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from dpo_studio.core import bundled
@@ -14,6 +14,8 @@ from . import theme
 from .page import Page
 
 WIDTH_CHARACTERS = 18
+#: In a window that is narrower than this, pictures alone leave the pages the room they need.
+NARROW_CHARACTERS = 125
 _ICON_PX = 20
 
 
@@ -27,13 +29,14 @@ class RailButton(QPushButton):
         self._number = number
         self.setProperty("role", "rail")
         self.setCheckable(True)
-        self.setToolTip(f"Ctrl+{number}")
         self._picture = QLabel()
         self._picture.setFixedWidth(_ICON_PX + 4)
         title = QLabel(page.title)
         self._badge = QLabel()
         self._badge.setProperty("role", "muted")
-        text = QVBoxLayout()
+        self._words = QWidget()
+        text = QVBoxLayout(self._words)
+        text.setContentsMargins(0, 0, 0, 0)
         text.setSpacing(0)
         text.addWidget(title)
         text.addWidget(self._badge)
@@ -41,8 +44,8 @@ class RailButton(QPushButton):
         row.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_S, theme.SPACE_S)
         row.setSpacing(theme.SPACE_S)
         row.addWidget(self._picture, 0, Qt.AlignmentFlag.AlignVCenter)
-        row.addLayout(text, 1)
-        for label in (self._picture, title, self._badge):
+        row.addWidget(self._words, 1)
+        for label in (self._picture, self._words, title, self._badge):
             label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         page.badge_changed.connect(self.refresh)
         self.refresh()
@@ -58,8 +61,19 @@ class RailButton(QPushButton):
         self._badge.setText(badge)
         self._badge.setVisible(bool(badge))
         self.setAccessibleName(f"{self._page.title}, {badge}" if badge else self._page.title)
+        self._show_tip()
         self._picture.setPixmap(_icon(self.page_name).pixmap(QSize(_ICON_PX, _ICON_PX), self.devicePixelRatioF()))
         self.updateGeometry()
+
+    def set_narrow(self, narrow: bool) -> None:
+        """Show the picture alone; the words are in the tool tip then."""
+        self._words.setVisible(not narrow)
+        self._show_tip()
+        self.updateGeometry()
+
+    def _show_tip(self) -> None:
+        key = f"Ctrl+{self._number}"
+        self.setToolTip(f"{self.accessibleName()} ({key})" if self._words.isHidden() else key)
 
     def sizeHint(self) -> QSize:
         return self.layout().sizeHint()
@@ -100,6 +114,7 @@ class Rail(QFrame):
             button.clicked.connect(self._on_clicked)
             self._column.insertWidget(number - 1, button)
             self.buttons.append(button)
+        self._fit()
 
     def show_current(self, name: str) -> None:
         for button in self.buttons:
@@ -114,12 +129,27 @@ class Rail(QFrame):
         if isinstance(button, RailButton):
             self.chosen.emit(button.page_name)
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.window().installEventFilter(self)
+        self._fit()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Resize:
+            self._fit()
+        return False
+
     def _on_look_changed(self) -> None:
         self._fit()
         self.refresh()
 
     def _fit(self) -> None:
-        self.setFixedWidth(self.fontMetrics().averageCharWidth() * WIDTH_CHARACTERS + 3 * theme.SPACE_XL)
+        character = self.fontMetrics().averageCharWidth()
+        narrow = self.window() is not self and self.window().width() < character * NARROW_CHARACTERS
+        for button in self.buttons:
+            button.set_narrow(narrow)
+        pictures = _ICON_PX + 4 + theme.SPACE_M + 3 * theme.SPACE_S
+        self.setFixedWidth(pictures if narrow else character * WIDTH_CHARACTERS + 3 * theme.SPACE_XL)
 
 
 def _icon(name: str) -> QIcon:

@@ -66,6 +66,22 @@ def test_the_rail_has_the_pages_in_order_with_what_waits(window):
     assert window.rail.buttons[0].badge == "11 left"
 
 
+def test_in_a_narrow_window_the_rail_is_its_pictures(window, qtbot):
+    wide = window.rail.width()
+    button = window.rail.buttons[0]
+    assert button.toolTip() == "Ctrl+1"
+    window.resize(720, 480)
+    qtbot.waitUntil(lambda: window.rail.width() < wide / 2)
+    qtbot.waitUntil(lambda: window.stack.width() > 640)
+    assert button.toolTip() == "First, 12 left (Ctrl+1)" and button.accessibleName() == "First, 12 left"
+    window.pages[0].waits = "11 left"
+    window.pages[0].badge_changed.emit()
+    assert button.toolTip() == "First, 11 left (Ctrl+1)"
+    window.resize(1240, 820)
+    qtbot.waitUntil(lambda: window.rail.width() == wide)
+    assert button.toolTip() == "Ctrl+1"
+
+
 def test_tab_goes_into_the_page_that_was_gone_to(window, qtbot):
     window.show_page("other")
     window.show_page("one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from dpo_studio.store import Project, prompts
@@ -28,6 +29,10 @@ from .writing import NoteRow, WritingPanel
 GUIDED_LABELS = 3
 _WARNINGS_EVERY = 10
 _MARGIN, _BOTTOM, _GAP = 24, 16, 12
+_LITTLE = 10  # margins and gap where there is little room
+#: Lower than this many lines, what is around the answers gives them room; narrower than this many characters, the
+#: guideline is beside the first answers only when it is asked for.
+_LOW_LINES, _NARROW_CHARACTERS = 35, 105
 
 
 class Bench(QWidget):
@@ -60,6 +65,7 @@ class Bench(QWidget):
         self._warned_at = -1
         self._warnings: list[str] = []
         self._given_here = 0
+        self._is_low, self._is_wide = False, True
         body = QHBoxLayout()
         body.setSpacing(_GAP)
         body.addWidget(self.stack, 1)
@@ -151,7 +157,7 @@ class Bench(QWidget):
     def _show_guideline(self, item: Item | None) -> None:
         shown = self.guideline_wanted
         if shown is None:
-            shown = self._given_here < GUIDED_LABELS and self.guideline.has_text
+            shown = self._given_here < GUIDED_LABELS and self.guideline.has_text and self._is_wide
         shown = (shown and item is not None) or self.guideline.is_edited
         self.guideline.setVisible(shown)
         self.head.buttons["guideline"].setChecked(shown)
@@ -163,6 +169,25 @@ class Bench(QWidget):
         self.history.mark(item.earlier if item is not None else None)
         self.order_bar.show_item(item)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Give the answers room where there is little."""
+        low = self.height() < self.fontMetrics().lineSpacing() * _LOW_LINES
+        if low != self._is_low:
+            self._is_low = low
+            layout = self.layout()
+            layout.setContentsMargins(*[_LITTLE] * 4 if low else (_MARGIN, _MARGIN, _MARGIN, _BOTTOM))
+            layout.setSpacing(_LITTLE // 2 if low else _GAP)
+            self.history.set_low(low)
+        wide = self.width() >= self.fontMetrics().averageCharWidth() * _NARROW_CHARACTERS
+        if wide != self._is_wide:
+            self._is_wide = wide
+            self._show_guideline(self.stack.item)
+
     def _on_theme_changed(self) -> None:
+        self._fit()
         self.stack.restyle()
         self.guideline.restyle()

@@ -51,6 +51,7 @@ class HistoryStrip(QFrame):
         layout.addStretch(1)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.rankings: list[Ranking] = []
+        self._is_low = False
         self._groups: dict[GroupId, Group] = {}
 
     def refresh(self, project: Project | None) -> None:
@@ -68,6 +69,14 @@ class HistoryStrip(QFrame):
         for button, shown in zip(self.buttons, self.rankings, strict=False):
             button.setChecked(ranking is not None and shown.id == ranking.id)
 
+    def set_low(self, low: bool) -> None:
+        """Tell the orders alone, where there is little room; which prompt each is of is in its tool tip."""
+        self._is_low = low
+        for button in self.buttons:
+            order, _, rest = button.text().partition("\n")
+            button.setText(order if low else f"{order}\n{rest or button.property('title') or ''}")
+        self._show_what_fits()
+
     def minimumSizeHint(self) -> QSize:
         return QSize(0, super().minimumSizeHint().height())
 
@@ -77,7 +86,8 @@ class HistoryStrip(QFrame):
 
     def _show_what_fits(self) -> None:
         self._none.setVisible(not self.rankings)
-        self.setFixedHeight(2 * self.fontMetrics().lineSpacing() + 2 * _PADDING + 22)
+        lines = 1 if self._is_low else 2
+        self.setFixedHeight(lines * self.fontMetrics().lineSpacing() + 2 * _PADDING + 22)
         room = self.width() - self._title.sizeHint().width() - 26
         width = self._button_width()
         fits = min(len(self.rankings), max(1, room // (width + _GAP)))
@@ -100,7 +110,9 @@ class HistoryStrip(QFrame):
         room = self._button_width() - 26
         elided = button.fontMetrics().elidedText(title, Qt.TextElideMode.ElideRight, room)
         order = button.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, room)
-        button.setText(f"{order}\n{elided}".replace("&", "&&"))
+        elided, order = elided.replace("&", "&&"), order.replace("&", "&&")
+        button.setProperty("title", elided)
+        button.setText(order if self._is_low else f"{order}\n{elided}")
         button.setAccessibleName(f"Label {words} on {title}")
         button.setToolTip(_facts(ranking, group, names))
 

@@ -239,7 +239,8 @@ class TrainPage(Page):
             self.setup.judges.show_judges(rankings.judge_names(project))
             data = runs.training_data(project, judges=self.setup.judges.value)
             words, button, page = first_step(project)
-            self.setup.show_data(data, self.follower.measured(), (f"{wording.NOTHING_YET}{words}", button, page))
+            self.setup.no_labels = f"{wording.NOTHING_YET}{words}", button, page
+            self.setup.show_data(data, self.follower.measured())
 
     def _show_policies(self, chosen: PolicyId | None = None) -> None:
         project = self.context.project

@@ -61,6 +61,7 @@ class SetupView(QScrollArea):
         self._policies: dict[int, Policy] = {}
         self._recommendation: Recommendation = recommend(1)
         self._method_chosen = False
+        self.no_labels = wording.EMPTY_NO_LABELS  # what to say where nothing is ranked, see `wording.empty_state`
         self._planned: TrainingSettings | None = None
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -70,19 +71,10 @@ class SetupView(QScrollArea):
 
     # -- what it is given ------------------------------------------------------------------------
 
-    def show_data(
-        self,
-        data: TrainingData | None,
-        measured: Sequence[Measured] = (),
-        no_labels: tuple[str, str, str] = wording.EMPTY_NO_LABELS,
-    ) -> None:
-        """Show what there is to train on (None without a project) and recommend settings for it.
-
-        Args:
-            no_labels: see `wording.empty_state`.
-        """
+    def show_data(self, data: TrainingData | None, measured: Sequence[Measured] = ()) -> None:
+        """Show what there is to train on (None without a project) and recommend settings for it."""
         self._data, self._measured = data, measured
-        empty = wording.empty_state(data, no_labels)
+        empty = wording.empty_state(data, self.no_labels)
         self._column.setMaximumWidth(COLUMN_WIDTH if empty is None else QWIDGETSIZE_MAX)
         self.form_frame.setVisible(empty is None)
         self.empty_frame.setVisible(empty is not None)
