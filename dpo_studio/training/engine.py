@@ -61,7 +61,8 @@ def train(run_folder: Path, *, control: Control = lambda: "run") -> Iterator[eve
     """Train as the folder's `settings.json` says, on its `data.jsonl`, from its last checkpoint if it has one.
 
     Args:
-        control: asked between steps: "run", "pause" or "stop"; a stopped run keeps its adapter.
+        control: asked between steps, and while the reference is computed: "run", "pause" or "stop"; a stopped run keeps
+            its adapter.
 
     Raises:
         UserError: what a person can mend: settings, data, model, memory.
@@ -76,15 +77,20 @@ def train(run_folder: Path, *, control: Control = lambda: "run") -> Iterator[eve
     yield from run.prepare(found[1] if found else None)
     if found:
         checkpoints.restore(found[0], run.model, run.learner.optimizer)
-    else:
+    elif run.ready:
         yield from run.first_look()
-    yield from run.steps()
+    if run.ready:
+        yield from run.steps()
     yield from run.finish()
     processes.leave()
 
 
 class _Run:
-    """A run under way. The methods are its chapters, in order; each yields what happens in it."""
+    """A run under way. The methods are its chapters, in order; each yields what happens in it.
+
+    Attributes:
+        ready: whether all is known that a step needs; not where it was asked to stop before.
+    """
 
     def __init__(self, folder: Path, spec: RunSpec, loaded: Any, control: Control, processes: Alone) -> None:
         self._folder, self._spec, self._loaded, self._control = folder, spec, loaded, control
@@ -192,7 +198,7 @@ class _Run:
         wanted = [example for example in examples if example.group not in met]
         if reference.missing(wanted):
             yield events.ModelLoading(spec.base, "scoring the answers with the starting model")
-        while reference.missing(wanted):
+        while reference.missing(wanted) and not self._asked_to_stop():
             yield from fitting(
                 self.learner,
                 wanted,
@@ -204,10 +210,12 @@ class _Run:
                     adapter_is_new=spec.adapter is None and spec.settings.trains == "lora",
                     processes=self._processes,
                     lanes=self._lanes,
+                    stop=lambda: self._processes.leads and self._control() == "stop",
                 ),
             )
+        self.ready = not reference.missing(wanted)
         self._keep_reference = lambda: reference.keep(examples, self._processes)
-        if not is_policy:
+        if self.ready and not is_policy:
             self._keep_reference()
 
     # -- the steps --------------------------------------------------------------------------------
@@ -307,6 +315,10 @@ class _Run:
     def finish(self) -> Iterator[events.Event]:
         """Save the adapter, measure it, answer the fixed prompts again, and say how it ended."""
         self._save_adapter()
+        if not self.ready:
+            seconds = time.monotonic() - self._began
+            yield events.RunDone("stopped", self._step, seconds, self._left, kept_step=self._step)
+            return
         evaluated = yield from self._evaluate()
         if self._step and not self._due(self._settings.evaluate_every) and self._bound.kl_at(self._step) is None:
             if self._data.held_out:

@@ -106,11 +106,13 @@ class Reference:
         adapter_is_new: bool,
         processes: Alone,
         lanes: Lanes | None = None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> None:
         """Compute what is missing, each process its share, and add it to the cache.
 
         Args:
             adapter_is_new: the adapter was made for this run, so the reference is the base without it.
+            stop: asked after every row: whether to leave the rest.
         """
         if not self.missing(examples):
             return
@@ -131,6 +133,8 @@ class Reference:
                     if self._cache and time.monotonic() - last > _KEEP_EVERY_S:
                         self._cache.add(dict(list(found.items())[kept:]))
                         kept, last = len(found), time.monotonic()
+                    if stop():
+                        break
             if self._cache:
                 self._cache.add(dict(list(found.items())[kept:]))
             return found

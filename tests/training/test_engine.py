@@ -8,6 +8,7 @@ import random
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
@@ -143,8 +144,14 @@ def test_the_gradient_of_a_step_is_that_of_the_mean_loss_over_its_batch(make_run
 
 
 def test_stop_keeps_the_adapter_and_says_so(make_run):
-    folder, asked = make_run(), iter(["run", "run", "run", "pause", "pause", "stop"])
-    said = run_all(folder, control=lambda: next(asked, "stop"))
+    folder, said, pauses = make_run(), [], iter(["pause", "pause"])
+
+    def control() -> str:
+        return "run" if len(of_kind(said, events.StepDone)) < 3 else next(pauses, "stop")
+
+    for event in train(folder, control=control):
+        said.append(event)
+    assert not list(pauses)
     assert isinstance(said[-1], events.RunDone)
     assert (said[-1].reason, said[-1].steps) == ("stopped", 3)
     assert (folder / "adapter" / "adapter_model.safetensors").is_file()
@@ -256,3 +263,19 @@ def test_numbers_that_are_not_finite_stop_the_run_at_the_last_good_checkpoint(ma
     assert [event.step for event in of_kind(said, events.CheckpointSaved)] == [4]  # none at a step passed over
     kept = (folder / "adapter" / "adapter_model.safetensors").read_bytes()
     assert kept == (folder / "checkpoints" / "step-000004" / "adapter" / "adapter_model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("method", ["dpo", "ld_dpo"])
+def test_stop_while_the_starting_model_is_asked_ends_the_run_there(make_run, monkeypatch, method):
+    """On much data that takes long, and whoever asks to stop does not wait for it."""
+    monkeypatch.setitem(loading.TOKEN_BUDGET, "cpu", 1)  # a row for each group
+    folder = make_run(method=method, lora_dropout=0.1)  # so that all 14 groups are scored before the first step
+    body = json.loads((folder / "settings.json").read_text())
+    (folder / "settings.json").write_text(json.dumps({**body, "reference_cache": "../cache"}))
+    wishes = iter(["run"] * 4)
+    said = run_all(folder, control=lambda: next(wishes, "stop"))
+    assert [type(event).__name__ for event in said[-2:]] == ["ModelLoading", "RunDone"]
+    assert (said[-1].reason, said[-1].steps, said[-1].kept_step) == ("stopped", 0, 0)
+    assert (folder / "adapter" / "adapter_model.safetensors").is_file()
+    (kept,) = (folder.parent / "cache").glob("*/*.safetensors")
+    assert len([name for name in load_file(kept) if "/" not in name]) == 4  # what was computed is not computed again

@@ -270,8 +270,16 @@ def test_a_process_that_is_not_heard_of_ends_the_run(make_run):
 
 
 def stopped(rank: int, folder: Path) -> list[events.Event]:
-    wishes = iter(["run", "run", "pause", "run", "stop"])
-    return list(train(folder, control=lambda: next(wishes, "stop") if rank == 0 else "run"))
+    said: list[events.Event] = []
+    pauses = iter(["pause"])
+
+    def control() -> str:
+        steps = len(of_kind(said, events.StepDone))
+        return next(pauses, "run") if steps == 2 else "stop" if steps == 3 and rank == 0 else "run"
+
+    for event in train(folder, control=control):
+        said.append(event)
+    return said
 
 
 def test_the_wish_to_stop_that_the_first_process_reads_stops_all(make_run):
@@ -300,6 +308,15 @@ def test_a_run_of_two_processes_goes_on_with_the_same_numbers(make_run):
     assert (whole / "adapter/adapter_model.safetensors").read_bytes() == (
         broken / "adapter/adapter_model.safetensors"
     ).read_bytes()
+
+
+def stopped_early(rank: int, folder: Path) -> list[events.Event]:
+    return list(train(folder, control=lambda: "stop" if rank == 0 else "run"))
+
+
+def test_a_wish_to_stop_before_the_first_step_stops_all(make_run):
+    for said in in_processes(2, stopped_early, make_run()):
+        assert (said[-1].reason, said[-1].steps) == ("stopped", 0)
 
 
 # -- the launch -------------------------------------------------------------------------------------

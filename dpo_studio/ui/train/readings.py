@@ -185,7 +185,7 @@ def _length_in_the_labels(run: _Run) -> str:
     if not told:
         return ""
     which, count = ("longer", wins) if 2 * wins >= told else ("shorter", told - wins)
-    return f"In {count} of the {told} rankings that train it, the best answer is {which} than the worst. "
+    return f"In your rankings the best answer is the {which} one {count} times of {told}. "
 
 
 def _displacement(run: _Run) -> Reading | None:

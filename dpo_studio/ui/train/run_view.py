@@ -293,7 +293,7 @@ def progress_text(feed: RunFeed, *, waiting: bool) -> str:
     if waiting:
         return "waits until the other job is done"
     if feed.asked == "stop":
-        return "stopping after this step, then answering the sample prompts"
+        return "stopping after this step, then answering the sample prompts" if record.step else "stopping"
     if not record.steps or not record.step:
         stage = record.stage or "starting"
         if feed.asked != "pause":

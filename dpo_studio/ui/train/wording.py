@@ -104,6 +104,8 @@ def ending(name: str, outcome: Outcome, record: RunRecord) -> str:
                 )
                 return f"{learnt}{took}{_measured(record)}{_best(record)}"
             learnt = f"{name} was stopped after {_count(steps, 'step')}; what it had learnt is kept."
+            if not steps:
+                learnt = f"{name} was stopped before its first step, so it has learnt nothing."
             return f"{learnt}{_measured(record)}{_best(record)}"
         case "new":
             return f"{name} is ready and was not started yet."

@@ -61,6 +61,7 @@ def step_done(step: int, *, noise: float = 1.0) -> events.StepDone:
         "reward_worst": worst,
         "margin": best - worst,
         "accuracy": min(1.0, 0.5 + 0.45 * learnt + wave),
+        "wrongness": 1 / (1 + math.exp(best - worst)),
         "kendall_tau": 0.9 * learnt,
         "logratio_best": 10 * best,
         "logratio_worst": 10 * worst,
@@ -82,6 +83,8 @@ def evaluated(step: int) -> events.Evaluated:
         "reward_worst": worst,
         "margin": best - worst,
         "accuracy": 0.5 + 0.4 * learnt,
+        "wrongness": 1 / (1 + math.exp(best - worst)),
+        "kendall_tau": 0.7 * learnt,
         "logratio_best": 10 * best,
         "logratio_worst": 10 * worst,
     }

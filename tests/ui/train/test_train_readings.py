@@ -170,8 +170,8 @@ def test_rewards_that_follow_length_are_told(sign, word):
 @pytest.mark.parametrize(
     ("longer", "said"),
     [
-        ((19, 26), "In 19 of the 26 rankings that train it, the best answer is longer"),
-        ((3, 20), "In 17 of the 20 rankings that train it, the best answer is shorter"),
+        ((19, 26), "In your rankings the best answer is the longer one 19 times of 26"),
+        ((3, 20), "In your rankings the best answer is the shorter one 17 times of 20"),
         ((0, 0), ""),
     ],
 )
@@ -291,6 +291,8 @@ def test_endings_name_what_was_measured():
     text = wording.ending("Run 1", Outcome("finished"), record)
     assert text.startswith("Run 1 is trained: 8 steps. It took 3 min.")
     assert "75% of the pairs" in text and "50% at the start" in text and "few" in text
+    record.add([events.RunDone("stopped", 0, 3.0, "adapter")])
+    assert "before its first step" in wording.ending("Run 1", Outcome("stopped"), record)
     failed = wording.ending("Run 1", Outcome("failed", "The disk is full. Free some space."), record)
     assert failed == "Run 1 could not go on. The disk is full. Free some space."
 
