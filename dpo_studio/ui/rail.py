@@ -14,8 +14,8 @@ from . import theme
 from .page import Page
 
 WIDTH_CHARACTERS = 18
-#: In a window that is narrower than this, pictures alone leave the pages the room they need.
-NARROW_CHARACTERS = 125
+#: In a window that is narrower than this, in pixels, pictures alone leave the pages the room they need.
+NARROW_WINDOW = 880
 _ICON_PX = 20
 
 
@@ -144,12 +144,12 @@ class Rail(QFrame):
         self.refresh()
 
     def _fit(self) -> None:
-        character = self.fontMetrics().averageCharWidth()
-        narrow = self.window() is not self and self.window().width() < character * NARROW_CHARACTERS
+        narrow = self.window() is not self and self.window().width() < NARROW_WINDOW
         for button in self.buttons:
             button.set_narrow(narrow)
         pictures = _ICON_PX + 4 + theme.SPACE_M + 3 * theme.SPACE_S
-        self.setFixedWidth(pictures if narrow else character * WIDTH_CHARACTERS + 3 * theme.SPACE_XL)
+        words = self.fontMetrics().averageCharWidth() * WIDTH_CHARACTERS + 3 * theme.SPACE_XL
+        self.setFixedWidth(pictures if narrow else words)
 
 
 def _icon(name: str) -> QIcon:

@@ -30,9 +30,9 @@ GUIDED_LABELS = 3
 _WARNINGS_EVERY = 10
 _MARGIN, _BOTTOM, _GAP = 24, 16, 12
 _LITTLE = 10  # margins and gap where there is little room
-#: Lower than this many lines, what is around the answers gives them room; narrower than this many characters, the
-#: guideline is beside the first answers only when it is asked for.
-_LOW_LINES, _NARROW_CHARACTERS = 35, 105
+#: Lower than this many lines, what is around the answers gives them room; narrower than this, in pixels, the guideline
+#: is beside the first answers only when it is asked for.
+_LOW_LINES, _NARROW = 35, 700
 
 
 class Bench(QWidget):
@@ -182,7 +182,7 @@ class Bench(QWidget):
             layout.setContentsMargins(*[_LITTLE] * 4 if low else (_MARGIN, _MARGIN, _MARGIN, _BOTTOM))
             layout.setSpacing(_LITTLE // 2 if low else _GAP)
             self.history.set_low(low)
-        wide = self.width() >= self.fontMetrics().averageCharWidth() * _NARROW_CHARACTERS
+        wide = self.width() >= _NARROW
         if wide != self._is_wide:
             self._is_wide = wide
             self._show_guideline(self.stack.item)

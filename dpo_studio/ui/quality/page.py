@@ -11,9 +11,10 @@ from PySide6.QtWidgets import QLabel, QPushButton, QStackedWidget, QVBoxLayout, 
 
 from dpo_studio.core import report_words as wording
 from dpo_studio.core.errors import UserError
-from dpo_studio.store import prompts
+from dpo_studio.store import annotators, rankings
 from dpo_studio.ui import theme
 from dpo_studio.ui.context import Context
+from dpo_studio.ui.first_step import first_step
 from dpo_studio.ui.page import KeyHelp, Page
 
 from .evidence import Evidence
@@ -25,11 +26,7 @@ from .report_view import ReportView
 
 #: What an empty page says, and the text and the page of its button.
 NO_PROJECT = ("Open a project to see what its labels are worth.", "", "")
-NO_PROMPTS = (
-    "There is nothing to look at yet: add prompts, have them answered, and label.",
-    "Go to Prompts",
-    "prompts",
-)
+NOTHING_YET = "There is nothing to look at yet: "
 
 
 class QualityPage(Page):
@@ -217,7 +214,10 @@ class QualityPage(Page):
         project = self.context.project
         if project is None:
             return NO_PROJECT
-        return None if prompts.count(project) else NO_PROMPTS
+        words, button, page = first_step(project)
+        if page == "label" or annotators.with_labels(project) or rankings.judge_names(project):
+            return None
+        return f"{NOTHING_YET}{words}", button, page
 
     # Building
 

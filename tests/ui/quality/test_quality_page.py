@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from dpo_studio.core.types import Message
+from dpo_studio.store import prompt_edits, prompts, rankings
 from dpo_studio.ui.quality.reader import Reader
 from tests.ui.quality.labelled import WAIT_MS, add_group, fill, label, show
 
@@ -33,7 +35,15 @@ def test_an_empty_project_says_what_to_do(qtbot, context, page):
     wanted = []
     context.page_wanted.connect(wanted.append)
     page.empty_button.click()
-    assert wanted == ["prompts"]
+    prompts.add(context.project, [Message("user", "Hello?")])
+    context.prompts_changed.emit()
+    assert page.empty.isVisible() and "answered first" in page.empty_label.text()
+    page.empty_button.click()
+    assert wanted == ["prompts", "generate"]
+    rankings.add(context.project, add_group(context.project, "only"), kind="skip", annotator="Ben")
+    prompt_edits.archive(context.project, [one.id for one in prompts.all_prompts(context.project)])
+    context.rankings_changed.emit()
+    assert page.view.isVisible(), "there is a label, though nothing waits for one"
 
 
 def test_a_report_that_fails_is_a_sentence_in_place(qtbot, context, project, page, tmp_path):
