@@ -255,7 +255,10 @@ class TrainingSettings:
             )
         elif self.strength_use == "smoothing" and self.label_smoothing == 0.0:
             problems.append(
-                Problem("label_smoothing", "Label smoothing has to be above 0 for strength to make it smaller.")
+                Problem(
+                    "label_smoothing",
+                    "Label smoothing has to be above 0, such as 0.1: the doubt in a label that says nothing of it.",
+                )
             )
         if self.method == "rao_kupper" and self.nu <= 1.0:
             problems.append(Problem("nu", f"Nu is {self.nu:g}; with {method.title} it has to be above 1."))

@@ -11,6 +11,7 @@ import torch
 from dpo_studio.core.methods import METHODS
 from dpo_studio.core.settings import TrainingSettings, with_method
 from dpo_studio.training.objective import Scored, losses_of
+from dpo_studio.training.objectives import all_pairs
 
 #: A strict order, one with a tie, a best of three, and a padded pair.
 RANKS = [[2, 1, 3], [1, 2, 2], [0, 1, 0], [2, 1, -1]]
@@ -196,3 +197,10 @@ def test_smoothing_follows_strength_and_the_annotators_confidence():
     assert found == pytest.approx(expected)
     same = losses_of(settings("dpo", label_smoothing=0.2), data).tolist()
     assert same == pytest.approx([smoothed(m, 0.2) for m in d.tolist()])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_dpo_on_rankings_is_the_mean_over_all_pairs(smoothing):
+    data = scored([*RANKS, [1, 1, 1], [2, 1, 1]])
+    expected = all_pairs(data.policy, data.reference, data.ranks, label_smoothing=smoothing)
+    assert torch.allclose(losses_of(settings("dpo", label_smoothing=smoothing), data), expected, atol=1e-12)

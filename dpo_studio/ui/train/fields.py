@@ -56,7 +56,7 @@ METHOD_FIELDS: tuple[Field, ...] = (
     Field(
         "strength_use",
         "“Much better” is",
-        "what a strong label does that another does not",
+        "what a strong label does; “trusted more” also goes by how sure you said you were",
         (
             ("off", "as any other"),
             ("margin", "a wider gap"),
