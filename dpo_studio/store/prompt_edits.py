@@ -1,4 +1,4 @@
-"""What is done to prompts that are there: archive, tag, rewrite; each says what it changed, so that it can be undone.
+"""What is done to prompts that are there: archive, tag, rewrite and so on; each says what it changed, to be undone.
 
 A prompt that was answered keeps its words: its answers are answers to those. Rewriting it makes another prompt and
 archives the old one, with its answers and labels.
@@ -52,6 +52,13 @@ def archive(project: Project, prompt_ids: Iterable[PromptId], archived: bool = T
             ).fetchall()
             changed.extend(PromptId(row[0]) for row in rows)
     return changed
+
+
+def hold_out(project: Project, prompt_ids: Iterable[PromptId], held_out: bool) -> None:
+    """Hold prompts out of training, or let them in."""
+    with project.transaction():
+        for prompt_id in prompt_ids:
+            prompts.set_held_out(project, prompt_id, held_out)
 
 
 def tags_of(project: Project, prompt_ids: Iterable[PromptId]) -> dict[PromptId, tuple[str, ...]]:

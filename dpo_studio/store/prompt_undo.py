@@ -18,19 +18,26 @@ _FACT = "prompt_undo:"
 _KEPT = f"name >= '{_FACT}' AND name < '{_FACT};'"  # the name's digits are before ";"
 
 
-def keep(project: Project, step: Mapping[str, Any]) -> None:
-    """Keep how to take back what was just done."""
+def keep(project: Project, step: Mapping[str, Any]) -> int:
+    """Keep how to take back what was just done; the step's number."""
     with project.transaction() as db:
         newest = last(project)
         number = 1 if newest is None else newest[0] + 1
         project.set_fact(f"{_FACT}{number:09d}", json.dumps(step, ensure_ascii=False))
         db.conn.execute(f"DELETE FROM facts WHERE {_KEPT} AND name <= ?", [f"{_FACT}{max(number - MOST, 0):09d}"])
+    return number
 
 
 def last(project: Project) -> tuple[int, dict[str, Any]] | None:
     """The newest step and its number; None where there is nothing to take back."""
     row = project.db.conn.execute(f"SELECT name, value FROM facts WHERE {_KEPT} ORDER BY name DESC LIMIT 1").fetchone()
     return None if row is None else (int(row[0].removeprefix(_FACT)), json.loads(row[1]))
+
+
+def is_kept(project: Project, number: int, step: Mapping[str, Any]) -> bool:
+    """Whether this step is still to be taken back; a later one may have its number."""
+    row = project.db.conn.execute("SELECT value FROM facts WHERE name = ?", [f"{_FACT}{number:09d}"]).fetchone()
+    return row is not None and json.loads(row[0]) == step
 
 
 def is_any(project: Project) -> bool:

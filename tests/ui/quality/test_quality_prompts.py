@@ -7,9 +7,12 @@ from PySide6.QtTest import QTest
 
 from dpo_studio.core.types import Message
 from dpo_studio.evaluation.quality import report as quality
-from dpo_studio.store import prompts
+from dpo_studio.store import Project, prompts
+from dpo_studio.ui.context import Context
+from dpo_studio.ui.prompts.changes import Changes
 from dpo_studio.ui.quality.evidence import Evidence
 from dpo_studio.ui.quality.prompt_sets import PromptSets
+from tests.ui.quality.labelled import WAIT_MS
 
 
 def test_sets_of_prompts(qtbot, project):
@@ -42,6 +45,29 @@ def test_a_held_out_prompt_that_is_like_one_for_training_is_moved_and_moved_back
     page.undo()
     assert [prompts.get(project, one).held_out for one in ids] == [False, True, False]
     assert news == [1, 1], "there was nothing more to undo"
+
+
+def test_what_was_archived_here_is_undone_on_prompts_on_a_later_day_and_once(qtbot, context, project, page):
+    ids = [prompts.add(project, [Message("user", text)]).id for text in ("Why?", "WHY?")]
+    before = prompts.all_prompts(project)
+    page.ensure_built()
+    page.show_evidence(Evidence("Alike", prompts=(tuple(ids),), reading="same_prompts"))
+    page.sets.mend.click()
+    assert prompts.all_prompts(project) != before
+    other = Context()
+    other.open(Project.open(project.folder))
+    changes, said = Changes(other), []
+    changes.open(other.project)
+    changes.done.connect(lambda done, _number: said.append(done.sentence))
+    assert changes.undo()
+    qtbot.waitUntil(lambda: bool(said), timeout=WAIT_MS)
+    assert prompts.all_prompts(project) == before and not changes.undo()
+    changes.close()
+    other.open(None)
+    told = []
+    context.message.connect(lambda text, level: told.append(text))
+    page.undo()
+    assert told == ["There is nothing to undo on Quality; labels are undone on Label."]
 
 
 def test_repeats_are_archived_and_brought_back(qtbot, context, project, page):
