@@ -1,9 +1,10 @@
 """Kill a training worker again and again, and compare what it leaves with an undisturbed run, byte by byte.
 
-    python -m tests.benchmarks.kill_and_resume --times 20
+    python -m tests.benchmarks.kill_and_resume --times 20 [--threads 2 --dropout 0]
 
-The starter model in fp32 on the CPU, one thread, with dropout and fresh answers. A kill is a SIGKILL: at a random
-moment after the worker's start, in the pass over the reference, or in the middle of the writing of a checkpoint.
+The starter model in fp32 on the CPU, with fresh answers: on one thread and with dropout, or without it on several,
+whose rows are then computed beside one another. A kill is a SIGKILL: at a random moment after the worker's start, in
+the pass over the reference, or in the middle of the writing of a checkpoint.
 Prints one line a kill, and exits with 1 when a step, a measurement, an answer or a byte of the adapter differs.
 """
 
@@ -38,9 +39,12 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=24)
     parser.add_argument("--model", default="starter")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--dropout", type=float, default=0.1)
     asked = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = str(asked.threads)
     with tempfile.TemporaryDirectory() as place:
-        whole, killed = (write_run(Path(place) / name, asked.model, asked.steps) for name in ("whole", "killed"))
+        whole, killed = (write_run(Path(place) / name, asked) for name in ("whole", "killed"))
         began = time.monotonic()
         process = start(whole)
         while process.poll() is None and not any(isinstance(event, events.RunStarted) for event in said(whole)):
@@ -60,7 +64,7 @@ def main() -> int:
         return 1 if differences or done < asked.times else 0
 
 
-def write_run(folder: Path, model: str, steps: int) -> Path:
+def write_run(folder: Path, asked: argparse.Namespace) -> Path:
     """A run's folder: ten short groups of three answers to train on and four held out."""
     folder.mkdir()
     rng = random.Random(3)
@@ -85,16 +89,16 @@ def write_run(folder: Path, model: str, steps: int) -> Path:
     training = {
         "dtype": "float32",
         "device": "cpu",
-        "lora_dropout": 0.1,
+        "lora_dropout": asked.dropout,
         "batch_groups": 2,
-        "epochs": steps,
-        "max_steps": steps,
+        "epochs": asked.steps,
+        "max_steps": asked.steps,
         "checkpoint_every": 2,
         "evaluate_every": 6,
         "fresh_samples": 2,
         "fresh_tokens": 12,
     }
-    body = {"run": folder.name, "base": model, "adapter": None, "training": training}
+    body = {"run": folder.name, "base": asked.model, "adapter": None, "training": training}
     (folder / "settings.json").write_text(json.dumps(body))
     (folder / "data.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     prompt = {"prompt": 1, "messages": [{"role": "user", "content": "Say yes."}]}
@@ -106,7 +110,6 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
     with (folder / "worker.log").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "dpo_studio", "worker", "train", str(folder)],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=log,
             stderr=log,
         )
