@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,7 +14,7 @@ from .thread import TokenBurst
 
 CandidateState = Literal["waiting", "writing", "finished", "stopped", "cut", "refused"]
 
-#: Tokens an answer is taken to have before the first one is finished, as a share of the limit.
+#: Tokens of an answer that is taken to have come before the first, as a share of the limit.
 _FIRST_GUESS = 0.6
 #: Tokens from which a speed is told.
 _FEWEST_TOKENS = 8
@@ -67,6 +68,7 @@ class Progress:
     _left: dict[int, set[int]] = field(default_factory=dict)
     _expected: int = 0
     _refused: int = 0
+    _uncut: int = 0
     _finished_tokens: int = 0
     _started_s: float | None = None
     _last_s: float = 0.0
@@ -92,6 +94,7 @@ class Progress:
         elif isinstance(event, events.CompletionFinished):
             self._tick(now_s)
             self.done += 1
+            self._uncut += event.finish_reason != "length"
             streamed = self.live.get((event.group, event.candidate), Candidate()).tokens
             self._finished_tokens += len(event.token_ids) or streamed  # a server gives no ids
             self.live[event.group, event.candidate] = Candidate(
@@ -130,16 +133,15 @@ class Progress:
         """From 0 to 1, answers that are being written counted in part."""
         if not self.total:
             return 0.0
-        part = sum(min(c.tokens / self._mean_tokens, 0.95) for c in self._writing())
+        part = sum(c.tokens / max(c.tokens + self._more_tokens(c.tokens), 1.0) for c in self._writing())
         return min((self.done + part) / self.total, 1.0)
 
     @property
     def tokens_per_s(self) -> float | None:
         """Tokens a second since the model was there, or None while that cannot be told: the first take longest."""
-        tokens = self._finished_tokens + sum(c.tokens for c in self._writing())
-        if self._started_s is None or self._last_s - self._started_s < 0.5 or tokens < _FEWEST_TOKENS:
+        if self._started_s is None or self._last_s - self._started_s < 0.5 or self._tokens < _FEWEST_TOKENS:
             return None
-        return tokens / (self._last_s - self._started_s)
+        return self._tokens / (self._last_s - self._started_s)
 
     @property
     def time_left_s(self) -> float | None:
@@ -147,14 +149,23 @@ class Progress:
         speed = self.tokens_per_s
         if not speed:
             return None
-        writing = sum(min(c.tokens, self._mean_tokens * 0.95) for c in self._writing())
-        return max((self.total - self.done) * self._mean_tokens - writing, 0.0) / speed
+        writing = [self._more_tokens(c.tokens) for c in self._writing()]
+        waiting = max(self.total - self.done - len(writing), 0)
+        return (sum(writing) + waiting * self._more_tokens(0)) / speed
 
     @property
-    def _mean_tokens(self) -> float:
-        if self.done and self._finished_tokens:
-            return self._finished_tokens / self.done
-        return max(1.0, self.max_new_tokens * _FIRST_GUESS)
+    def _tokens(self) -> int:
+        return self._finished_tokens + sum(c.tokens for c in self._writing())
+
+    def _more_tokens(self, tokens: int) -> float:
+        """How many more are expected of an answer with so many.
+
+        An answer is taken to end with the same probability at every token: as many as ended by themselves, of all that
+        were written. To count finished answers alone would take the short ones, which are finished first, for all.
+        """
+        to_the_end = (self._tokens + self.max_new_tokens * _FIRST_GUESS) / (self._uncut + 1)
+        room = max(self.max_new_tokens - tokens, 0)
+        return to_the_end * -math.expm1(-room / to_the_end)
 
     def _writing(self) -> list[Candidate]:
         return [candidate for candidate in self.live.values() if candidate.state == "writing"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +58,24 @@ def test_what_is_finished_comes_at_once_and_after_its_tokens() -> None:
     assert gatherer.rest() == []
 
 
+def expected(mean: float, room: int) -> float:
+    """Tokens until the end or the limit, where every token is the last with probability 1/mean: summed up."""
+    return sum(math.exp(-(token + 0.5) / mean) for token in range(room))
+
+
+def test_the_first_answers_that_end_are_not_taken_for_all() -> None:
+    known = Progress(max_new_tokens=256)
+    known.expect([commands.GenerationItem(group, (), (0, 1, 2, 3)) for group in range(6)])
+    known.apply(events.ModelLoaded("b", None, "cpu", "float32", 1, 1, "h", 1.0), 10.0)
+    for group in range(4):
+        for candidate in range(4):
+            known.apply(TokenBurst("j", group, candidate, "x" * 13, 13), 20.0)
+    known.apply(finished(3, 4, group=3), 20.0)  # a short one, among fifteen that go on
+    assert known.fraction < 0.2
+    assert known.tokens_per_s is not None and known.time_left_s is not None
+    assert known.time_left_s * known.tokens_per_s > 20 * 100
+
+
 def test_progress_and_time_left_from_measured_speed() -> None:
     known = Progress(max_new_tokens=100)
     known.expect([commands.GenerationItem(1, (), (0, 1)), commands.GenerationItem(2, (), (0, 1))])
@@ -65,16 +84,17 @@ def test_progress_and_time_left_from_measured_speed() -> None:
     known.apply(TokenBurst("j", 1, 0, "x", 1), 10.9)
     assert (known.tokens_per_s, known.time_left_s) == (None, None), "the first token tells no speed"
     known.apply(TokenBurst("j", 1, 0, "x" * 19, 19), 11.0)
-    # 20 tokens in 1 s; an answer is taken to have 60 until one is known
+    # 20 tokens in 1 s; one answer of 60 is taken to have come before, so one token in 80 is the last, up to the limit.
     assert known.tokens_per_s == pytest.approx(20.0)
-    assert known.fraction == pytest.approx(20 / 60 / 4)
-    assert known.time_left_s == pytest.approx((4 * 60 - 20) / 20)
+    more, whole = expected(80, 80), expected(80, 100)
+    assert known.fraction == pytest.approx(20 / (20 + more) / 4, rel=1e-3)
+    assert known.time_left_s == pytest.approx((more + 3 * whole) / 20, rel=1e-3)
     known.apply(finished(0, 50), 12.0)
     known.apply(finished(1, 30, reason="length"), 14.0)
-    # 80 tokens in 4 s, 40 an answer, two answers left
+    # 80 tokens in 4 s, and of those and the 60 two ended an answer by themselves; two answers are left
     assert known.live[1, 1] == Candidate("cut", "text 1", 30)
     assert known.fraction == 0.5
-    assert known.time_left_s == pytest.approx(2 * 40 / 20)
+    assert known.time_left_s == pytest.approx(2 * expected(70, 100) / 20, rel=1e-3)
     known.apply(events.GroupFinished("j", 1, 4.0, 80), 14.0)
     assert known.live == {}
     known.apply(events.GroupRefused("j", 2, "Too long.", "Shorten it."), 14.0)
@@ -87,9 +107,9 @@ def test_answers_of_a_server_count_by_what_was_streamed() -> None:
     known.apply(events.ModelLoaded("b", None, "server", "", 0, 0, "", 1.0), 10.0)
     known.apply(TokenBurst("j", 1, 0, "x" * 30, 30), 11.0)
     known.apply(finished(0, 0), 13.0)
-    # 30 pieces in 3 s, and 30 are expected of the other answer
+    # 30 pieces in 3 s; with one of 60 before, one piece in 45 is the last
     assert known.tokens_per_s == pytest.approx(10.0)
-    assert known.time_left_s == pytest.approx(3.0)
+    assert known.time_left_s == pytest.approx(expected(45, 100) / 10, rel=1e-3)
 
 
 def test_a_pause_counts_for_nothing_in_speed_and_time_left() -> None:
@@ -101,9 +121,9 @@ def test_a_pause_counts_for_nothing_in_speed_and_time_left() -> None:
     known.resume(612.0)
     assert known.tokens_per_s == pytest.approx(10.0)
     known.apply(TokenBurst("j", 1, 0, "x" * 20, 20), 614.0)
-    # 40 tokens in the 4 s that were not paused; 60 are expected of each of two answers
+    # 40 tokens in the 4 s that were not paused; one of two answers waits
     assert known.tokens_per_s == pytest.approx(10.0)
-    assert known.time_left_s == pytest.approx((120 - 40) / 10)
+    assert known.time_left_s == pytest.approx((expected(100, 60) + expected(100, 100)) / 10, rel=1e-3)
 
 
 @pytest.mark.parametrize(
