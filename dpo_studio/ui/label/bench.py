@@ -32,7 +32,7 @@ _MARGIN, _BOTTOM, _GAP = 24, 16, 12
 _LITTLE = 10  # margins and gap where there is little room
 #: Lower than this many lines, what is around the answers gives them room; narrower than this, in pixels, the guideline
 #: is beside the first answers only when it is asked for.
-_LOW_LINES, _NARROW = 35, 700
+_LOW_LINES, _HARDLY_ANY_LINES, _NARROW = 35, 20, 700
 
 
 class Bench(QWidget):
@@ -175,7 +175,11 @@ class Bench(QWidget):
 
     def _fit(self) -> None:
         """Give the answers room where there is little."""
-        low = self.height() < self.fontMetrics().lineSpacing() * _LOW_LINES
+        lines = self.height() / self.fontMetrics().lineSpacing()
+        low, hardly_any = lines < _LOW_LINES, lines < _HARDLY_ANY_LINES
+        if hardly_any != self.history.isHidden():
+            self.history.setVisible(not hardly_any)
+            self.head.set_room(not hardly_any)
         if low != self._is_low:
             self._is_low = low
             layout = self.layout()

@@ -84,6 +84,7 @@ class Head(QWidget):
         self.warning = label("warning")
         self.warning.setWordWrap(True)
         self.warning.hide()
+        self._has_room = True
         self.buttons: dict[str, QPushButton] = {}
         self._heading = label("heading", "Label")
         row = FlowLayout(spacing=2, row_spacing=0, trailing=True)
@@ -143,7 +144,14 @@ class Head(QWidget):
     def show_warnings(self, warnings: list[str]) -> None:
         """Show plain sentences about what the labels lean towards; none hides the line."""
         self.warning.setText("\n".join(warnings))
-        self.warning.setVisible(bool(warnings))
+        self.warning.setVisible(bool(warnings) and self._has_room)
+
+    def set_room(self, there: bool) -> None:
+        """Where there is hardly any, the title is left to the rail and the warnings to Quality."""
+        self._has_room = there
+        self._heading.setVisible(there)
+        self.warning.setVisible(bool(self.warning.text()) and there)
+        self.updateGeometry()
 
     def show_sureness(self, confidence: float | None) -> None:
         """Say on its button how sure the person is; a confidence from elsewhere is told as a number."""

@@ -22,6 +22,21 @@ def test_every_action_can_be_read_in_a_narrow_page_and_with_large_text(open_page
         assert not any(place.intersects(other) for other in places[number:] if other != place)
 
 
+def test_large_text_in_the_smallest_window_leaves_room_for_the_answers_first(open_page, light, qapp, qtbot):
+    light.apply(qapp, "light", scale=1.7)
+    page = open_page(4, 4)
+    page.bench.head.show_warnings(["The longer answer won 37 of 37 times."])
+    page.resize(660, 390)
+    bench = page.bench
+    qtbot.waitUntil(lambda: bench.history.isHidden() and bench.head.height() >= bench.head.minimumSizeHint().height())
+    shown = [one for one in (bench.head, bench.stack, bench.order_bar) if one.isVisible()]
+    for upper, lower in zip(shown, shown[1:], strict=False):
+        assert upper.geometry().bottom() < lower.geometry().top()
+    assert len(shown) == 3
+    page.resize(1200, 800)
+    assert bench.history.isVisible() and bench.head._heading.isVisible() and bench.head.warning.isVisible()
+
+
 def test_in_the_smallest_window_answers_can_be_read_and_nothing_lies_over_anything(open_page, context, light, qtbot):
     """720 by 480 with its menu, rail and status bar leaves the page this much."""
     context.project.set_fact("guideline", "Short.")
