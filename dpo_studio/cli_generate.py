@@ -124,6 +124,8 @@ def policy_named(project: Project, *, model: str | None, run_name: str | None) -
         return policies.get(project, run.result_policy_id)
     said = EventTail(project.folder / run.folder).read()
     done = next((event for event in reversed(said) if isinstance(event, events.RunDone)), None)
+    if done is not None and not done.adapter:
+        raise UserError(f"{run.name} was stopped before its first step, so it has left no model.", "Train once more.")
     if done is not None:
         # Whoever started it was gone when it ended.
         return runs.adopt(project, run, done.adapter, best_step=done.best_step)

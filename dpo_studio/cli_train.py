@@ -85,7 +85,10 @@ class Ended:
             kept = self.kept_step == self.best_step
             hint = "which is the one kept" if kept else "which --set keep=best would have kept"
             lines.append(f"Their loss was lowest at step {self.best_step}, {hint}.")
-        lines.append(f"What it learnt is in {self.adapter}; generate with it: --run {self.run.name!r}.")
+        if self.adapter:
+            lines.append(f"What it learnt is in {self.adapter}; generate with it: --run {self.run.name!r}.")
+        else:
+            lines.append("It made no step, so there is nothing that it learnt.")
         return "\n".join(lines)
 
 
@@ -220,7 +223,7 @@ def follow(project: Project, run: Run, *, processes: int = 1, report: Callable[[
             runs.adopt(project, run, ending.kept)
         raise _failure(ending, process.returncode, log_tail(folder / training.LOG_FILE))
     done = ending
-    policy = runs.adopt(project, run, done.adapter, best_step=done.best_step)
+    policy = runs.adopt(project, run, done.adapter, best_step=done.best_step).name if done.adapter else ""
     held_out = [event.metrics for event in said if isinstance(event, events.Evaluated)]
     if held_out and done.kept_step not in (0, done.steps):
         held_out.append(done.metrics)  # of what is kept, which is not the last step's
@@ -229,8 +232,8 @@ def follow(project: Project, run: Run, *, processes: int = 1, report: Callable[[
         state="finished" if done.reason == "finished" else "stopped",
         steps=done.steps,
         seconds=done.seconds,
-        adapter=str(folder / done.adapter),
-        policy=policy.name,
+        adapter=str(folder / done.adapter) if done.adapter else "",
+        policy=policy,
         metrics=done.metrics or _last_metrics(said),
         held_out=tuple(held_out),
         interrupted=was_interrupted,

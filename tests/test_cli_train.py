@@ -117,6 +117,9 @@ def test_the_ending_tells_the_estimate_beside_what_it_took(labelled):
     assert (values["seconds"], values["memory_gb"]) == (200.0, 1.5)
     ended.state = "stopped"
     assert "Estimated" not in ended.sentence() and "drifted" not in ended.sentence()
+    ended.adapter, ended.steps = "", 0
+    assert "nothing that it learnt" in ended.sentence() and "--run" not in ended.sentence()
+    ended.adapter, ended.steps = "adapter", 80
     ended.drifted, ended.kept_step = True, 60
     assert "past the bound (max_kl) by step 80; what it had learnt by step 60 is kept" in ended.sentence()
 

@@ -269,6 +269,8 @@ class CheckpointSaved(Event):
 class RunDone(Event):
     """The adapter is saved in `adapter` (relative to the run); `reason` is "finished", "stopped" or "drifted".
 
+    `adapter` is empty where no step was made, so that nothing was learnt.
+
     A run has "drifted" when its fresh answers passed the bound that was set on their KL.
 
     Attributes:

@@ -314,10 +314,12 @@ class _Run:
 
     def finish(self) -> Iterator[events.Event]:
         """Save the adapter, measure it, answer the fixed prompts again, and say how it ended."""
-        self._save_adapter()
-        if not self.ready:
-            seconds = time.monotonic() - self._began
-            yield events.RunDone("stopped", self._step, seconds, self._left, kept_step=self._step)
+        if self._step:
+            self._save_adapter()
+        if not (self._step and self.ready):
+            reason, seconds = "drifted" if self._bound.passed else "stopped", time.monotonic() - self._began
+            learnt = self._left if self._step else ""
+            yield events.RunDone(reason, self._step, seconds, learnt, kept_step=self._step)
             return
         evaluated = yield from self._evaluate()
         if self._step and not self._due(self._settings.evaluate_every) and self._bound.kl_at(self._step) is None:

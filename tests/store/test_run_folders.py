@@ -282,3 +282,12 @@ def test_of_a_run_whose_numbers_ran_away_what_it_had_learnt_before_answers(proje
         with pytest.raises(UserError, match="its numbers ran away") as caught:
             policy_named(project, model=None, run_name=run.name)
         assert caught.value.hint == "Train again, slower."
+
+
+def test_a_run_that_made_no_step_has_left_no_model(project, policy, make_group):
+    rankings.add(project, make_group(project, "Train on me"), ranks=[1, 2, 3, 4])
+    run = runs.create(project, policy, TrainingSettings())
+    done = events.RunDone("stopped", 0, 3.0, "")
+    (project.folder / run.folder / "events.jsonl").write_text(events.to_line(done), encoding="utf-8")
+    with pytest.raises(UserError, match="before its first step"):
+        policy_named(project, model=None, run_name=run.name)

@@ -271,9 +271,10 @@ class RunView(QWidget):
         self.slower_button.setVisible(outcome.diverged)
         self.details_button.setVisible(not good and outcome.state != "new")
         theme.set_role(self.generate_button, "primary" if good else "")
+        learnt = good and (feed.record.done is None or bool(feed.record.done.adapter))
         for button in (self.generate_button, self.export_button):
-            button.setVisible(good or bool(outcome.kept))
-        self.round_button.setVisible(good)
+            button.setVisible(learnt or bool(outcome.kept))
+        self.round_button.setVisible(learnt)
 
 
 def state_of(feed: RunFeed, *, waiting: bool) -> str:

@@ -189,3 +189,16 @@ def test_the_notes_say_of_which_step_they_are(qtbot, project):
     panel.show_run(run, record, [readings.Reading("far", "rewards", 2, "It moved far.", "Read the answers.")])
     told = [label.text() for label in panel.findChildren(QLabel)]
     assert told[:2] == ["About step 2, which was kept; the curves go on to step 4.", "It moved far."]
+
+
+def test_a_run_that_made_no_step_offers_nothing_that_it_learnt(qtbot, open_page, project):
+    run = stories.new_run(project)
+    said = [stories.started(), events.RunDone("stopped", 0, 5.0, "")]
+    stories.write(project, run, said, adapter=False)
+    page = open_page(project)
+    page.show_run(run.id)
+    qtbot.waitUntil(lambda: page.view.feed.outcome is not None)
+    assert "before its first step" in page.view.ending_label.text()
+    for button in (page.view.generate_button, page.view.export_button, page.view.round_button):
+        assert not button.isVisible()
+    assert page.said.policies_changed == 0
