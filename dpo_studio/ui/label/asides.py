@@ -47,7 +47,7 @@ class Asides(QObject):
         if item is not None:
             buckets = item.entry.buckets
             best = item.shown[buckets[0][0]].text if buckets else ""
-            self._bench.writing.begin(item.unfinished or item.written or best)
+            self._bench.writing.begin(item.unfinished or item.cancelled or item.written or best)
 
     def ask_flags(self) -> None:
         item = self._item()
@@ -97,6 +97,10 @@ class Asides(QObject):
             self.changed.emit()
 
     def _on_cancelled(self) -> None:
+        item = self._item()
+        if item is not None and item.unfinished.strip():
+            item.cancelled = item.unfinished
+            self._bench.order_bar.say("Your text is not used; E brings it back.")
         self._on_writing("")
         self._close_writing()
 

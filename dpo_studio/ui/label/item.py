@@ -27,6 +27,7 @@ class Item:
         entry: the order so far, over positions in `shown`.
         written: the person's own answer, ranked above all, or "".
         unfinished: that answer while it is still being written, or "".
+        cancelled: what was being written when that was cancelled last: where it was a slip, it can be gone on with.
         earlier: the standing judgement that is looked at again; None for one that waits in the queue.
         seconds: time it was on screen before it was put aside.
         confidence: how sure the person is, from a half to 1; None unless they said.
@@ -41,6 +42,7 @@ class Item:
     flags: tuple[str, ...] = ()
     written: str = ""
     unfinished: str = ""
+    cancelled: str = ""
     earlier: Ranking | None = None
     seconds: float = field(default=0.0)
     confidence: float | None = None
@@ -72,7 +74,7 @@ class Item:
 
     def write(self, text: str) -> None:
         """Set the person's own answer; an empty text takes it away. The order so far stays."""
-        self.written, self.unfinished = text.strip(), ""
+        self.written, self.unfinished, self.cancelled = text.strip(), "", ""
         self.entry.written = bool(self.written)
 
     @property

@@ -120,6 +120,27 @@ def test_an_answer_being_written_waits_while_an_older_label_is_seen(open_page, c
     assert waiting.unfinished == "" and not page.bench.writing.isVisible()
 
 
+def test_a_text_that_was_cancelled_by_a_slip_comes_back(open_page, context):
+    page = open_page(3, 3)
+    press(page, KEY.Key_E)
+    QTest.keyClicks(page.bench.writing.editor, "a long answer")
+    press(page, KEY.Key_Escape)
+    assert not page.bench.writing.isVisible() and page.item.unfinished == page.item.written == ""
+    assert page.bench.order_bar.notice == "Your text is not used; E brings it back."
+    press(page, KEY.Key_E)
+    assert page.bench.writing.editor.toPlainText() == "a long answer"
+    press(page, KEY.Key_Return, modifiers=CTRL)
+    press(page, KEY.Key_E)
+    QTest.keyClicks(page.bench.writing.editor, "another")
+    press(page, KEY.Key_Escape)
+    assert page.item.written == "a long answer", "what is ranked first already stays so"
+    press(page, KEY.Key_E)
+    assert page.bench.writing.editor.toPlainText() == "another"
+    press(page, KEY.Key_Escape)
+    press(page, KEY.Key_Return)
+    assert page.item.cancelled == ""
+
+
 def test_drafts_survive_closing_with_an_older_label_on_screen(open_page, context, qtbot, tmp_path):
     page = open_page(3, 3)
     press(page, KEY.Key_1, KEY.Key_2)
