@@ -73,7 +73,7 @@ class Dataset:
 
 
 _LEFT_OUT = {
-    "too_long": "are longer than the model reads at once",
+    "too_long": "are longer than the model reads at once, or than the settings allow",
     "identical": "have the same answer in every place",
     "too_few": "have fewer than two answers",
     "too_many": "have more answers than {method} can weigh as one ranking ({most}); the method DPO takes any number",
@@ -140,7 +140,8 @@ def read(
         )
     prompts = {example.prompt for example in train if is_trainable(order_of(example))}
     check_data(method, [order_of(example) for example in train], prompts=len(prompts))
-    return Dataset(train, tuple(example for example in kept if example.held_out), notices)
+    held_out = tuple(example for example in kept if example.held_out)
+    return Dataset(train, held_out, (*notices, *_seen_notices(train, held_out)))
 
 
 def order_of(example: Example) -> Ranks:
@@ -267,6 +268,17 @@ def _notice(reason: str, count: int, max_length: int, method: str) -> Notice:
     detail = f" ({max_length:,} tokens)" if reason == "too_long" else ""
     why = _LEFT_OUT[reason].format(method=METHODS[method].title, most=METHODS[method].most_answers)
     return Notice(f"left_out_{reason}", f"{what} left out. Left out are groups that {why}{detail}.")
+
+
+def _seen_notices(train: Sequence[Example], held_out: Sequence[Example]) -> list[Notice]:
+    """A word where prompts that are different texts are the same tokens, once shortened or trimmed by a template."""
+    seen = {example.prompt for example in train}
+    count = sum(example.prompt in seen for example in held_out)
+    if not count:
+        return []
+    what = "1 held-out group reads" if count == 1 else f"{count} held-out groups read"
+    text = f"{what} to this model like a group that trains it, so what is measured on it is not unseen."
+    return [Notice("held_out_seen", text)]
 
 
 def _shortened_notice(count: int, max_length: int) -> Notice:

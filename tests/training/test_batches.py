@@ -66,7 +66,7 @@ def test_each_reason_for_leaving_out_is_counted(tmp_path):
     data = read(
         tmp_path,
         {},
-        {"held_out": True},
+        {"held_out": True, "prompt": [{"role": "user", "content": "ho"}]},
         {"completions": [completion("a"), completion("a")]},
         {"completions": [completion("a")], "ranks": [1]},
         {"ranks": [1, 1]},
@@ -113,6 +113,15 @@ def test_damaged_data_is_a_sentence(tmp_path, text):
     path.write_text(text)
     with pytest.raises(UserError, match="damaged"):
         batches.read(path, Letters(), tokenizer_hash="mine", max_length=10)
+
+
+def test_a_held_out_prompt_that_reads_like_one_that_trains_is_told(tmp_path):
+    twin, other = ([{"role": "user", "content": text}] for text in ("hi", "ho"))
+    data = read(tmp_path, {}, {"held_out": True, "prompt": twin}, {"held_out": True, "prompt": other})
+    assert len(data.held_out) == 2
+    (notice,) = data.notices
+    assert notice.code == "held_out_seen" and notice.message.startswith("1 held-out group reads")
+    assert not read(tmp_path, {}, {"held_out": True, "prompt": other}).notices
 
 
 def test_only_held_out_groups_are_nothing_to_train_on(tmp_path):
