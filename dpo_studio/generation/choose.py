@@ -27,6 +27,7 @@ class RowSettings:
         self._rows, self._device = list(rows), device
         self.penalises = any(row.repetition_penalty != 1 for row in rows)
         self.all_cold = all(row.temperature == 0 for row in rows)
+        self.some_cold = any(row.temperature == 0 for row in rows)
         self.cold = self._column([row.temperature == 0 for row in rows], torch.bool)
         self.temperature = self._column([row.temperature or 1.0 for row in rows], torch.float32)
         self.penalty = self._column([row.repetition_penalty for row in rows], torch.float32)
@@ -66,16 +67,17 @@ def choose_tokens(
     """
     if isinstance(sampling, SamplingSettings):
         sampling = RowSettings([sampling] * len(logits), logits.device)
-    shaped = logits
+    shaped = logits.clone() if sampling.all_cold else logits / sampling.temperature
     if seen is not None and sampling.penalises:
         scores = logits.gather(-1, seen)
         penalised = torch.where(scores > 0, scores / sampling.penalty, scores * sampling.penalty)
-        shaped = logits.scatter(-1, seen, penalised)
+        shaped.scatter_(-1, seen, penalised / sampling.temperature)
     if sampling.all_cold:
         tokens = shaped.argmax(-1)
     else:
-        tokens = _draw(shaped / sampling.temperature, sampling, uniforms)
-        tokens = torch.where(sampling.cold[:, 0], shaped.argmax(-1), tokens)
+        tokens = _draw(shaped, sampling, uniforms)
+        if sampling.some_cold:
+            tokens = torch.where(sampling.cold[:, 0], shaped.argmax(-1), tokens)
     logps = logits.gather(-1, tokens[:, None])[:, 0] - _logsumexp(logits)
     return tokens, logps
 

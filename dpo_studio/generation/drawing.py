@@ -21,6 +21,7 @@ from dpo_studio.models.load import LoadedModel
 from .answers import Answer, Row, TextPiece
 from .choose import RowSettings, choose_tokens
 from .decoder import Decoder
+from .lean import Lean
 from .room import Room
 from .rows import Prefix, Rows
 from .shared_attention import reach
@@ -158,8 +159,8 @@ def draw(
         UserError: the model's numbers are not finite.
     """
     model = _bare(loaded.model)
-    batch = _Batch(loaded, model)
     furthest = reach(model)
+    batch = _Batch(loaded, model, lean=furthest > 0 and Lean.of(model) is not None)
     waiting = iter(wishes)
     after: _Open | None = None
     while True:
@@ -188,9 +189,9 @@ def draw(
 class _Batch:
     """Wishes that are fulfilled together."""
 
-    def __init__(self, loaded: LoadedModel, model: torch.nn.Module) -> None:
+    def __init__(self, loaded: LoadedModel, model: torch.nn.Module, *, lean: bool) -> None:
         self._rows = Rows(model, loaded.device)
-        self._room = Room.of(loaded.device)
+        self._room = Room.of(loaded.device, lean=lean)
         self.seats = _Seats(loaded)
 
     def fits(self, more: _Open) -> bool:
@@ -221,6 +222,8 @@ class _Batch:
                         again.append((owner, said))
                     else:
                         yield owner.wish.key, said
+                if not owner.left:
+                    self._room.widen()
         if cancelled():
             return
         kept = [index for index, (_, row) in enumerate(seats.rows) if not row.finish_reason]

@@ -15,7 +15,7 @@ import torch
 from peft.tuners.lora.layer import Linear as LoraLinear
 from torch import Tensor, nn
 
-from .row_attention import FEWEST
+from .products import add_product, multiply
 
 
 class UnknownLayer(Exception):
@@ -93,12 +93,8 @@ class Linear:
 
     def __call__(self, x: Tensor, out: Out) -> Tensor:
         """(out, rows) of (in, rows)."""
-        if x.shape[1] > FEWEST and x.device.type == "cpu":  # where more of them at once could round differently
-            for columns, some in zip(x.split(FEWEST, 1), out.whole.split(FEWEST, 1), strict=True):
-                some.copy_(self(columns, self.out(columns.shape[1])))
-            return out.whole
         for base, part in zip(self._bases, out.parts, strict=True):
-            torch.mm(base.weight, x, out=part)
+            multiply(base.weight, x, part)
             if base.bias is not None:
                 part.add_(base.bias[:, None])
         return self._with_adapters(out.whole, x)
@@ -106,19 +102,17 @@ class Linear:
     def add_to(self, out: Tensor, x: Tensor) -> None:
         """The same of one layer, added to what there is."""
         base = self._bases[0]
-        if x.shape[1] > FEWEST and x.device.type == "cpu":
-            for columns, some in zip(x.split(FEWEST, 1), out.split(FEWEST, 1), strict=True):
-                part = some.contiguous()
-                self.add_to(part, columns)
-                some.copy_(part)
-            return
-        out.addmm_(base.weight, x)
+        add_product(out, base.weight, x)
         if base.bias is not None:
             out.add_(base.bias[:, None])
         self._with_adapters(out, x)
 
     def _with_adapters(self, out: Tensor, x: Tensor) -> Tensor:
-        return out if self._low is None else out.addmm_(self._low.b, self._low.a.mm(x))
+        if self._low is not None:
+            low = x.new_empty(len(self._low.a), x.shape[1])
+            multiply(self._low.a, x, low)
+            add_product(out, self._low.b, low)
+        return out
 
     def _read_adapters(self) -> _Low | None:
         found, first = [], 0

@@ -14,7 +14,7 @@ from torch import Tensor
 #: Keys are counted in steps of this many, so that sums over them fall into the same lanes whatever follows.
 STEP = 32
 #: Rows of a matrix product at least: with fewer, libraries take other paths by the number of rows and of threads, which
-#: round differently. As many as are decoded at once on a CPU, so the number there is always the same.
+#: round differently. More of them go at once where that was seen to give the same bits (see `products`).
 FEWEST = 16
 #: Rows that attention is computed for at least, for the same reason.
 FEWEST_ATTENDING = 4

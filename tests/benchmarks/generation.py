@@ -1,11 +1,14 @@
 """Generation against transformers' own and against the machine's limit, as ratios measured in one run.
 
-    python -m tests.benchmarks.generation [--k 8] [--new 64] [--lengths 40,480] [--rounds 3] [--profile]
+    python -m tests.benchmarks.generation [--k 8] [--new 64] [--lengths 40,480] [--several 8] [--rounds 3] [--profile]
 
-Both draw `--new` tokens for each of `--k` answers to one prompt with the same settings, on the starter model; ends
-are not heeded, so that the work is the same. They take turns, and the best round of each counts. Printed are tokens a
-second by the clock and by CPU time: on a busy machine only the second means anything, and on a quiet one the first.
-A person asks many prompts, so several such prompts at once are set beside theirs one by one, too.
+All draw `--new` tokens for each of `--k` answers to a prompt with the same settings, on the starter model; ends are not
+heeded, so that the work is the same. They take turns, and the best round of each counts. Printed are tokens a second
+by the clock and by CPU time: on a busy machine only the second means anything, and on a quiet one the first.
+
+One prompt by itself is set against `generate(num_return_sequences=k)`. A person asks many prompts, so several of them,
+of lengths up to a fifth apart, are set against the same call for one after the other, which is what a loop does, and
+against one call for all of them, filled up on the left. When the first prompt's answers are whole is printed too.
 The limit is one pass over the weights a step, at the rate at which this machine reads memory.
 """
 
@@ -21,7 +24,8 @@ import torch
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Message
 from dpo_studio.generation.answers import Answer
-from dpo_studio.generation.drawing import Wish, draw
+from dpo_studio.generation.drawing import Ended, Wish, draw
+from dpo_studio.generation.room import MOST_ROWS
 from dpo_studio.models.load import LoadedModel, load
 
 SAMPLING = SamplingSettings(temperature=0.8, top_p=0.95, repetition_penalty=1.05)
@@ -30,30 +34,38 @@ TEXT = "Tell me in plain words how a garden changes over the year, and what ther
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """Seconds of one round."""
+    """Seconds of one round, and until all answers to the first prompt were whole."""
 
     clock: float
     cpu: float
+    first: float
 
 
-def measure(work: Callable[[], int], expected: int) -> Time:
+#: Some work: how many tokens it drew, and the clock's time at which the first prompt's answers were whole.
+Work = Callable[[], tuple[int, float]]
+
+
+def measure(work: Work, expected: int) -> Time:
     """One round of some work that must give so many tokens."""
     clock, cpu = time.perf_counter(), time.process_time()
-    got = work()
-    took = Time(time.perf_counter() - clock, time.process_time() - cpu)
+    got, first = work()
+    took = Time(time.perf_counter() - clock, time.process_time() - cpu, first - clock)
     assert got == expected, f"{got} tokens instead of {expected}"
     return took
 
 
-def in_turns(contenders: dict[str, Callable[[], int]], expected: int, rounds: int) -> dict[str, Time]:
-    """The best clock and the best CPU time of each; a first round of each is not counted."""
+def in_turns(contenders: dict[str, tuple[Work, int]], rounds: int) -> dict[str, Time]:
+    """The best of each, with its number of tokens; a first round of each is not counted."""
     times: dict[str, list[Time]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
-        for name, work in contenders.items():
+        for name, (work, expected) in contenders.items():
             took = measure(work, expected)
             if number:
                 times[name].append(took)
-    return {name: Time(min(t.clock for t in some), min(t.cpu for t in some)) for name, some in times.items()}
+    return {
+        name: Time(min(t.clock for t in some), min(t.cpu for t in some), min(t.first for t in some))
+        for name, some in times.items()
+    }
 
 
 def prompt_of(loaded: LoadedModel, length: int, number: int = 0) -> list[int]:
@@ -64,25 +76,31 @@ def prompt_of(loaded: LoadedModel, length: int, number: int = 0) -> list[int]:
     return [*head[: len(head) // 2], *ids[: length - len(head)], *head[len(head) // 2 :]]
 
 
-def ours(loaded: LoadedModel, prompts: Sequence[list[int]], k: int, new: int) -> int:
-    """Answer the prompts in one go; how many tokens were drawn."""
+def ours(loaded: LoadedModel, prompts: Sequence[list[int]], k: int, new: int) -> tuple[int, float]:
+    """Answer the prompts in one go."""
     sampling = SamplingSettings(**{**SAMPLING.to_json(), "max_new_tokens": new, "k": k})
     loaded.chat.prompt_ids = lambda messages: prompts[int(messages[0].content)]  # type: ignore[method-assign]
     loaded.chat.end_ids = frozenset()
     wishes = [Wish(n, (Message("user", str(n)),), dict.fromkeys(range(k), sampling), None) for n in range(len(prompts))]
+    tokens, first = 0, 0.0
     try:
-        return sum(len(said.token_ids) for _, said in draw(loaded, wishes) if isinstance(said, Answer))
+        for key, said in draw(loaded, wishes):
+            tokens += len(said.token_ids) if isinstance(said, Answer) else 0
+            first = time.perf_counter() if isinstance(said, Ended) and key == 0 else first
     finally:
         del loaded.chat.prompt_ids
+    return tokens, first
 
 
-def theirs(loaded: LoadedModel, prompt: list[int], k: int, new: int) -> int:
-    """transformers' `generate` with `num_return_sequences`."""
-    ids = torch.tensor([prompt], device=loaded.device)
+def theirs(loaded: LoadedModel, prompts: Sequence[list[int]], k: int, new: int) -> tuple[int, float]:
+    """transformers' `generate` with `num_return_sequences`, in one call."""
+    longest = max(map(len, prompts))
+    ids = torch.tensor([[0] * (longest - len(prompt)) + prompt for prompt in prompts], device=loaded.device)
+    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=loaded.device)
     torch.manual_seed(0)
     out = loaded.model.generate(
         ids,
-        attention_mask=torch.ones_like(ids),
+        attention_mask=mask,
         do_sample=True,
         temperature=SAMPLING.temperature,
         top_p=SAMPLING.top_p,
@@ -93,7 +111,7 @@ def theirs(loaded: LoadedModel, prompt: list[int], k: int, new: int) -> int:
         min_new_tokens=new,
         pad_token_id=0,
     )
-    return int(out[:, len(prompt) :].numel())
+    return int(out[:, longest:].numel()), time.perf_counter()
 
 
 def bandwidth(size: int = 1 << 28, rounds: int = 5) -> float:
@@ -107,10 +125,10 @@ def bandwidth(size: int = 1 << 28, rounds: int = 5) -> float:
     return best
 
 
-def row(name: str, tokens: int, took: Time, against: Time | None = None) -> str:
+def row(name: str, tokens: int, took: Time, *against: Time) -> str:
     """A line of the table."""
-    said = f"{name:<34} {tokens / took.clock:8.0f} {tokens / took.cpu:12.0f}"
-    return said + (f" {against.clock / took.clock:8.2f} {against.cpu / took.cpu:10.2f}" if against else "")
+    said = f"{name:<38} {tokens / took.clock:8.0f} {tokens / took.cpu:12.0f} {took.first:9.1f}"
+    return said + "".join(f" {each.clock / took.clock:8.2f} {each.cpu / took.cpu:6.2f}" for each in against)
 
 
 def main() -> None:
@@ -119,10 +137,11 @@ def main() -> None:
     parser.add_argument("--k", type=int, default=8)
     parser.add_argument("--new", type=int, default=64)
     parser.add_argument("--lengths", default="40,480")
-    parser.add_argument("--several", type=int, default=8, help="prompts at once, and one at a time")
+    parser.add_argument("--several", type=int, default=8, help="prompts at once, and one at a time; 0 leaves it out")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--together", default="", help="numbers of rows decoded together to try, instead of the usual")
     parser.add_argument("--profile", action="store_true", help="where a step's time goes, instead of the ratios")
     asked = parser.parse_args()
     loaded = load("starter", dtype=asked.dtype, device=asked.device)
@@ -132,43 +151,49 @@ def main() -> None:
         return
     weights = sum(weight.nbytes for weight in loaded.model.parameters())
     rate = bandwidth()
+    usual = MOST_ROWS.get(loaded.device.type, 16)
+    together = [int(rows) for rows in asked.together.split(",") if rows] or [usual]
     print(f"{loaded.dtype}, {loaded.device}, {torch.get_num_threads()} threads; memory read at {rate / 1e9:.1f} GB/s")
-    print(f"{'':<34} {'tokens/s':>8} {'a CPU second':>12} {'ratio':>8} {'CPU ratio':>10}")
-    print(f"{'limit: weights once a step':<34} {asked.k * rate / weights:8.0f}")
+    print("tokens a second, the same a CPU second, seconds until the first prompt's answers are whole; then how many")
+    print("times as fast as generate with one prompt a call, and as generate with all in one call, clock and CPU")
+    print(f"{f'limit: weights once a step, {asked.k} rows':<38} {asked.k * rate / weights:8.0f}")
     for length in lengths:
-        prompt, tokens = prompt_of(loaded, length), asked.k * asked.new
-        found = in_turns(
-            {
-                "theirs": lambda prompt=prompt: theirs(loaded, prompt, asked.k, asked.new),
-                "ours": lambda prompt=prompt: ours(loaded, [prompt], asked.k, asked.new),
-            },
-            tokens,
-            asked.rounds,
-        )
-        print(row(f"transformers, {length} tokens, k {asked.k}", tokens, found["theirs"]), flush=True)
-        print(row(f"ours, {length} tokens, k {asked.k}", tokens, found["ours"], found["theirs"]), flush=True)
-        if asked.several:
-            prompts = [prompt_of(loaded, length, number) for number in range(asked.several)]
-            work = {"all": lambda prompts=prompts: ours(loaded, prompts, asked.k, asked.new)}
-            took = in_turns(work, tokens * asked.several, asked.rounds)["all"]
-            one_by_one = Time(found["theirs"].clock * asked.several, found["theirs"].cpu * asked.several)
-            print(
-                row(f"ours, {asked.several} such prompts together", tokens * asked.several, took, one_by_one),
-                flush=True,
-            )
-    if asked.several:
-        prompts = [prompt_of(loaded, 40 + 8 * number, number) for number in range(asked.several)]
-        tokens = asked.several * 2 * asked.new
-        found = in_turns(
-            {
-                "one": lambda: sum(ours(loaded, [prompt], 2, asked.new) for prompt in prompts),
-                "all": lambda: ours(loaded, prompts, 2, asked.new),
-            },
-            tokens,
-            asked.rounds,
-        )
-        print(row(f"ours, {asked.several} prompts of 2, one by one", tokens, found["one"]))
-        print(row(f"ours, {asked.several} prompts of 2, together", tokens, found["all"], found["one"]))
+        _compare(loaded, length, asked, together)
+
+
+def _compare(loaded: LoadedModel, length: int, asked: argparse.Namespace, together: Sequence[int]) -> None:
+    """One prompt of a length, and several of about that length."""
+    k, new, several = asked.k, asked.new, asked.several
+    prompt, tokens = prompt_of(loaded, length), k * new
+    prompts = [prompt_of(loaded, length + length * place // (5 * several), place) for place in range(several)]
+
+    def with_rows(rows: int) -> tuple[int, float]:
+        before = MOST_ROWS[loaded.device.type]
+        MOST_ROWS[loaded.device.type] = rows
+        try:
+            return ours(loaded, prompts, k, new)
+        finally:
+            MOST_ROWS[loaded.device.type] = before
+
+    contenders: dict[str, tuple[Work, int]] = {
+        "theirs": (lambda: theirs(loaded, [prompt], k, new), tokens),
+        "ours": (lambda: ours(loaded, [prompt], k, new), tokens),
+    }
+    if several:
+        contenders["theirs, all"] = (lambda: theirs(loaded, prompts, k, new), tokens * several)
+        for rows in together:
+            contenders[f"ours, {rows} rows"] = (lambda rows=rows: with_rows(rows), tokens * several)
+    found = in_turns(contenders, asked.rounds)
+    one = found["theirs"]
+    print(row(f"generate, {length} tokens, k {k}", tokens, one))
+    print(row(f"ours, {length} tokens, k {k}", tokens, found["ours"], one))
+    if several:
+        one_by_one = Time(one.clock * several, one.cpu * several, one.first)
+        print(row(f"generate, {several} such prompts in one call", tokens * several, found["theirs, all"], one_by_one))
+        for rows in together:
+            name = f"ours, {several} such prompts, {rows} rows"
+            took = found[f"ours, {rows} rows"]
+            print(row(name, tokens * several, took, one_by_one, found["theirs, all"]), flush=True)
 
 
 def _profile(loaded: LoadedModel, prompt: list[int], k: int, new: int) -> None:

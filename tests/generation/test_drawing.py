@@ -14,6 +14,7 @@ from dpo_studio.core.types import Message
 from dpo_studio.generation import drawing, room
 from dpo_studio.generation.answers import Answer, TextPiece
 from dpo_studio.generation.drawing import Ended, Wish, draw
+from dpo_studio.generation.lean import Lean
 from dpo_studio.generation.rows import Rows
 from dpo_studio.generation.shared_attention import UNLIMITED, reach
 from dpo_studio.models.load import LoadedModel, load
@@ -39,7 +40,7 @@ def drawn(loaded: LoadedModel, wishes: Iterable[Wish], **options) -> dict[tuple[
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_no_bit_depends_on_what_is_drawn_beside_it(tmp_path: Path, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answers, and their log-probabilities to the last bit: alone, one by one, and joining as others leave.
+    """Answers, and their log-probabilities to the last bit: alone, one by one, as others leave, 41 at once.
 
     The model is so wide that no product falls below the size from which libraries take their fast path (4,096).
     """
@@ -50,17 +51,24 @@ def test_no_bit_depends_on_what_is_drawn_beside_it(tmp_path: Path, dtype: str, m
         load(str(base), dtype=dtype, device="cpu"),
         load(str(base), adapter=folder, dtype=dtype, device="cpu"),
     ):
-        ks = {0: 3, 1: 1, 2: 2, 3: 5, 4: 2}
+        ks = {0: 9, 1: 3, 2: 9, 3: 11, 4: 9}
         alone = {}
         for key, k in ks.items():
             alone.update(drawn(loaded, [wish(key, range(k), taken=None)]))
         one_by_one = {}
         for key, k in ks.items():
-            for candidate in range(k):
+            for candidate in (0, k - 1):
                 one_by_one.update(drawn(loaded, [wish(key, [candidate], taken=None)]))
-        assert one_by_one == alone
-        for rows, order in ((3, (0, 1, 2, 3, 4)), (7, (4, 2, 0, 3, 1)), (64, (1, 0, 3, 4, 2))):
+        assert one_by_one == {place: alone[place] for place in one_by_one}
+        orders = (
+            (3, 3, (0, 1, 2, 3, 4)),
+            (20, 11, (4, 2, 0, 3, 1)),
+            (64, 16, (1, 0, 3, 4, 2)),
+            (64, 64, (3, 1, 4, 0, 2)),
+        )
+        for rows, first, order in orders:
             monkeypatch.setitem(room.MOST_ROWS, "cpu", rows)
+            monkeypatch.setitem(room.FIRST_ROWS, "cpu", first)
             assert drawn(loaded, [wish(key, range(ks[key]), taken=None) for key in order]) == alone
 
 
@@ -95,6 +103,27 @@ def test_prompts_join_as_rows_leave(tiny_llama: Path, monkeypatch: pytest.Monkey
     assert sorted(key for key, each in said if isinstance(each, Ended)) == [0, 1, 3, 4]
 
 
+def test_rows_are_few_until_a_prompts_answers_are_whole(tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And stay so for a model whose own forward is used."""
+    sizes: list[int] = []
+    step = Rows.step
+
+    def counted(self, tokens):
+        sizes.append(len(tokens))
+        return step(self, tokens)
+
+    monkeypatch.setattr(Rows, "step", counted)
+    short, long = (SamplingSettings(temperature=0.9, max_new_tokens=n) for n in (4, 9))
+    wishes = [wish(key, range(8), short if key == 1 else long, taken=None) for key in (0, 1, 2, 3, 4)]
+    loaded = load(str(tiny_llama), dtype="float32", device="cpu")
+    list(draw(loaded, wishes))
+    assert sizes[:5] == [16, 16, 16, 8, 32]
+    sizes.clear()
+    monkeypatch.setattr(Lean, "of", classmethod(lambda cls, model: None))
+    list(draw(loaded, wishes))
+    assert sizes[:5] == [16, 16, 16, 8, 16] and max(sizes) == 16
+
+
 def test_little_memory_makes_small_batches(tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = load(str(tiny_llama), dtype="float32", device="cpu")
     whole = drawn(loaded, [wish(key) for key in range(4)])
@@ -106,7 +135,7 @@ def test_little_memory_makes_small_batches(tiny_llama: Path, monkeypatch: pytest
         return step(self, tokens)
 
     monkeypatch.setattr(Rows, "step", counted)
-    monkeypatch.setattr(room.Room, "of", classmethod(lambda cls, device: cls(64, 1.0)))
+    monkeypatch.setattr(room.Room, "of", classmethod(lambda cls, device, lean: cls(64, 64, 1.0)))
     assert drawn(loaded, [wish(key) for key in range(4)]) == whole
     assert max(open_at_once) == 2, "a prompt is always answered, however little there is, and never beside another"
 

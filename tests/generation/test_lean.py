@@ -82,7 +82,7 @@ def test_the_numbers_are_those_of_the_models_own_forward(name: str) -> None:
         assert torch.allclose(rows.logits[row], whole(model, ids), atol=2e-4)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", ["llama", "qwen2"])
 def test_no_bit_of_a_row_depends_on_its_neighbours(name: str, dtype: torch.dtype, threads: int) -> None:
@@ -97,12 +97,14 @@ def test_no_bit_of_a_row_depends_on_its_neighbours(name: str, dtype: torch.dtype
             rows_of(model, (SECOND, 3), (FIRST, 1)),
             rows_of(model, (FIRST, 16)),
             rows_of(model, (SECOND, 5), (FIRST, 30)),
+            rows_of(model, (SECOND, 31), (FIRST, 9)),
+            rows_of(model, (FIRST, 8), (SECOND, 56)),
         ]
         for step in range(36):
             tokens = [step + 20]
             alone.step(tokens)
             for number, rows in enumerate(others):
-                place = (0, 3, 0, 5)[number]
+                place = (0, 3, 0, 5, 39, 7)[number]
                 beside = [(31 * step + row * (number + 3)) % VOCABULARY for row in range(len(rows))]
                 beside[place] = tokens[0]
                 rows.step(beside)
