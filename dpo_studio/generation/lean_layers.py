@@ -68,6 +68,11 @@ class Linear:
         return tuple(f"{type(layer).__name__} {len(_adapters_on(layer))}" for _, layer in self._layers)
 
     @property
+    def adapted(self) -> bool:
+        """Whether an adapter is on."""
+        return self._low is not None
+
+    @property
     def weights(self) -> list[Tensor]:
         return [base.weight for base in self._bases]
 
