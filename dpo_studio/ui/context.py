@@ -22,6 +22,7 @@ class Context(QObject):
         message: (text, level) a sentence for the person, shown in the window without blocking;
             level is "info" or "error".
         page_wanted: the name of the page to go to.
+        run_wanted: (page, run) the page, which is shown by now, is to offer what this run made.
         groups_wanted: (ids, sentence) Label is to go through these groups, for the reason the sentence gives.
         unsettled: an import or a merge of the open project is to be finished, see `settling`.
         prompts_wanted: (ids, sentence) Prompts is to list these prompts, for the reason the sentence gives.
@@ -44,6 +45,7 @@ class Context(QObject):
     runs_changed = Signal()
     message = Signal(str, str)
     page_wanted = Signal(str)
+    run_wanted = Signal(str, object)
     groups_wanted = Signal(object, str)
     unsettled = Signal()
     prompts_wanted = Signal(object, str)

@@ -188,3 +188,13 @@ def test_every_control_has_a_name(page, context, qtbot, tmp_path):
     for kind in (QPushButton, QLineEdit, QComboBox, QRadioButton):
         for widget in page.findChildren(kind):
             assert widget.accessibleName(), widget
+
+
+def test_the_run_that_is_asked_for_is_chosen(page, context, qtbot, tmp_path):
+    project = _open(context, tmp_path)
+    first, _last = _add_run(project), _add_run(project)
+    context.runs_changed.emit()
+    context.run_wanted.emit("generate", first)
+    assert page.form.kind == "preference", "that was for another page"
+    context.run_wanted.emit("export", first)
+    assert (page.form.kind, page.form.run.currentData()) == ("adapter", first.uuid)

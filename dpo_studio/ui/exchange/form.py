@@ -141,6 +141,13 @@ class ExportForm(QWidget):
                     self.cards["preference"].radio.setChecked(True)
         self._fill_runs()
 
+    def choose_run(self, uuid: str) -> None:
+        """What this run left is to be exported: its adapter, or else its model. Nothing where it left neither."""
+        kind = next((kind for kind in _NONE_YET if uuid in dict(self._runs_of(kind))), None)
+        if kind is not None:
+            self.cards[kind].radio.setChecked(True)
+            self.run.setCurrentIndex(self.run.findData(uuid))
+
     def _runs_of(self, kind: str) -> list[tuple[str, str]]:
         """A run that trained a whole model has no adapter to export; any run's result can be a whole model."""
         return [(uuid, name) for uuid, name, is_adapter in self._runs if is_adapter or kind == "model"]

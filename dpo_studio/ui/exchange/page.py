@@ -50,6 +50,7 @@ class ExportPage(Page):
             context.policies_changed,
         ):
             signal.connect(self._on_rows_changed)
+        context.run_wanted.connect(self._on_run_wanted)
 
     def build(self) -> None:
         self.form = ExportForm()
@@ -122,6 +123,11 @@ class ExportPage(Page):
         self.form.show_done(sentence)
         if not self.isVisible():
             self.context.say(sentence)
+
+    def _on_run_wanted(self, page: str, run: Run) -> None:
+        if page == self.name and self.built:
+            self._refresh()
+            self.form.choose_run(run.uuid)
 
     def _on_export_refused(self, error: Exception) -> None:
         self._export_thread = None

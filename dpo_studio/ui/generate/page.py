@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from dpo_studio.core import events
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.types import Policy, PolicyId, PromptId
+from dpo_studio.core.types import Policy, PolicyId, PromptId, Run
 from dpo_studio.store import completions, policies, prompt_search, requests
 from dpo_studio.ui import theme
 from dpo_studio.ui.context import Context
@@ -55,6 +55,7 @@ class GeneratePage(Page):
             signal.connect(self._on_rows_changed)
         context.policies_changed.connect(self._show_policies)
         context.prompts_chosen.connect(self._on_prompts_chosen)
+        context.run_wanted.connect(self._on_run_wanted)
         self.answering.changed.connect(self._show_job)
         self.answering.active_changed.connect(self._on_active_changed)
         self.answering.text_added.connect(self._on_text_added)
@@ -295,6 +296,12 @@ class GeneratePage(Page):
         project = self.context.project
         if self.built and project is not None:
             self.form.show_policies(requests.known_policies(project))
+
+    def _on_run_wanted(self, page: str, run: Run) -> None:
+        project = self.context.project
+        if page == self.name and self.built and project is not None and run.result_policy_id is not None:
+            self._show_policies()
+            self.form.model.select_policy(policies.get(project, run.result_policy_id))
 
     @property
     def _target_count(self) -> int:

@@ -258,7 +258,7 @@ class TrainPage(Page):
 
             self.view = RunView()
             self.view.resume_asked.connect(self.resume)
-            self.view.policy_wanted.connect(self.context.page_wanted)
+            self.view.policy_wanted.connect(self._on_policy_wanted)
             self.view.round_asked.connect(self._on_round_asked)
             self.view.slower_asked.connect(self.train_slower)
             self.view.complained.connect(self.context.complain)
@@ -266,6 +266,11 @@ class TrainPage(Page):
             self.view.curves.overlay_toggled.connect(self._on_overlay_toggled)
             self.stack.addWidget(self.view)
         return self.view
+
+    def _on_policy_wanted(self, page: str) -> None:
+        self.context.page_wanted.emit(page)
+        if (run := self.follower.run(self._shown)) is not None:
+            self.context.run_wanted.emit(page, run)
 
     def _on_round_asked(self) -> None:
         run = self.follower.run(self._shown)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -13,8 +15,11 @@ from PySide6.QtWidgets import (
 )
 
 from dpo_studio.core import events
+from dpo_studio.core.settings import TrainingSettings
+from dpo_studio.store import policies, runs
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.generate.page import GeneratePage
+from tests.exchange import labelled_project
 from tests.ui.generate.driving import add_prompts, ask
 
 
@@ -38,6 +43,22 @@ def test_presets_set_the_numbers_and_own_numbers_are_called_so(page: GeneratePag
     assert form.settings().top_p == 0.9
     form.numbers.fields["top_p"].setText("0.33")
     assert form.preset.currentData() == "custom"
+
+
+def test_the_model_that_a_run_made_is_chosen_when_it_is_asked_for(
+    page: GeneratePage, context: Context, tmp_path: Path
+) -> None:
+    context.open(project := labelled_project.make(tmp_path / "labelled"))
+    base = policies.add(project, "starter", name="Base")
+    run = runs.create(project, base, TrainingSettings())
+    made = runs.adopt(project, run, "adapter")
+    context.policies_changed.emit()
+    page.form.model.select_policy(base)
+    run = runs.get(project, run.id)
+    context.run_wanted.emit("export", run)
+    assert page.form.model.policy_id == base.id, "that was for another page"
+    context.run_wanted.emit("generate", run)
+    assert page.form.model.policy_id == made.id
 
 
 def test_settings_come_back_with_the_project(page: GeneratePage, context: Context, sent: list, qtbot) -> None:

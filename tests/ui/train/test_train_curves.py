@@ -29,8 +29,11 @@ def test_a_finished_run_reloads_with_every_point(qtbot, open_page, project):
     assert page.view.tabs.currentIndex() == 0, "an old run opens on its curves"
     assert "is trained: 32 steps" in page.view.ending_label.text()
     assert page.view.generate_button.isVisible() and not page.view.pause_button.isVisible()
+    wanted = []
+    page.context.run_wanted.connect(lambda name, run: wanted.append((list(page.said.pages), name, run.uuid)))
     qtbot.mouseClick(page.view.generate_button, Qt.MouseButton.LeftButton)
-    assert page.said.pages == ["generate"]
+    shown = page.follower.run(page._shown)
+    assert wanted == [(["generate"], "generate", shown.uuid)], "the page is there, and is told of which run"
 
 
 def test_a_metric_that_was_not_finite_is_a_gap_in_the_curve(qtbot, open_page, project):
