@@ -128,9 +128,10 @@ class TrainingSettings:
         fresh_samples: answers drawn from the policy at each measurement; 0 for none.
         fresh_tokens: tokens of such an answer at most.
         max_kl: the run ends at the first measurement whose fresh answers have more KL from the start than this, in
-            nats a response (mean over all that were drawn), and keeps the last within it; 0 is without. A
-            measurement that is likely to be past it has another halfway before it. It is not watched where nothing is
-            measured on the way (`evaluate_every` or `fresh_samples` 0).
+            nats a response (mean over all that were drawn), and keeps the last within it; 0 is without. Where fewer
+            than 16 answers seem to be past it, the rest of 16 are drawn before that counts. A measurement that is
+            likely to be past it has another halfway before it. It is not watched where nothing is measured on the
+            way (`evaluate_every` or `fresh_samples` 0).
         checkpoint_every: optimiser steps between checkpoints.
         max_length: tokens of prompt and completion together; 0 is the model's own context.
         too_long: what is done with a group longer than that: "shorten" takes the oldest turns off its prompt, and

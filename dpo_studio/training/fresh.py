@@ -17,6 +17,9 @@ from .kl import responses_kl
 from .memory import is_out_of_memory
 from .whole import has_room_for_a_copy
 
+#: A run is not ended by the mean of fewer answers than this.
+_ENOUGH = 16
+
 
 class FreshAnswers:
     """Draws answers at the measurements of a run and says how far the policy has drifted.
@@ -66,8 +69,7 @@ class FreshAnswers:
         started = time.monotonic()
         try:
             with WithoutDropout(self._model):
-                drawn = self._draw(step)
-                divergences = self._divergences(drawn)
+                drawn, divergences = self._measure(step)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -91,14 +93,28 @@ class FreshAnswers:
         self.kl = metrics["kl"]
         yield events.Sampled(step, metrics)
 
-    def _draw(self, step: int) -> list[samples.Drawn]:
+    def _measure(self, step: int) -> tuple[list[samples.Drawn], list[float] | None]:
+        """Answers and the divergence at each; more of both where few seem to be past the bound.
+
+        One answer of a few can be far off by itself, and the mean of these would end a run that has hardly moved.
+        """
+        drawn = self._draw(str(step), self._settings.fresh_samples)
+        divergences = self._divergences(drawn)
+        bound, missing = self._settings.max_kl, _ENOUGH - len(drawn)
+        if bound and divergences and missing > 0 and not sum(divergences) <= bound * len(divergences):
+            more = self._draw(f"{step}/more", missing)
+            drawn += more
+            divergences += self._divergences(more) or []
+        return drawn, divergences
+
+    def _draw(self, stream: str, count: int) -> list[samples.Drawn]:
         return samples.draw(
             self._model,
             self._loaded.chat,
             self._prompts,
-            count=self._settings.fresh_samples,
+            count=count,
             max_new_tokens=self._settings.fresh_tokens,
-            seed=random.Random(f"{self._settings.seed}/fresh/{step}").getrandbits(63),
+            seed=random.Random(f"{self._settings.seed}/fresh/{stream}").getrandbits(63),
             context_length=self._loaded.context_length,
             together=self._together,
         )

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from dpo_studio.core import events
 from dpo_studio.core.settings import TrainingSettings
 from dpo_studio.jobs import training as jobs
-from dpo_studio.training import samples, saved, worker
+from dpo_studio.training import fresh, samples, saved, worker
 from dpo_studio.training.engine import train
 from dpo_studio.training.fresh import FreshAnswers
 
@@ -57,8 +57,9 @@ def told_drift(monkeypatch):
     return tell
 
 
-def test_the_run_ends_at_the_first_measurement_past_the_bound_and_keeps_the_one_before(make_run):
+def test_the_run_ends_at_the_first_measurement_past_the_bound_and_keeps_the_one_before(make_run, monkeypatch):
     settings = {**SETTINGS, "evaluate_every": 1}
+    monkeypatch.setattr(fresh, "_ENOUGH", 8)  # as many as are drawn
     unbound = drift(train(make_run("free", **settings)))
     assert unbound[3] < unbound[5] < unbound[6]  # what is really measured on the tiny model
     bound = (unbound[5] + unbound[6]) / 2
@@ -79,6 +80,40 @@ def test_the_run_ends_at_the_first_measurement_past_the_bound_and_keeps_the_one_
     logged = json.loads((folder / "final_logps.json").read_text())
     best = [logged[group["group"]][group["ranks"].index(1)] for group in groups if group["held_out"]]
     assert sum(best) / len(best) == pytest.approx(evaluated[5]["logp_best"], abs=1e-6)
+
+
+def test_one_answer_that_is_far_off_does_not_end_a_run(make_run, monkeypatch):
+    """Of the four that are drawn one says 40 nats; of sixteen the mean is 2.5, within the bound."""
+    asked = []
+
+    def told(model, frozen, drawn):
+        asked.append(len(drawn))
+        return [0.0] * len(drawn) if len(asked) == 1 else [40.0 if len(drawn) == 4 else 0.0, *[0.0] * (len(drawn) - 1)]
+
+    monkeypatch.setattr(fresh, "responses_kl", told)
+    settings = {"max_steps": 4, "evaluate_every": 2, "fresh_samples": 4}
+    said = list(train(make_run("bound", max_kl=8, **settings)))
+    assert asked == [4, *[4, 12] * 3]
+    assert drift(said) == {0: 0.0, 2: 2.5, 3: 2.5, 4: 2.5}  # and one halfway
+    assert (said[-1].reason, said[-1].steps, said[-1].kept_step) == ("finished", 4, 4)
+    asked.clear()
+    assert drift(train(make_run("free", **settings))) == {0: 0.0, 2: 10.0, 4: 10.0}
+    assert asked == [4, 4, 4]  # nothing is decided by it, so no more are drawn
+
+
+def test_the_answers_that_are_drawn_to_be_sure_are_others(make_run, monkeypatch):
+    """Sixteen that are far off on the whole end the run, and no answer of the first draw is drawn again."""
+    seen = []
+
+    def told(model, frozen, drawn):
+        seen.append([tuple(ids) for _, ids in drawn])
+        return [0.0 if len(seen) == 1 else 12.0] * len(drawn)
+
+    monkeypatch.setattr(fresh, "responses_kl", told)
+    said = list(train(make_run(max_steps=4, evaluate_every=2, fresh_samples=4, fresh_tokens=16, max_kl=8)))
+    assert (said[-1].reason, said[-1].steps) == ("drifted", 2)
+    first, more = seen[1:]
+    assert (len(first), len(more)) == (4, 12) and not set(first) & set(more)
 
 
 def test_a_bound_that_is_not_reached_changes_no_number(make_run):

@@ -81,8 +81,8 @@ class RunFeed(QObject):
         self.updated.emit(self.run_id)
 
     def time_left_s(self) -> float | None:
-        """Seconds to the last step by the speed of the newest steps, or None while that is unknown."""
-        if len(self._arrivals) < 2 or not self.record.steps or self.asked == "pause":
+        """Seconds to the last step by the speed of the newest steps, or None where it is unknown or done."""
+        if len(self._arrivals) < 2 or not self.record.steps or self.record.is_ending or self.asked == "pause":
             return None
         (first, since), (last, until) = self._arrivals[0], self._arrivals[-1]
         if last <= first:

@@ -104,6 +104,12 @@ class RunRecord:
         return kept if kept < self.step else 0
 
     @property
+    def is_ending(self) -> bool:
+        """Whether its last step is done: all of them, or it has drifted past its bound."""
+        drifted = any(notice.code == "drifted" for notice in self.notices)
+        return bool(self.steps) and (drifted or self.step >= self.steps)
+
+    @property
     def memory_gb(self) -> float | None:
         """The most memory that a step held."""
         series = self.train.get("memory_gb")

@@ -303,7 +303,7 @@ def progress_text(feed: RunFeed, *, waiting: bool) -> str:
     text = f"step {record.step} of {record.steps}"
     if feed.asked == "pause":
         return f"{text} · paused"
-    if record.step >= record.steps:
+    if record.is_ending:
         return f"{text} · saving it and answering the sample prompts"
     left = feed.time_left_s()
     return f"{text} · {wording.duration(left)} left" if left is not None else text

@@ -144,6 +144,24 @@ def test_a_run_says_what_it_does_before_its_first_step(open_page, project, live)
     ]
 
 
+@pytest.mark.parametrize("steps", [12, 32])
+def test_no_time_is_left_once_the_last_step_is_done(project, monkeypatch, steps):
+    run = stories.new_run(project)
+    feed = RunFeed(run.id, run.name, project.folder / run.folder, lives=True)
+    feed.begun = True
+    clock = iter(range(100, 1000, 10))
+    monkeypatch.setattr("dpo_studio.ui.train.feed.time.monotonic", lambda: next(clock))
+    feed._on_events([stories.started(steps=steps)], False)
+    for step in (10, 11):
+        feed._on_events([stories.step_done(step)], False)
+    assert feed.time_left_s() == 10 * (steps - 11)
+    assert progress_text(feed, waiting=False).endswith(" left")
+    drifted = [events.Notice("drifted", "Past the bound.")] if steps > 12 else []
+    feed._on_events([stories.step_done(12), *drifted], False)
+    assert feed.time_left_s() is None
+    assert progress_text(feed, waiting=False) == f"step 12 of {steps} · saving it and answering the sample prompts"
+
+
 def test_the_numbers_are_those_of_the_step_that_is_kept(qtbot):
     """Not of the last one, which is past the bound and gone."""
     record = RunRecord()
