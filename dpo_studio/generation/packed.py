@@ -18,8 +18,8 @@ FEWEST_PACKED = 4
 #: float32 a packed weight rounds otherwise, and the same settings are to give the same text on another day.
 _SHARE = 1 / 8
 #: Numbers of rows that are tried against FEWEST_PACKED, and results that a trial compares at least.
-_TRIED_ROWS = (8, 20, 64)
-_TRIED_NUMBERS = 1 << 17
+_TRIED_ROWS = (8, 64)
+_TRIED_NUMBERS = 1 << 15
 _FOUND: dict[object, bool] = {}
 
 
