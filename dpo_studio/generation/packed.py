@@ -14,7 +14,7 @@ from torch import Tensor
 
 #: Rows of a product at least. No bit of a row depends on how many others there are, from two on.
 FEWEST_PACKED = 4
-#: The share of the machine's memory that copies of a model's weights may take. Of all of it, not of what is free now: in
+#: The share of the memory that copies of a model's weights may take. Of all of it, not of what is free now: in
 #: float32 a packed weight rounds otherwise, and the same settings are to give the same text on another day.
 _SHARE = 1 / 8
 #: Numbers of rows that are tried against FEWEST_PACKED, and results that a trial compares at least.
@@ -60,7 +60,7 @@ class Packed:
             raise RoundsOtherwise
 
     def __call__(self, x: Tensor) -> Tensor:
-        """x · weightᵀ, shape (rows, out), of (rows, in)."""
+        """The product x · weightᵀ, shape (rows, out), of (rows, in)."""
         made: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._weight, None, "none", [], "")
         return made
 

@@ -28,7 +28,9 @@ def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_no_bit_of_a_row_depends_on_how_many_there_are(shape: tuple[int, int], dtype: torch.dtype, threads: int) -> None:
+def test_no_bit_of_a_row_depends_on_how_many_there_are(
+    shape: tuple[int, int], dtype: torch.dtype, threads: int
+) -> None:
     generator = torch.Generator().manual_seed(threads)
     weight = torch.randn(shape, generator=generator).to(dtype)
     product = Packed(weight)
