@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .lean_layers import Block, Linear, Norm, UnknownLayer, check_parts
+from .packed import FEWEST_PACKED, RoundsOtherwise, worth_packing
 from .row_attention import FEWEST, STEP, Shared
 from .shared_attention import Layout, forward_rows
 
@@ -30,11 +31,19 @@ _PROBED_PROMPT = 5
 class Lean:
     """A model taken apart. It follows the model: weights that change, adapters that are switched.
 
+    Args:
+        packs: whether weights may be packed.
+
+    Attributes:
+        fewest: rows are to come in whole numbers of this many.
+        threads: with which products were tried.
+
     Raises:
         UnknownLayer: the model does not consist of what is known here.
+        RoundsOtherwise: weights are not to be packed here.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, packs: bool) -> None:
         if getattr(model.config, "model_type", "") not in FAMILIES or not hasattr(model, "base_model"):
             raise UnknownLayer
         base = model.base_model
@@ -53,6 +62,11 @@ class Lean:
         self._dtype, self._device = kinds.pop()
         if self._dtype not in _TOLERANCE:
             raise UnknownLayer
+        self.threads = torch.get_num_threads()
+        self._packs = packs and worth_packing([weight for linear in self._linears for weight in linear.weights])
+        self.fewest = FEWEST_PACKED if self._packs else FEWEST
+        for linear in self._linears if self._packs else ():
+            linear.pack()
 
     @classmethod
     @torch.no_grad()
@@ -60,8 +74,12 @@ class Lean:
         """That of a model as it is now; None where the model's own forward is to be used."""
         known = _KNOWN.setdefault(model, _Known())
         try:
-            if known.lean is None or not known.lean._refresh():
-                known.lean = cls(model)
+            try:
+                if known.lean is None or not known.lean._refresh():
+                    known.lean = None  # before another one takes memory
+                    known.lean = cls(model, packs=True)
+            except RoundsOtherwise:
+                known.lean = cls(model, packs=False)
             state = known.lean._state
         except UnknownLayer:
             return None
@@ -71,30 +89,30 @@ class Lean:
 
     @property
     def _state(self) -> tuple[object, ...]:
-        return (self._dtype, self._device, *(linear.state for linear in self._linears))
+        return (self._dtype, self._device, self._packs, *(linear.state for linear in self._linears))
 
     def _refresh(self) -> bool:
+        if torch.get_num_threads() != self.threads:
+            return False
         return all(part.refresh() for part in (*self._linears, *self._norms))
 
     def forward(self, tokens: Tensor, positions: Tensor, layout: Layout) -> Tensor:
         """The next logits, float32, of the rows that the layout has, shape (layout.rows, vocabulary).
 
         Args:
-            tokens, positions: shape (rows,), a whole number of FEWEST rows, those behind the layout's empty.
+            tokens, positions: shape (rows,), a whole number of `fewest` rows, those behind the layout's empty.
         """
-        if layout.desk is None:
-            layout.desk = _Desk(self._blocks[0], layout, len(tokens))
+        if layout.desk is None or layout.desk.owner is not self:
+            layout.desk = _Desk(self, layout, len(tokens))
         desk: _Desk = layout.desk
         embedded = self._embed(tokens)
         desk.turn_to(*self._rotary(embedded[None], positions[None]))
-        states = embedded.t().contiguous()  # (features, rows)
+        desk.states.copy_(embedded)
         for block in self._blocks:
-            desk.attend(block, states)
-            block.o.add_to(states, desk.attended)
-            desk.gate(block, states)
-            block.down.add_to(states, desk.gated)
-        logits = self._head(desk.normed(self._norm, states), self._head.out(len(tokens)))[:, : layout.rows]
-        return logits.t().contiguous().float()  # together with the format, turning takes four times as long
+            desk.attend(block)
+            desk.feed(block)
+        logits = self._head(desk.normed(self._norm), self._head.out(len(tokens)))[: layout.rows]
+        return logits.contiguous().float()  # together with the format, turning takes four times as long
 
     def _agrees(self, model: Any) -> bool:
         """Whether a step of random tokens gives what the model's own forward gives."""
@@ -106,14 +124,15 @@ class Lean:
         prompt = model(input_ids=some(config.vocab_size, 1, _PROBED_PROMPT), use_cache=True).past_key_values.layers
         keys, values = [layer.keys[0] for layer in prompt], [layer.values[0] for layer in prompt]
         heads, _, width = keys[0].shape
-        own = keys[0].new_zeros(len(keys), 2, heads, FEWEST, STEP, width)
-        places = torch.arange(2 * heads * FEWEST, device=self._device) * STEP
-        hidden = own.new_zeros(FEWEST, 1, STEP)
+        rows = self.fewest
+        own = keys[0].new_zeros(len(keys), 2, heads, rows, STEP, width)
+        places = torch.arange(2 * heads * rows, device=self._device) * STEP
+        hidden = own.new_zeros(rows, 1, STEP)
         hidden[..., 1:] = float("-inf")
-        shared = [Shared(keys, values, _PROBED_PROMPT, 2, 7)]
+        shared = [Shared(keys, values, _PROBED_PROMPT, 1, rows - 1)]
         theirs, ours = (Layout(shared, states, places, hidden) for states in (own, own.clone()))
-        tokens = some(config.vocab_size, FEWEST)
-        positions = some(min(getattr(config, "max_position_embeddings", STEP), 4096), FEWEST)
+        tokens = some(config.vocab_size, rows)
+        positions = some(min(getattr(config, "max_position_embeddings", STEP), 4096), rows)
         pairs = [
             (forward_rows(model, tokens, positions, theirs), self.forward(tokens, positions, ours)),
             (theirs.own, ours.own),
@@ -123,22 +142,23 @@ class Lean:
 
 
 class _Desk:
-    """Buffers of a step and views of them, made once for many steps: columns are rows of the batch unless it says so.
+    """Buffers of a step and views of them, made once for many steps.
 
     Attributes:
-        attended: (heads · width, rows), what attention gave; 0 for empty rows.
-        gated: (features of the MLP, rows).
+        owner: whose steps they are for.
+        states: (rows, features), what goes from layer to layer.
     """
 
-    def __init__(self, block: Block, layout: Layout, rows: int) -> None:
+    def __init__(self, owner: Lean, layout: Layout, rows: int) -> None:
+        self.owner, block = owner, owner._blocks[0]
         features, attending, width = block.o.sizes[0], layout.rows, block.width
         shared = block.qkv.sizes[1] // width
         self._repeats = block.qkv.sizes[0] // block.qkv.sizes[1]
         self._attention = layout.attention(self._repeats)
-        self._qkv = block.qkv.out(rows)
-        new = self._qkv.whole.new_empty
+        self._outs = [linear.out(rows) for linear in block.linears]
+        new = layout.own.new_empty
         both = new(rows, 2 * features)
-        self._both, self._states, self._opposite = both, both[:, :features], both[:, features:]
+        self._both, self.states, self._opposite = both, both[:, :features], both[:, features:]
         # By rows: queries, keys and values of each head.
         self._by_rows = new(rows, sum(block.qkv.sizes))
         heads = self._by_rows.view(rows, -1, width)[:attending]
@@ -148,9 +168,6 @@ class _Desk:
         self._keys = self._turned[:, -shared:].transpose(0, 1)
         self._seen = new(rows, block.o.weights[0].shape[1]).zero_()
         self._seen_by_head = self._seen[:attending].view(attending, shared, -1, width).transpose(0, 1)
-        self.attended = self._seen.t()
-        self._gate_up = block.gate_up.out(rows)
-        self.gated, self._up = self._gate_up.parts
         self._layout, self._attending = layout, attending
 
     def turn_to(self, cos: Tensor, sin: Tensor) -> None:
@@ -160,15 +177,14 @@ class _Desk:
         half = sin.shape[-1] // 2
         self._sin = torch.cat([-sin[..., :half], sin[..., half:]], -1)
 
-    def normed(self, norm: Norm, states: Tensor) -> Tensor:
-        """The norm of states, as columns."""
-        self._states.copy_(states.t())
-        torch.neg(self._states, out=self._opposite)
-        return norm(self._both)[:, : len(states)].t()
+    def normed(self, norm: Norm) -> Tensor:
+        """The norm of states."""
+        torch.neg(self.states, out=self._opposite)
+        return norm(self._both)[:, : self.states.shape[1]]
 
-    def attend(self, block: Block, states: Tensor) -> None:
-        """Fill `attended`."""
-        self._by_rows.copy_(block.qkv(self.normed(block.before_attention, states), self._qkv).t())
+    def attend(self, block: Block) -> None:
+        """Add a block's attention to the states."""
+        self._by_rows.copy_(block.qkv(self.normed(block.before_attention), self._outs[0]))
         turning = self._turning
         if block.norm_of_queries is not None and block.norm_of_keys is not None:
             queries, keys = turning.split([turning.shape[1] - len(self._keys), len(self._keys)], 1)
@@ -179,11 +195,13 @@ class _Desk:
         torch.mul(self._queries, block.scaling, out=attention.query)
         torch.stack([self._keys, self._values], out=attention.fresh)
         self._seen_by_head.copy_(attention(block.index))
+        self.states.add_(block.o(self._seen, self._outs[1]))
 
-    def gate(self, block: Block, states: Tensor) -> None:
-        """Fill `gated`."""
-        block.gate_up(self.normed(block.before_mlp, states), self._gate_up)
-        torch.nn.functional.silu(self.gated, inplace=True).mul_(self._up)
+    def feed(self, block: Block) -> None:
+        """Add a block's MLP to the states."""
+        made = block.gate_up(self.normed(block.before_mlp), self._outs[2])
+        gate, up = made.split(block.gate_up.sizes, 1)
+        self.states.add_(block.down(torch.nn.functional.silu(gate, inplace=True).mul_(up), self._outs[3]))
 
 
 class _Known:

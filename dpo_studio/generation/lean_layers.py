@@ -1,8 +1,8 @@
 """The layers of a Llama-like model read for `lean`: linear layers with the adapters that are on, norms, blocks.
 
-Columns are rows of the batch here: W·x instead of x·Wᵀ. With few rows, the CPU's library then reads a weight as it
-lies in memory, where the other way it first puts it into another order at every product; the bits are the same.
-Weights are never copied, so that what is done to them elsewhere counts at once; a copy is made of the adapters only.
+Where it pays, weights are packed once (see `packed`). Elsewhere products are W·x instead of x·Wᵀ: with few rows, the
+CPU's library then reads a weight as it lies in memory, where the other way it first puts it into another order at every
+product; the bits are the same. What is done to weights elsewhere counts at the next step in either way.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from peft.tuners.lora.layer import Linear as LoraLinear
 from torch import Tensor, nn
 
+from .packed import Packed
 from .products import add_product, multiply
 
 
@@ -33,14 +34,15 @@ class _Low:
 
 
 class Out(NamedTuple):
-    """Where products go: (out, rows), and the same by layers."""
+    """Where products of weights as they lie go: (out, rows), the same by layers, and turned."""
 
     whole: Tensor
     parts: Sequence[Tensor]
+    turned: Tensor
 
 
 class Linear:
-    """Linear layers that read the same, with their outputs one below the other.
+    """Linear layers that read the same, with their outputs beside one another.
 
     Args:
         parent: the module they belong to.
@@ -50,6 +52,10 @@ class Linear:
         UnknownLayer: one of them is not a plain linear layer, with plain LoRA or without.
     """
 
+    #: The weights, and the adapters' A and B, where they are packed.
+    _packed: Packed | None = None
+    _packed_low: tuple[Packed, Packed] | None = None
+
     def __init__(self, parent: nn.Module, *names: str) -> None:
         self._siblings: dict[str, nn.Module | None] = parent._modules
         self._layers: list[tuple[str, Any]] = [(name, self._siblings.get(name)) for name in names]
@@ -58,8 +64,10 @@ class Linear:
         self._bases = [layer.base_layer if isinstance(layer, LoraLinear) else layer for _, layer in self._layers]
         self._adapted = [layer for _, layer in self._layers if isinstance(layer, LoraLinear)]
         self.sizes = [base.weight.shape[0] for base in self._bases]
+        self._has_bias = any(base.bias is not None for base in self._bases)
         self._low: _Low | None = None
         self._state: object = None
+        self._packed_state: object = None
         self.refresh()
 
     @property
@@ -76,11 +84,22 @@ class Linear:
     def weights(self) -> list[Tensor]:
         return [base.weight for base in self._bases]
 
+    def pack(self) -> None:
+        """Multiply with packed copies from now on.
+
+        Raises:
+            RoundsOtherwise: see `packed`.
+        """
+        self._packed_state = self._weights_state()
+        self._packed = Packed(*self.weights)
+        self._pack_adapters()
+
     def refresh(self) -> bool:
-        """Take in adapters that were switched or changed; False where the model has other layers by now.
+        """Take in adapters and weights that were switched or changed; False where the model has other layers by now.
 
         Raises:
             UnknownLayer: adapters are in a state not known here.
+            RoundsOtherwise: see `packed`.
         """
         if any(self._siblings.get(name) is not layer for name, layer in self._layers):
             return False
@@ -89,35 +108,54 @@ class Linear:
             if state != self._state:
                 self._low = self._read_adapters()
                 self._state = state
+                self._pack_adapters()
+        if self._packed is not None and self._weights_state() != self._packed_state:
+            self.pack()
         return True
 
-    def out(self, rows: int) -> Out:
-        """A place for this many columns of what the layers give."""
+    def out(self, rows: int) -> Out | None:
+        """A place for what the layers give for this many rows, where they need one."""
+        if self._packed is not None:
+            return None
         whole = self._bases[0].weight.new_empty(sum(self.sizes), rows)
-        return Out(whole, whole.split(self.sizes))
+        return Out(whole, whole.split(self.sizes), whole.t())
 
-    def __call__(self, x: Tensor, out: Out) -> Tensor:
-        """(out, rows) of (in, rows)."""
+    def __call__(self, x: Tensor, out: Out | None) -> Tensor:
+        """(rows, out) of (rows, in)."""
+        if self._packed is not None:
+            return self._by_packed(self._packed, x)
+        assert out is not None
+        columns = x.t()
         for base, part in zip(self._bases, out.parts, strict=True):
-            multiply(base.weight, x, part)
+            multiply(base.weight, columns, part)
             if base.bias is not None:
                 part.add_(base.bias[:, None])
-        return self._with_adapters(out.whole, x)
-
-    def add_to(self, out: Tensor, x: Tensor) -> None:
-        """The same of one layer, added to what there is."""
-        base = self._bases[0]
-        add_product(out, base.weight, x)
-        if base.bias is not None:
-            out.add_(base.bias[:, None])
-        self._with_adapters(out, x)
-
-    def _with_adapters(self, out: Tensor, x: Tensor) -> Tensor:
         if self._low is not None:
-            low = x.new_empty(len(self._low.a), x.shape[1])
-            multiply(self._low.a, x, low)
-            add_product(out, self._low.b, low)
-        return out
+            low = x.new_empty(len(self._low.a), len(x))
+            multiply(self._low.a, columns, low)
+            add_product(out.whole, self._low.b, low)
+        return out.turned
+
+    def _by_packed(self, packed: Packed, x: Tensor) -> Tensor:
+        made = packed(x)
+        if self._has_bias:
+            for base, part in zip(self._bases, made.split(self.sizes, 1), strict=True):
+                if base.bias is not None:
+                    part.add_(base.bias)
+        if self._packed_low is not None:
+            a, b = self._packed_low
+            made = b.added(made, a(x))
+        return made
+
+    def _pack_adapters(self) -> None:
+        self._packed_low = None
+        if self._packed is not None and self._low is not None:
+            self._packed_low = Packed(self._low.a), Packed(self._low.b)
+
+    def _weights_state(self) -> list[object]:
+        """What changes with the weights. PEFT merges adapters behind the back of a tensor's version."""
+        merged: list[object] = [tuple(layer.merged_adapters) for layer in self._adapted]
+        return [*merged, *((id(weight), weight._version, weight.data_ptr()) for weight in self.weights)]
 
     def _read_adapters(self) -> _Low | None:
         found, first = [], 0

@@ -3,8 +3,8 @@
 Each prompt is read alone and once, whatever is decoded beside it. Not here: which token comes next.
 
 Measured on a CPU on 2026-11-25: a row of a matrix product has the same bits whatever the other rows are and however
-many, on one thread in bfloat16 always and in float32 from four rows on, and on two threads from sixteen on. So there
-are never fewer than FEWEST, some of which are empty.
+many, on one thread in bfloat16 always and in float32 from four rows on, and on two threads from sixteen on; with packed
+weights from two on. So there are never fewer than `Lean.fewest` or FEWEST, some of which are empty.
 """
 
 from __future__ import annotations
@@ -115,7 +115,9 @@ class Rows:
         assert layout is not None and len(tokens) == len(self)
         self._resize(rows=len(self), room=round_up(max(self._lengths) + 1))
         heads, count, room = layout.own.shape[2:5]
-        empty = [0] * (-(-count // FEWEST) * FEWEST - len(self))
+        lean = Lean.of(self._model)
+        fewest = lean.fewest if lean else FEWEST
+        empty = [0] * (-(-count // fewest) * fewest - len(self))
         lengths = torch.tensor(self._lengths + empty, device=self._device)
         positions = lengths + torch.tensor(self._prompt_lengths + empty, device=self._device)
         ids = torch.tensor([*tokens, *empty], device=self._device)
@@ -123,15 +125,10 @@ class Rows:
         layout.places = (begin + lengths[:count]).flatten()
         later = torch.arange(room, device=self._device) > lengths[:count, None, None]
         layout.hidden = layout.own.new_zeros(later.shape).masked_fill_(later, float("-inf"))
-        self.logits = self._forward(ids, positions, layout)[: len(self)].float()
+        made = lean.forward(ids, positions, layout) if lean else forward_rows(self._model, ids, positions, layout)
+        self.logits = made[: len(self)].float()
         self._lengths = [length + 1 for length in self._lengths]
         return self.logits
-
-    def _forward(self, ids: torch.Tensor, positions: torch.Tensor, layout: Layout) -> torch.Tensor:
-        lean = Lean.of(self._model)
-        if lean is not None:
-            return lean.forward(ids, positions, layout)
-        return forward_rows(self._model, ids, positions, layout)
 
     def _resize(self, *, rows: int, room: int = 0) -> None:
         """Make place for rows, or for longer ones."""

@@ -10,8 +10,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, MistralConfig, PreTrainedConfig, Qwen2Config
 
-from dpo_studio.generation import lean
+from dpo_studio.generation import lean, packed
 from dpo_studio.generation.lean import Lean
+from dpo_studio.generation.packed import FEWEST_PACKED, Packed
+from dpo_studio.generation.row_attention import FEWEST
 from dpo_studio.generation.rows import Rows
 from dpo_studio.models.load import load
 from dpo_studio.models.switching import SharedBase
@@ -47,6 +49,16 @@ def no_gradients() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, params=["packed", "as they lie"])
+def packs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Weights in either way, whatever this machine would choose."""
+    wanted = request.param == "packed"
+    if wanted and not torch.backends.mkldnn.is_available():
+        pytest.skip("PyTorch is built without oneDNN")
+    monkeypatch.setattr(lean, "worth_packing", lambda weights: wanted)
+    return wanted
+
+
 def random_model(config: PreTrainedConfig, dtype: torch.dtype = torch.float32) -> Any:
     """Every weight random, biases and norms too."""
     torch.manual_seed(0)
@@ -68,9 +80,10 @@ def rows_of(model: Any, *prompts: tuple[list[int], int]) -> Rows:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_the_numbers_are_those_of_the_models_own_forward(name: str) -> None:
+def test_the_numbers_are_those_of_the_models_own_forward(name: str, packs: bool) -> None:
     model = random_model(CONFIGS[name]())
-    assert Lean.of(model) is not None
+    found = Lean.of(model)
+    assert found is not None and found.fewest == (FEWEST_PACKED if packs else FEWEST)
     rows = rows_of(model, (FIRST, 2), (SECOND, 1))
     said: list[list[int]] = [[*FIRST], [*FIRST], [*SECOND]]
     for step in range(40):  # past the first 32 places
@@ -168,6 +181,9 @@ def test_weights_that_change_and_adapters_that_are_merged_count_at_once(tmp_path
     tuner.merge_adapter()
     assert torch.allclose(check(), seen[0], atol=1e-3)
     tuner.unmerge_adapter()
+    tuner.merge_adapter(safe_merge=True)  # which puts other tensors into the weights
+    assert torch.allclose(check(), seen[0], atol=1e-3)
+    tuner.unmerge_adapter()
     for part in (
         "lora_B.default.weight",
         "layers.1.input_layernorm.weight",
@@ -191,6 +207,45 @@ def test_an_adapter_in_training_mode_with_dropout_is_left_to_peft(tmp_path: Path
     assert Lean.of(model) is None
     adapted.eval()
     assert Lean.of(model) is not None
+
+
+def test_where_packed_weights_round_by_the_number_of_rows_they_are_taken_as_they_lie(
+    packs: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of the weights, which is known at once, or of an adapter that comes later, in the midst of an answer."""
+    monkeypatch.setattr(packed, "_FOUND", {})
+    base = save(tmp_path / "base", llama_config(**SIZES))
+    shared = SharedBase(load(str(base), dtype="float32", device="cpu"))
+    folder = adapter(tmp_path / "one", base, seed=1, rank=4)
+    model = shared.base.model
+    rows = rows_of(model, (FIRST, 3))
+    rows.step([20, 21, 22])
+    found = Lean.of(model)
+    assert found is not None and found.fewest == (FEWEST_PACKED if packs else FEWEST)
+    monkeypatch.setattr(Packed, "_rounds_alike", lambda self, size, features: size > 8 * features)
+    shared.use(folder)
+    rows.step([30, 31, 32])
+    found = Lean.of(model)
+    assert found is not None and found.fewest == FEWEST
+    shared.use(None)
+    fresh = rows_of(model, (FIRST, 3))
+    fresh.step([20, 21, 22])
+    assert torch.allclose(fresh.logits[1], whole(model, [*FIRST, 21]), atol=2e-4)
+
+
+def test_packed_weights_follow_the_number_of_threads(packs: bool) -> None:
+    model = random_model(llama_config(**SIZES))
+    rows = rows_of(model, (FIRST, 2))
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            rows.step([20, 21])
+            found = Lean.of(model)
+            assert found is not None and found.threads == threads
+    finally:
+        torch.set_num_threads(before)
+    assert torch.allclose(rows.logits[1], whole(model, [*FIRST, 21, 21]), atol=2e-4)
 
 
 @pytest.mark.parametrize("config", [gemma2_config, gpt2_config])
