@@ -16,10 +16,12 @@ class OpenAIServer:
     """Answers "Answer SEED: first words" in pieces.
 
     Attributes:
-        mode: "", "cut", "slow", "not json", "filtered", "in-stream error", "web page", "not streamed"
-            or "only thinks".
+        mode: "", "cut", "slow", "not json", "filtered", "in-stream error", "error object", "odd shapes",
+            "web page", "not streamed" or "only thinks".
         thinks: what it thinks first, in words, and the field in which it says so; or nothing.
         statuses: status codes to answer the next chat requests with, each once; 200 after them.
+        headers: those of an answer with such a status.
+        fails_at: a request whose messages hold this text is answered with 500.
         asked: the bodies of the chat requests that came.
         keys: what each request of either kind gave as its authorization, or None.
         gone: set when a client went away in the middle of an answer.
@@ -27,6 +29,7 @@ class OpenAIServer:
         words: the pieces of an answer, from its seed.
         says: makes the pieces of a streamed answer from the request's body, in place of all that; cut at its limit.
         room: the most tokens that it may be asked for.
+        reason: why a streamed answer ended, in the server's own word; empty for the usual ones.
         listed: the models that it tells of; None fails to tell.
         refuses: a request that holds this is refused with 400.
     """
@@ -35,11 +38,12 @@ class OpenAIServer:
         self.mode, self.key = "", key
         self.thinks: tuple[str, str] = ("", "")
         self.statuses: list[int] = []
+        self.headers, self.fails_at = {"Retry-After": "0.2"}, ""
         self.asked: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.gone = threading.Event()
         self.choice: Callable[[dict[str, Any]], dict[str, Any]] = lambda body: {"message": {"content": "A"}}
-        self.refuses = ""
+        self.refuses = self.reason = ""
         self.room = 1_000_000
         self.says: Callable[[dict[str, Any]], list[dict[str, str]]] | None = None
         self.words: Callable[[int], list[str]] = lambda seed: [f"Answer {seed}:", " fir", "st\n", "wörds"]
@@ -71,7 +75,10 @@ class OpenAIServer:
                 if not self._let_in():
                     return
                 if outer.statuses and (status := outer.statuses.pop(0)) != 200:
-                    self._json(status, {"error": {"message": f"status {status} it is"}}, **{"Retry-After": "0.2"})
+                    self._json(status, {"error": {"message": f"status {status} it is"}}, **outer.headers)
+                    return
+                if outer.fails_at and outer.fails_at in str(body["messages"]):
+                    self._json(500, {"error": {"message": "status 500 it is"}})
                     return
                 if body["model"] not in MODELS:
                     self._json(404, {"error": {"message": "no such model"}})
@@ -125,19 +132,25 @@ class OpenAIServer:
                 if outer.mode == "not json":
                     self.wfile.write(b"data: {oops\n\n")
                     return
+                if outer.mode == "error object":
+                    self.wfile.write(b'data: {"object": "error", "message": "out of memory"}\n\ndata: [DONE]\n\n')
+                    return
+                if outer.mode == "odd shapes":
+                    for odd in ('["x"]', '[{"delta": "x", "finish_reason": 7}]', "{}", "null"):
+                        self.wfile.write(f'data: {{"choices": {odd}}}\n\n'.encode())
                 if outer.mode == "in-stream error":
                     self.wfile.write(b'data: {"error": {"message": "out of memory"}}\n\n')
                     return
                 while outer.mode == "slow":
                     self._chunk({"content": " on"}, None)
                     time.sleep(0.02)
-                reason = "content_filter" if outer.mode == "filtered" else "stop"
+                reason = outer.reason or ("content_filter" if outer.mode == "filtered" else "stop")
                 self._chunk({}, "length" if body["max_tokens"] < 4 else reason)
                 self.wfile.write(b": a comment\n\ndata: [DONE]\n\n")
 
             def _chunk(self, delta: dict[str, str | None], reason: str | None) -> None:
                 body = {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
-                self.wfile.write(f"data: {json.dumps(body)}\n\n".encode())
+                self.wfile.write(f"data: {json.dumps(body, ensure_ascii=False)}\n\n".encode())
                 self.wfile.flush()
 
             def _let_in(self) -> bool:

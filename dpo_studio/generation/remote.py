@@ -26,6 +26,8 @@ from dpo_studio.core.settings import SamplingSettings
 from . import server_keys
 from .server_answer import ServerAnswer
 from .server_errors import (
+    BUSY,
+    FailedRequestError,
     RefusedError,
     UnknownModelError,
     check_status,
@@ -38,6 +40,7 @@ from .server_errors import (
     wait_s,
 )
 from .server_keys import FoundKey
+from .server_stream import bodies
 
 AT_ONCE = 4
 _POLL_S = 0.05
@@ -50,6 +53,8 @@ _LIMITS = httpx2.Limits(keepalive_expiry=2.0)
 #: uvicorn closes a connection after a failure: the next request must not take it.
 _ALONE = {"Connection": "close"}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+#: What servers call an end besides "stop" and "length".
+_ENDS = {"eos": "stop", "eos_token": "stop", "end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +169,8 @@ class Server:
             taken: answers that the prompt has already, without white space at the ends.
 
         Raises:
-            UserError: the server cannot be used; RefusedError where only this prompt is at fault.
+            UserError: the server cannot be used; RefusedError where only this prompt is at fault, FailedRequestError
+                where it may be.
         """
         talk, left, texts = Talk(), len(wanted), set(taken)
         waiting: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
@@ -224,7 +230,7 @@ class Server:
         with in_words(self.reference):
             for tried in range(1, _TRIES + 1):
                 response = self._client.post(url, json=sent)
-                if response.status_code != 429 or tried == _TRIES:
+                if response.status_code not in BUSY or tried == _TRIES:
                     self._check(response)
                     return json_of(response.text, self.reference)
                 if stopped.wait(wait_s(response, tried)):
@@ -267,7 +273,7 @@ class Server:
         with in_words(self.reference):
             for tried in range(1, _TRIES + 1):
                 with self._client.stream("POST", url, json=sent) as response:
-                    if response.status_code == 429 and tried < _TRIES:
+                    if response.status_code in BUSY and tried < _TRIES:
                         pause_s = wait_s(response, tried)
                     else:
                         if response.status_code != 200:
@@ -293,18 +299,20 @@ class Server:
             if piece and not attempt:
                 talk.said.put((candidate, piece))
 
-        for body in self._bodies(response):
+        for body in bodies(response, self.reference):
             if body is None:
                 done = True
                 break
-            if body.get("error"):
-                raise UserError(
+            if body.get("error") or body.get("object") == "error":
+                raise FailedRequestError(
                     f"The server stopped with an error: {said_in(body)}", "Try again; see the server's log."
                 )
             choices = body.get("choices")
             for choice in choices if isinstance(choices, list) else ():
-                tell(text.push(choice.get("delta") or choice.get("message") or {}))
-                reason = choice.get("finish_reason") or reason
+                if isinstance(choice, Mapping):
+                    part, ended = choice.get("delta") or choice.get("message"), choice.get("finish_reason")
+                    tell(text.push(part if isinstance(part, Mapping) else {}))
+                    reason = _ENDS.get(str(ended), str(ended)) if ended else reason
             if text.cut:
                 return _Ended(candidate, attempt, text.text, "stop_string", text.pieces, seed)
         if not done and not reason:
@@ -312,18 +320,8 @@ class Server:
         if (reason or "stop") not in ("stop", "length"):
             raise RefusedError(f"The server ended an answer before its end ({reason}).", "Change the prompt.")
         tell(text.finish(is_cut=reason == "length"))
-        ended = "stop_string" if text.cut else reason or "stop"
-        return _Ended(candidate, attempt, text.text, ended, text.pieces, seed)
-
-    def _bodies(self, response: httpx2.Response) -> Iterator[dict[str, Any] | None]:
-        """What is streamed, None at its end; from a server that does not stream, all at once."""
-        if response.headers.get("content-type", "").startswith("application/json"):
-            yield json_of(response.read().decode(errors="replace"), self.reference)
-            return
-        for line in response.iter_lines():
-            data = line.removeprefix("data:").strip()
-            if line.startswith("data:"):
-                yield None if data == "[DONE]" else json_of(data, self.reference)
+        why = "stop_string" if text.cut else reason or "stop"
+        return _Ended(candidate, attempt, text.text, why, text.pieces, seed)
 
     def _check(self, response: httpx2.Response) -> None:
         """Raises what a status means."""

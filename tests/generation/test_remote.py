@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
@@ -84,7 +86,6 @@ def test_an_answer_cut_by_the_token_limit_says_so(server):
         ("cut", "ended in the middle"),
         ("not json", "does not speak the OpenAI API"),
         ("web page", "does not speak the OpenAI API"),
-        ("in-stream error", "out of memory"),
     ],
 )
 def test_what_goes_wrong_on_the_wire_is_a_sentence(server, mode, sentence):
@@ -96,12 +97,44 @@ def test_what_goes_wrong_on_the_wire_is_a_sentence(server, mode, sentence):
     assert not finished(said)
 
 
-@pytest.mark.parametrize(("status", "sentence"), [(404, "does not know"), (500, "status 500"), (401, "API key")])
+@pytest.mark.parametrize(("status", "sentence"), [(404, "does not know"), (307, "elsewhere"), (401, "API key")])
 def test_a_status_ends_the_job_and_what_was_finished_stands(server, status, sentence):
-    server.statuses = [200, status]
+    server.statuses, server.headers = [200, status], {"Location": "http://elsewhere.example/v1?key=1"}
     said = said_by(job(server, prompts=2, candidates=(0,)))
     assert isinstance(said[-1], events.Failed) and sentence in said[-1].message and said[-1].hint
     assert [event.group for event in finished(said)] == [1]
+
+
+@pytest.mark.parametrize("mode", ["status", "in-stream error", "error object"])
+def test_a_server_that_fails_at_a_prompt_is_asked_for_the_others_and_left_after_some(server, mode):
+    if mode == "status":
+        server.statuses = [500, 200, 500, 500, 500]
+    else:
+        server.mode = mode
+    said = said_by(job(server, prompts=7, candidates=(0,)))
+    refused = [event.group for event in said if isinstance(event, events.GroupRefused)]
+    assert refused == ([1, 3, 4] if mode == "status" else [1, 2])
+    assert [event.group for event in finished(said)] == ([2] if mode == "status" else [])
+    assert isinstance(said[-1], events.Failed) and not said[-1].details
+    assert ("status 500" if mode == "status" else "out of memory") in said[-1].message
+
+
+def test_characters_that_end_lines_elsewhere_do_not_cut_an_answer(server):
+    server.words = lambda seed: ["one\u2028two", "\x85three", "\u2029 多\r\nfour"]
+    (answer,) = finished(said_by(job(server, candidates=(0,))))
+    assert answer.text == "one\u2028two\x85three\u2029 多\r\nfour"
+
+
+@pytest.mark.parametrize(("word", "reason"), [("eos_token", "stop"), ("max_tokens", "length")])
+def test_other_words_for_an_end_are_known(server, word, reason):
+    server.reason = word
+    assert [event.finish_reason for event in finished(said_by(job(server, candidates=(0,))))] == [reason]
+
+
+def test_json_of_another_shape_is_no_bug(server):
+    server.mode = "odd shapes"
+    said = said_by(job(server, candidates=(0,)))
+    assert [event.text for event in finished(said)] == [f"Answer {SAMPLING.seed}: first\nwörds"]
 
 
 @pytest.mark.parametrize("wrong", ["status", "filtered"])
@@ -125,6 +158,14 @@ def test_a_busy_server_is_asked_again_after_the_time_it_names(server):
     said = said_by(job(server, candidates=(0,)))
     assert len(finished(said)) == 1 and len(server.asked) == 3
     assert time.monotonic() - started >= 0.4
+
+
+def test_a_server_that_loads_its_model_is_waited_for_until_the_date_it_names(server):
+    soon = datetime.now(UTC) + timedelta(seconds=2)
+    server.statuses, server.headers = [503], {"Retry-After": format_datetime(soon, usegmt=True)}
+    started = time.monotonic()
+    assert len(finished(said_by(job(server, candidates=(0,))))) == 1
+    assert 0.5 < time.monotonic() - started < 2.5
 
 
 def test_a_server_that_stays_busy_is_given_up(server):

@@ -134,14 +134,14 @@ def test_a_load_that_was_left_alone_serves_the_next_job(
     tiny_llama: Path, tiny_gpt2: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads: list[str] = []
-    load = holding.load
+    load = holding.load_where_it_fits
 
     def slow(base: str, **kwargs):
         loads.append(base)
         time.sleep(0.4)
         return load(base, **kwargs)
 
-    monkeypatch.setattr(holding, "load", slow)
+    monkeypatch.setattr(holding, "load_where_it_fits", slow)
     generator = Generator()
     begin = time.monotonic()
     said = list(generator.run(job(tiny_llama, "One"), lambda: time.monotonic() - begin > 0.1))
