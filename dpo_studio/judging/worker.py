@@ -20,12 +20,15 @@ def main() -> int:
     ended = threading.Event()
     waiting: queue.SimpleQueue[judges.JudgeGroups | None] = queue.SimpleQueue()
 
+    lock = threading.Lock()
+
     def say(event: events.Event) -> None:
-        try:
-            out.write(events.to_line(event))
-            out.flush()
-        except (BrokenPipeError, ValueError):
-            os._exit(0)  # nobody listens any more
+        with lock:
+            try:
+                out.write(events.to_line(event))
+                out.flush()
+            except (BrokenPipeError, ValueError):
+                os._exit(0)  # nobody listens any more
 
     def read() -> None:
         with os.fdopen(os.dup(0), "r", encoding="utf-8", errors="replace") as stdin:

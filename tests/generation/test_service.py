@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+import torch
 
 from dpo_studio.core import commands, events
 from dpo_studio.core.settings import SamplingSettings
@@ -119,6 +121,19 @@ def test_a_bug_fails_with_its_traceback(tiny_llama: Path, monkeypatch: pytest.Mo
     *_, failed = Generator().run(job(tiny_llama, "One"), never)
     assert isinstance(failed, events.Failed)
     assert "a bug" in failed.details and "Something went wrong" in failed.message
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_memory_that_ran_out_is_no_bug(error: Exception, tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = Generator()
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "draw", Mock(side_effect=error))
+        said = list(generator.run(job(tiny_llama, "Why?"), never))
+    assert isinstance(said[-1], events.Failed) and "memory was not enough" in said[-1].message
+    assert said[-1].hint and not said[-1].details
+    assert list(generator.run(job(tiny_llama, "Why?"), never))[-1] == events.JobFinished("job", "done")
 
 
 def test_the_same_answers_at_temperature_0_are_noticed(tiny_llama: Path) -> None:
