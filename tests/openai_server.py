@@ -29,6 +29,7 @@ class OpenAIServer:
         words: the pieces of an answer, from its seed.
         says: makes the pieces of a streamed answer from the request's body, in place of all that; cut at its limit.
         room: the most tokens that it may be asked for.
+        new_limit: these are to be called max_completion_tokens.
         reason: why a streamed answer ended, in the server's own word; empty for the usual ones.
         listed: the models that it tells of; None fails to tell.
         refuses: a request that holds this is refused with 400.
@@ -44,7 +45,7 @@ class OpenAIServer:
         self.gone = threading.Event()
         self.choice: Callable[[dict[str, Any]], dict[str, Any]] = lambda body: {"message": {"content": "A"}}
         self.refuses = self.reason = ""
-        self.room = 1_000_000
+        self.room, self.new_limit = 1_000_000, False
         self.says: Callable[[dict[str, Any]], list[dict[str, str]]] | None = None
         self.words: Callable[[int], list[str]] = lambda seed: [f"Answer {seed}:", " fir", "st\n", "wörds"]
         self.listed: tuple[str, ...] | None = MODELS
@@ -71,7 +72,7 @@ class OpenAIServer:
                     outer.gone.set()
                     return
                 body = json.loads(sent)
-                outer.asked.append(body)
+                outer.asked.append(dict(body))
                 if not self._let_in():
                     return
                 if outer.statuses and (status := outer.statuses.pop(0)) != 200:
@@ -80,6 +81,10 @@ class OpenAIServer:
                 if outer.fails_at and outer.fails_at in str(body["messages"]):
                     self._json(500, {"error": {"message": "status 500 it is"}})
                     return
+                if outer.new_limit and "max_tokens" in body:
+                    self._json(400, {"error": {"message": "'max_tokens': use 'max_completion_tokens' instead"}})
+                    return
+                body.setdefault("max_tokens", body.get("max_completion_tokens"))
                 if body["model"] not in MODELS:
                     self._json(404, {"error": {"message": "no such model"}})
                     return

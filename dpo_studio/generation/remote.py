@@ -14,7 +14,7 @@ import socket
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 
@@ -43,6 +43,9 @@ from .server_keys import FoundKey
 from .server_stream import bodies
 
 AT_ONCE = 4
+_Answer = TypeVar("_Answer")
+#: What the token limit is called: by nearly all, and by those that have given that name up (OpenAI's thinking models).
+_LIMIT, _NEW_LIMIT = "max_tokens", "max_completion_tokens"
 _POLL_S = 0.05
 _TRIES = 5
 #: A server may answer one request after another, and the last of them waits in silence for all others.
@@ -107,13 +110,19 @@ class Server:
     def __init__(self, reference: ServerReference, key: str | None = None) -> None:
         self.reference = reference
         self._key = server_keys.find(reference.url) if key is None else FoundKey(key, "given" if key else "")
-        self._varies = True
+        self._varies, self._limit = True, _LIMIT
         headers = {"Authorization": f"Bearer {self._key.key}"} if self._key.key else {}
+        if not self._key.key.isascii():
+            raise UserError("The API key holds characters that no key has.", self._key_advice)
         local = httpx2.URL(reference.url).host in _LOOPBACK
         try:
             self._client = httpx2.Client(headers=headers, timeout=_TIMEOUT, limits=_LIMITS, trust_env=not local)
-        except (UnicodeError, ValueError) as error:
-            raise UserError("The API key holds characters that no key has.", self._key_advice) from error
+        except (ImportError, ValueError) as error:  # a kind of proxy that httpx does not speak to, such as SOCKS
+            raise UserError(
+                "The proxy that the environment names cannot be used for this server.",
+                "Set HTTPS_PROXY and HTTP_PROXY to an http:// proxy and ALL_PROXY to nothing, or put the server's host"
+                " into NO_PROXY.",
+            ) from error
 
     def close(self) -> None:
         self._client.close()
@@ -226,7 +235,21 @@ class Server:
         Raises:
             UserError: as `answer`, or it was stopped while it waited for a busy server.
         """
-        url, sent = f"{self.reference.url}/chat/completions", dict(body)
+        return self._with_limit(body, lambda sent: self._complete_once(sent, stopped))
+
+    def _with_limit(self, body: Mapping[str, Any], ask: Callable[[dict[str, Any]], _Answer]) -> _Answer:
+        """Ask with the token limit under the name that this server knows it by."""
+        name = self._limit
+        try:
+            return ask({name if key == _LIMIT else key: value for key, value in body.items()})
+        except RefusedError as error:
+            if name == _NEW_LIMIT or _NEW_LIMIT not in error.message:
+                raise
+        self._limit = _NEW_LIMIT
+        return self._with_limit(body, ask)
+
+    def _complete_once(self, sent: dict[str, Any], stopped: threading.Event) -> dict[str, Any]:
+        url = f"{self.reference.url}/chat/completions"
         with in_words(self.reference):
             for tried in range(1, _TRIES + 1):
                 response = self._client.post(url, json=sent)
@@ -269,7 +292,10 @@ class Server:
         Args:
             of: candidate, attempt and seed.
         """
-        url, sent = f"{self.reference.url}/chat/completions", {**body, "stream": True}
+        return self._with_limit({**body, "stream": True}, lambda sent: self._stream_once(talk, sent, of, stops))
+
+    def _stream_once(self, talk: Talk, sent: dict[str, Any], of: tuple[int, int, int], stops: Sequence[str]) -> _Ended:
+        url = f"{self.reference.url}/chat/completions"
         with in_words(self.reference):
             for tried in range(1, _TRIES + 1):
                 with self._client.stream("POST", url, json=sent) as response:

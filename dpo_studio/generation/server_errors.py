@@ -41,6 +41,15 @@ def in_words(reference: ServerReference) -> Iterator[None]:
     try:
         yield
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise UserError(
+                f"The certificate of {reference.url} is not one that this machine trusts.",
+                "Have the system trust it, or set SSL_CERT_FILE to a file with it.",
+            ) from error
+        if "SSL" in str(error):
+            raise UserError(
+                f"What answers at {reference.url} does not speak https.", "Try the address with http:// instead."
+            ) from error
         raise UserError(
             f"No server answers at {reference.url}.", "Start it, or check the address and the port."
         ) from error
@@ -100,7 +109,9 @@ def check_status(response: httpx2.Response, reference: ServerReference) -> None:
                 "Give that address instead, if you trust it.",
             )
         case 400 | 413 | 422:
-            raise RefusedError(f"{_REFUSED} {said}".strip(), "Shorten it, or ask for less.")
+            raise RefusedError(
+                f"{_REFUSED} {said}".strip(), "Shorten it, ask for less, or change the setting that it names."
+            )
     raise FailedRequestError(
         f"The server answered with status {status}. {said}".strip(), "See the server's log, then go on."
     )

@@ -202,7 +202,11 @@ def of_logprobs(logprobs: Any) -> float | None:
             continue
         listed = place.get("top_logprobs")
         told = [(str(one.get("token", "")), one.get("logprob")) for one in listed or () if isinstance(one, Mapping)]
-        known = [(token.strip(), float(value)) for token, value in told if isinstance(value, (int, float))]
+        known = [
+            (token.strip(), float(value))
+            for token, value in told
+            if isinstance(value, (int, float)) and math.isfinite(value)
+        ]
         if len(known) < 2:
             return None
         masses = [_log_sum([value for token, value in known if token == letter]) for letter in LETTERS]

@@ -6,11 +6,16 @@ import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import httpx2
 import pytest
 
 from dpo_studio.core import commands, events
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.server_reference import ServerReference
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Message
+from dpo_studio.generation.remote import Server
+from dpo_studio.generation.server_errors import in_words
 from dpo_studio.generation.service import Generator
 from tests.openai_server import OpenAIServer
 
@@ -63,6 +68,14 @@ def test_the_settings_are_sent_and_only_those_of_the_api(server):
             "stream": True,
         }
     ]
+
+
+def test_a_server_that_calls_the_limit_otherwise_is_told_it_by_that_name(server):
+    server.new_limit = True
+    said = said_by(job(server, prompts=2, candidates=(0,)))
+    assert [event.group for event in finished(said)] == [1, 2]
+    assert ["max_tokens" in body for body in server.asked] == [True, False, False]
+    assert server.asked[-1]["max_completion_tokens"] == 12
 
 
 def test_settings_that_are_not_sent_are_told_once(server):
@@ -180,6 +193,23 @@ def test_no_server_there():
     server.close()
     last = said_by(job(server))[-1]
     assert isinstance(last, events.Failed) and last.message == f"No server answers at {server.url}."
+
+
+def test_https_where_only_http_is_spoken_is_told_apart(server):
+    reference = ServerReference(server.url.replace("http:", "https:"), "small")
+    with pytest.raises(UserError, match="does not speak https"):
+        Server(reference).models()
+    untrusted = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate (_ssl.c:1006)"
+    with pytest.raises(UserError, match="certificate"), in_words(reference):
+        raise httpx2.ConnectError(untrusted)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "socks://127.0.0.1:1"])
+def test_a_proxy_that_cannot_be_used_is_told_and_a_server_on_this_machine_needs_none(server, proxy, monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(UserError, match="proxy"):
+        Server(ServerReference("http://models.example/v1", "small"), key="")
+    assert finished(said_by(job(server, candidates=(0,))))
 
 
 def test_a_model_it_does_not_have_names_those_it_has(server):

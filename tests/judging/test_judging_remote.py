@@ -141,6 +141,7 @@ def place(token, **top):
         ([{"token": "A", "top_logprobs": [{"token": "A", "logprob": 0.0}]}], None),
         ([{"token": "A", "top_logprobs": None}], None),
         ("nonsense", None),
+        ([place("A", A=-0.1, x=-9.0, B=-math.inf)], 8.9),
     ],
 )
 def test_log_probabilities_of_several_shapes(content, log_odds):
