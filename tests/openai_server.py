@@ -155,7 +155,8 @@ class OpenAIServer:
 
             def _chunk(self, delta: dict[str, str | None], reason: str | None) -> None:
                 body = {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
-                self.wfile.write(f"data: {json.dumps(body, ensure_ascii=False)}\n\n".encode())
+                escapes = any("\ud800" <= char <= "\udfff" for char in "".join(map(str, delta.values())))
+                self.wfile.write(f"data: {json.dumps(body, ensure_ascii=escapes)}\n\n".encode())
                 self.wfile.flush()
 
             def _let_in(self) -> bool:

@@ -22,6 +22,7 @@ from dpo_studio.core import commands, events
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.server_reference import ServerReference
 from dpo_studio.core.settings import SamplingSettings
+from dpo_studio.core.surrogates import joined
 
 from . import server_keys
 from .server_answer import ServerAnswer
@@ -141,7 +142,7 @@ class Server:
             self._check(response)
             rows = json_of(response.text, self.reference).get("data")
         found = [row.get("id") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-        return [name for name in found if isinstance(name, str)]
+        return [joined(name) for name in found if isinstance(name, str)]
 
     def check(self) -> None:
         """Raises UserError where the server is not there or does not have the model.

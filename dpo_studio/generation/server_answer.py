@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dpo_studio.core import thinking
+from dpo_studio.core.surrogates import Joiner
 
 from .stops import StoppableText
 
@@ -26,6 +27,7 @@ class ServerAnswer:
         self._answer = StoppableText(_Pieces(), stops)
         self._thought = ""
         self._thinks = False
+        self._thought_halves, self._answer_halves = Joiner(), Joiner()
         self.pieces = 0
 
     @property
@@ -42,24 +44,25 @@ class ServerAnswer:
         new = ""
         if isinstance(thought, str) and thought and not self._answer.text:
             self.pieces += 1
+            thought = self._thought_halves.push(thought)
             new = thought if self._thinks else thinking.BEGIN + thought
             self._thinks = True
         if isinstance(answer, str) and answer:
             self.pieces += 1
             new += self._end_thought()
             self._thought += new
-            return new + self._answer.push(answer)
+            return new + self._answer.push(self._answer_halves.push(answer))
         self._thought += new
         return new
 
     def finish(self, *, is_cut: bool) -> str:
         """The rest; thinking that the token limit cut stays open."""
-        end = "" if is_cut else self._end_thought()
+        end = self._thought_halves.finish() + ("" if is_cut else self._end_thought())
         self._thought += end
-        return end + self._answer.finish()
+        return end + self._answer.push(self._answer_halves.finish()) + self._answer.finish()
 
     def _end_thought(self) -> str:
-        end = thinking.END if self._thinks else ""
+        end = self._thought_halves.finish() + thinking.END if self._thinks else ""
         self._thinks = False
         return end
 

@@ -14,6 +14,7 @@ import httpx2
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.server_reference import ServerReference
+from dpo_studio.core.surrogates import joined
 
 #: It has too much to do, a limit is reached, or (llama.cpp, Ollama) its model is still being loaded: ask again.
 BUSY = (429, 503, 529)
@@ -130,7 +131,7 @@ def said_in(body: Any) -> str:
     error = body.get("error", body) if isinstance(body, dict) else body
     if isinstance(error, dict):
         error = error.get("message") or error.get("detail") or ""
-    return error.strip()[:300] if isinstance(error, str) else ""
+    return joined(error.strip()[:300]) if isinstance(error, str) else ""
 
 
 def json_of(text: str, reference: ServerReference) -> dict[str, Any]:

@@ -138,6 +138,17 @@ def test_characters_that_end_lines_elsewhere_do_not_cut_an_answer(server):
     assert answer.text == "one\u2028two\x85three\u2029 多\r\nfour"
 
 
+def test_half_characters_are_joined_and_one_alone_is_replaced(server):
+    server.thinks = ("so \ud83d \ude00 be \udc00 it \ud83d", "reasoning")
+    server.words = lambda seed: ["smile \ud83d", "\ude00", " \ude00 end\ud83d"]
+    said = said_by(job(server, candidates=(0,)))
+    (answer,) = finished(said)
+    assert answer.text.endswith("smile 😀 \ufffd end\ufffd") and "\ufffd" in answer.text.partition("</think>")[0]
+    assert answer.text == "".join(event.text for event in said if isinstance(event, events.TokensDecoded))
+    assert all(events.from_line(events.to_line(event)) == event for event in said)
+    assert "".join(map(events.to_line, said)).encode()  # what the worker writes
+
+
 @pytest.mark.parametrize(("word", "reason"), [("eos_token", "stop"), ("max_tokens", "length")])
 def test_other_words_for_an_end_are_known(server, word, reason):
     server.reason = word
