@@ -17,7 +17,7 @@ class OpenAIServer:
 
     Attributes:
         mode: "", "cut", "slow", "not json", "filtered", "in-stream error", "error object", "odd shapes",
-            "web page", "not streamed" or "only thinks".
+            "web page", "deep", "nothing", "not streamed" or "only thinks".
         thinks: what it thinks first, in words, and the field in which it says so; or nothing.
         statuses: status codes to answer the next chat requests with, each once; 200 after them.
         headers: those of an answer with such a status.
@@ -129,7 +129,7 @@ class OpenAIServer:
                 thought, field = outer.thinks
                 for number, word in enumerate(thought.split(" ") if thought else ()):
                     self._chunk({"content": None, field: word if number == 0 else f" {word}"}, None)
-                words = [] if outer.mode == "only thinks" else outer.words(body["seed"])
+                words = [] if outer.mode in ("only thinks", "nothing") else outer.words(body["seed"])
                 for word in words[:2] if outer.mode == "cut" else words:
                     self._chunk({"content": word}, None)
                 if outer.mode == "cut":
@@ -143,6 +143,12 @@ class OpenAIServer:
                 if outer.mode == "odd shapes":
                     for odd in ('["x"]', '[{"delta": "x", "finish_reason": 7}]', "{}", "null"):
                         self.wfile.write(f'data: {{"choices": {odd}}}\n\n'.encode())
+                if outer.mode == "nothing":
+                    self.wfile.write(b"data: [DONE]\n\n")
+                    return
+                if outer.mode == "deep":
+                    self.wfile.write(b"data: " + b"[" * 100_000 + b"\n\n")
+                    return
                 if outer.mode == "in-stream error":
                     self.wfile.write(b'data: {"error": {"message": "out of memory"}}\n\n')
                     return

@@ -332,7 +332,8 @@ class Server:
                 break
             if body.get("error") or body.get("object") == "error":
                 raise FailedRequestError(
-                    f"The server stopped with an error: {said_in(body)}", "Try again; see the server's log."
+                    f"The server stopped with an error{f': {said}' if (said := said_in(body)) else '.'}",
+                    "Try again; see the server's log.",
                 )
             choices = body.get("choices")
             for choice in choices if isinstance(choices, list) else ():
@@ -344,6 +345,8 @@ class Server:
                 return _Ended(candidate, attempt, text.text, "stop_string", text.pieces, seed)
         if not done and not reason:
             raise cut()
+        if not reason and not text.pieces:
+            raise FailedRequestError("The server ended an answer without a word.", "Try again; see the server's log.")
         if (reason or "stop") not in ("stop", "length"):
             raise RefusedError(f"The server ended an answer before its end ({reason}).", "Change the prompt.")
         tell(text.finish(is_cut=reason == "length"))

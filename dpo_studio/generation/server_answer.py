@@ -41,6 +41,8 @@ class ServerAnswer:
     def push(self, part: Mapping[str, Any]) -> str:
         """Take in a delta, or a whole message; what is new of the text."""
         thought, answer = part.get("reasoning_content") or part.get("reasoning"), part.get("content")
+        if isinstance(answer, list):  # Mistral's servers give parts, each with its kind
+            thought, answer = thought or _words(answer, "thinking"), _words(answer, "text")
         new = ""
         if isinstance(thought, str) and thought and not self._answer.text:
             self.pieces += 1
@@ -65,6 +67,14 @@ class ServerAnswer:
         end = self._thought_halves.finish() + thinking.END if self._thinks else ""
         self._thinks = False
         return end
+
+
+def _words(parts: Sequence[Any], kind: str) -> str:
+    """What the parts of this kind say; a part holds words, or parts again."""
+    said = [part.get(kind) for part in parts if isinstance(part, Mapping) and part.get("type") == kind]
+    return "".join(
+        words if isinstance(words, str) else _words(words, "text") for words in said if isinstance(words, str | list)
+    )
 
 
 class _Pieces:

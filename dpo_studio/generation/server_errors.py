@@ -138,7 +138,7 @@ def json_of(text: str, reference: ServerReference) -> dict[str, Any]:
     """The JSON object that a text is; raises UserError for anything else."""
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if isinstance(body, dict):
         return body

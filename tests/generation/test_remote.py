@@ -99,6 +99,7 @@ def test_an_answer_cut_by_the_token_limit_says_so(server):
         ("cut", "ended in the middle"),
         ("not json", "does not speak the OpenAI API"),
         ("web page", "does not speak the OpenAI API"),
+        ("deep", "does not speak the OpenAI API"),
     ],
 )
 def test_what_goes_wrong_on_the_wire_is_a_sentence(server, mode, sentence):
@@ -118,7 +119,7 @@ def test_a_status_ends_the_job_and_what_was_finished_stands(server, status, sent
     assert [event.group for event in finished(said)] == [1]
 
 
-@pytest.mark.parametrize("mode", ["status", "in-stream error", "error object"])
+@pytest.mark.parametrize("mode", ["status", "in-stream error", "error object", "nothing"])
 def test_a_server_that_fails_at_a_prompt_is_asked_for_the_others_and_left_after_some(server, mode):
     if mode == "status":
         server.statuses = [500, 200, 500, 500, 500]
@@ -129,7 +130,7 @@ def test_a_server_that_fails_at_a_prompt_is_asked_for_the_others_and_left_after_
     assert refused == ([1, 3, 4] if mode == "status" else [1, 2])
     assert [event.group for event in finished(said)] == ([2] if mode == "status" else [])
     assert isinstance(said[-1], events.Failed) and not said[-1].details
-    assert ("status 500" if mode == "status" else "out of memory") in said[-1].message
+    assert {"status": "status 500", "nothing": "without a word"}.get(mode, "out of memory") in said[-1].message
 
 
 def test_characters_that_end_lines_elsewhere_do_not_cut_an_answer(server):
