@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import Mock
@@ -110,6 +111,17 @@ def test_a_damaged_adapter_is_refused(tiny_llama: Path, adapter: Path, spoil: st
     with pytest.raises(UserError) as caught:
         load(str(tiny_llama), adapter=adapter, dtype="float32")
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(("ends", "known"), [([7, 9], {7, 9}), (11, {11}), (None, set())])
+def test_every_end_that_the_generation_settings_name_ends_an_answer(
+    ends: object, known: set[int], tiny_llama: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_llama, folder)
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": ends}))
+    chat = load(str(folder), device="cpu", dtype="float32").chat
+    assert known <= chat.end_ids and chat.end_ids - known == load(str(tiny_llama), device="cpu").chat.end_ids - known
 
 
 def test_the_tokenizers_hash_is_that_of_its_vocabulary(tiny_llama: Path, tiny_gpt2: Path, tmp_path: Path) -> None:
