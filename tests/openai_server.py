@@ -16,10 +16,12 @@ class OpenAIServer:
     """Answers "Answer SEED: first words" in pieces.
 
     Attributes:
-        mode: "", "cut", "slow", "not json", "filtered", "in-stream error", "web page", "not streamed"
-            or "only thinks".
+        mode: "", "cut", "slow", "not json", "filtered", "in-stream error", "error object", "odd shapes",
+            "web page", "deep", "nothing", "not streamed" or "only thinks".
         thinks: what it thinks first, in words, and the field in which it says so; or nothing.
         statuses: status codes to answer the next chat requests with, each once; 200 after them.
+        headers: those of an answer with such a status.
+        fails_at: a request whose messages hold this text is answered with 500.
         asked: the bodies of the chat requests that came.
         keys: what each request of either kind gave as its authorization, or None.
         gone: set when a client went away in the middle of an answer.
@@ -27,6 +29,8 @@ class OpenAIServer:
         words: the pieces of an answer, from its seed.
         says: makes the pieces of a streamed answer from the request's body, in place of all that; cut at its limit.
         room: the most tokens that it may be asked for.
+        new_limit: these are to be called max_completion_tokens.
+        reason: why a streamed answer ended, in the server's own word; empty for the usual ones.
         listed: the models that it tells of; None fails to tell.
         refuses: a request that holds this is refused with 400.
     """
@@ -35,12 +39,13 @@ class OpenAIServer:
         self.mode, self.key = "", key
         self.thinks: tuple[str, str] = ("", "")
         self.statuses: list[int] = []
+        self.headers, self.fails_at = {"Retry-After": "0.2"}, ""
         self.asked: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.gone = threading.Event()
         self.choice: Callable[[dict[str, Any]], dict[str, Any]] = lambda body: {"message": {"content": "A"}}
-        self.refuses = ""
-        self.room = 1_000_000
+        self.refuses = self.reason = ""
+        self.room, self.new_limit = 1_000_000, False
         self.says: Callable[[dict[str, Any]], list[dict[str, str]]] | None = None
         self.words: Callable[[int], list[str]] = lambda seed: [f"Answer {seed}:", " fir", "st\n", "wörds"]
         self.listed: tuple[str, ...] | None = MODELS
@@ -67,12 +72,19 @@ class OpenAIServer:
                     outer.gone.set()
                     return
                 body = json.loads(sent)
-                outer.asked.append(body)
+                outer.asked.append(dict(body))
                 if not self._let_in():
                     return
                 if outer.statuses and (status := outer.statuses.pop(0)) != 200:
-                    self._json(status, {"error": {"message": f"status {status} it is"}}, **{"Retry-After": "0.2"})
+                    self._json(status, {"error": {"message": f"status {status} it is"}}, **outer.headers)
                     return
+                if outer.fails_at and outer.fails_at in str(body["messages"]):
+                    self._json(500, {"error": {"message": "status 500 it is"}})
+                    return
+                if outer.new_limit and "max_tokens" in body:
+                    self._json(400, {"error": {"message": "'max_tokens': use 'max_completion_tokens' instead"}})
+                    return
+                body.setdefault("max_tokens", body.get("max_completion_tokens"))
                 if body["model"] not in MODELS:
                     self._json(404, {"error": {"message": "no such model"}})
                     return
@@ -117,7 +129,7 @@ class OpenAIServer:
                 thought, field = outer.thinks
                 for number, word in enumerate(thought.split(" ") if thought else ()):
                     self._chunk({"content": None, field: word if number == 0 else f" {word}"}, None)
-                words = [] if outer.mode == "only thinks" else outer.words(body["seed"])
+                words = [] if outer.mode in ("only thinks", "nothing") else outer.words(body["seed"])
                 for word in words[:2] if outer.mode == "cut" else words:
                     self._chunk({"content": word}, None)
                 if outer.mode == "cut":
@@ -125,19 +137,32 @@ class OpenAIServer:
                 if outer.mode == "not json":
                     self.wfile.write(b"data: {oops\n\n")
                     return
+                if outer.mode == "error object":
+                    self.wfile.write(b'data: {"object": "error", "message": "out of memory"}\n\ndata: [DONE]\n\n')
+                    return
+                if outer.mode == "odd shapes":
+                    for odd in ('["x"]', '[{"delta": "x", "finish_reason": 7}]', "{}", "null"):
+                        self.wfile.write(f'data: {{"choices": {odd}}}\n\n'.encode())
+                if outer.mode == "nothing":
+                    self.wfile.write(b"data: [DONE]\n\n")
+                    return
+                if outer.mode == "deep":
+                    self.wfile.write(b"data: " + b"[" * 100_000 + b"\n\n")
+                    return
                 if outer.mode == "in-stream error":
                     self.wfile.write(b'data: {"error": {"message": "out of memory"}}\n\n')
                     return
                 while outer.mode == "slow":
                     self._chunk({"content": " on"}, None)
                     time.sleep(0.02)
-                reason = "content_filter" if outer.mode == "filtered" else "stop"
+                reason = outer.reason or ("content_filter" if outer.mode == "filtered" else "stop")
                 self._chunk({}, "length" if body["max_tokens"] < 4 else reason)
                 self.wfile.write(b": a comment\n\ndata: [DONE]\n\n")
 
             def _chunk(self, delta: dict[str, str | None], reason: str | None) -> None:
                 body = {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
-                self.wfile.write(f"data: {json.dumps(body)}\n\n".encode())
+                escapes = any("\ud800" <= char <= "\udfff" for char in "".join(map(str, delta.values())))
+                self.wfile.write(f"data: {json.dumps(body, ensure_ascii=escapes)}\n\n".encode())
                 self.wfile.flush()
 
             def _let_in(self) -> bool:

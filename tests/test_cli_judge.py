@@ -167,9 +167,13 @@ def test_the_worker_judges_what_it_is_told_and_ends_with_its_input(folder, tmp_p
         command = judgements.command_for(project, judge, judgements.waiting(project, judge))
     worker = Worker(["judge"], log_path=tmp_path / "log")
     try:
+        worker._stdin.write("nonsense\n")
         assert worker.send(command)
+        heard = worker.events()
+        failed = next(heard)
+        assert isinstance(failed, events.Failed) and "understand" in failed.message and failed.details
         said = []
-        for event in worker.events():
+        for event in heard:
             said.append(event)
             if isinstance(event, (events.JobFinished, events.Failed)):
                 break

@@ -42,10 +42,11 @@ def test_answers_are_kept_and_another_model_learns_from_them(call, folder, serve
     assert status == 0 and ended["steps"] == 1, err
 
 
-def test_a_cut_connection_keeps_what_was_finished_and_is_gone_on_with(call, folder, server):
+def test_a_prompt_at_which_the_server_fails_waits_and_is_gone_on_with(call, folder, server):
     server.statuses = [200, 200, 500]
     status, answer, err = call("generate", folder, "--model", f"openai:{server.url}#small", "--k", 2)
-    assert status == 2 and "status 500" in answer["error"] and "Traceback" not in err
+    assert status == 0 and "status 500" in answer["refused"][0]["message"] and "Traceback" not in err
+    assert (answer["groups"], answer["left"]) == (1, 1)
     with Project.open(folder) as project:
         assert completions.count_unfinished(project) == 1
     status, made, err = call("generate", folder, "--continue")

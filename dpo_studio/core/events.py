@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import UserError
+from .surrogates import joined
 
 PROTOCOL = 1
 
@@ -315,9 +316,9 @@ _EVENTS: dict[str, type[Event]] = {
 
 
 def to_line(event: Event) -> str:
-    """The event as one JSON line, newline included. Numbers that are not finite become null."""
+    """The event as one JSON line, newline included. Numbers that are not finite become null, half characters U+FFFD."""
     body = {"v": PROTOCOL, "event": type(event).__name__, **dataclasses.asdict(event)}
-    return json.dumps(_finite(body), ensure_ascii=False, allow_nan=False) + "\n"
+    return joined(json.dumps(_finite(body), ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def from_line(line: str) -> Event | None:

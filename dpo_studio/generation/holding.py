@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from dpo_studio.core import events
-from dpo_studio.models.load import LoadedModel, load
+from dpo_studio.models.load import LoadedModel, load_where_it_fits
 from dpo_studio.models.switching import SharedBase, can_share
 
 _POLL_S = 0.1
@@ -153,9 +153,9 @@ def _load(key: Key, shared: SharedBase | None, on_stage: Callable[[str], None], 
     base, adapter, device = key
     path = None if adapter is None else Path(adapter)
     if not sharing:
-        return _Held(key, load(base, adapter=path, device=device, on_stage=on_stage), None)
+        return _Held(key, load_where_it_fits(base, adapter=path, device=device, on_stage=on_stage), None)
     if shared is None:
-        shared = SharedBase(load(base, device=device, on_stage=on_stage))
+        shared = SharedBase(load_where_it_fits(base, device=device, on_stage=on_stage))
     if path is not None:
         on_stage("loading the adapter")
     return _Held(key, shared.use(path), shared)

@@ -14,7 +14,7 @@ import socket
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 
@@ -22,10 +22,13 @@ from dpo_studio.core import commands, events
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.server_reference import ServerReference
 from dpo_studio.core.settings import SamplingSettings
+from dpo_studio.core.surrogates import joined
 
 from . import server_keys
 from .server_answer import ServerAnswer
 from .server_errors import (
+    BUSY,
+    FailedRequestError,
     RefusedError,
     UnknownModelError,
     check_status,
@@ -38,8 +41,12 @@ from .server_errors import (
     wait_s,
 )
 from .server_keys import FoundKey
+from .server_stream import bodies
 
 AT_ONCE = 4
+_Answer = TypeVar("_Answer")
+#: What the token limit is called: by nearly all, and by those that have given that name up (OpenAI's thinking models).
+_LIMIT, _NEW_LIMIT = "max_tokens", "max_completion_tokens"
 _POLL_S = 0.05
 _TRIES = 5
 #: A server may answer one request after another, and the last of them waits in silence for all others.
@@ -50,6 +57,8 @@ _LIMITS = httpx2.Limits(keepalive_expiry=2.0)
 #: uvicorn closes a connection after a failure: the next request must not take it.
 _ALONE = {"Connection": "close"}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+#: What servers call an end besides "stop" and "length".
+_ENDS = {"eos": "stop", "eos_token": "stop", "end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +111,19 @@ class Server:
     def __init__(self, reference: ServerReference, key: str | None = None) -> None:
         self.reference = reference
         self._key = server_keys.find(reference.url) if key is None else FoundKey(key, "given" if key else "")
-        self._varies = True
+        self._varies, self._limit = True, _LIMIT
         headers = {"Authorization": f"Bearer {self._key.key}"} if self._key.key else {}
+        if not self._key.key.isascii():
+            raise UserError("The API key holds characters that no key has.", self._key_advice)
         local = httpx2.URL(reference.url).host in _LOOPBACK
         try:
             self._client = httpx2.Client(headers=headers, timeout=_TIMEOUT, limits=_LIMITS, trust_env=not local)
-        except (UnicodeError, ValueError) as error:
-            raise UserError("The API key holds characters that no key has.", self._key_advice) from error
+        except (ImportError, ValueError) as error:  # a kind of proxy that httpx does not speak to, such as SOCKS
+            raise UserError(
+                "The proxy that the environment names cannot be used for this server.",
+                "Set HTTPS_PROXY and HTTP_PROXY to an http:// proxy and ALL_PROXY to nothing, or put the server's host"
+                " into NO_PROXY.",
+            ) from error
 
     def close(self) -> None:
         self._client.close()
@@ -127,7 +142,7 @@ class Server:
             self._check(response)
             rows = json_of(response.text, self.reference).get("data")
         found = [row.get("id") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-        return [name for name in found if isinstance(name, str)]
+        return [joined(name) for name in found if isinstance(name, str)]
 
     def check(self) -> None:
         """Raises UserError where the server is not there or does not have the model.
@@ -164,7 +179,8 @@ class Server:
             taken: answers that the prompt has already, without white space at the ends.
 
         Raises:
-            UserError: the server cannot be used; RefusedError where only this prompt is at fault.
+            UserError: the server cannot be used; RefusedError where only this prompt is at fault, FailedRequestError
+                where it may be.
         """
         talk, left, texts = Talk(), len(wanted), set(taken)
         waiting: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
@@ -220,11 +236,25 @@ class Server:
         Raises:
             UserError: as `answer`, or it was stopped while it waited for a busy server.
         """
-        url, sent = f"{self.reference.url}/chat/completions", dict(body)
+        return self._with_limit(body, lambda sent: self._complete_once(sent, stopped))
+
+    def _with_limit(self, body: Mapping[str, Any], ask: Callable[[dict[str, Any]], _Answer]) -> _Answer:
+        """Ask with the token limit under the name that this server knows it by."""
+        name = self._limit
+        try:
+            return ask({name if key == _LIMIT else key: value for key, value in body.items()})
+        except RefusedError as error:
+            if name == _NEW_LIMIT or _NEW_LIMIT not in error.message:
+                raise
+        self._limit = _NEW_LIMIT
+        return self._with_limit(body, ask)
+
+    def _complete_once(self, sent: dict[str, Any], stopped: threading.Event) -> dict[str, Any]:
+        url = f"{self.reference.url}/chat/completions"
         with in_words(self.reference):
             for tried in range(1, _TRIES + 1):
                 response = self._client.post(url, json=sent)
-                if response.status_code != 429 or tried == _TRIES:
+                if response.status_code not in BUSY or tried == _TRIES:
                     self._check(response)
                     return json_of(response.text, self.reference)
                 if stopped.wait(wait_s(response, tried)):
@@ -263,11 +293,14 @@ class Server:
         Args:
             of: candidate, attempt and seed.
         """
-        url, sent = f"{self.reference.url}/chat/completions", {**body, "stream": True}
+        return self._with_limit({**body, "stream": True}, lambda sent: self._stream_once(talk, sent, of, stops))
+
+    def _stream_once(self, talk: Talk, sent: dict[str, Any], of: tuple[int, int, int], stops: Sequence[str]) -> _Ended:
+        url = f"{self.reference.url}/chat/completions"
         with in_words(self.reference):
             for tried in range(1, _TRIES + 1):
                 with self._client.stream("POST", url, json=sent) as response:
-                    if response.status_code == 429 and tried < _TRIES:
+                    if response.status_code in BUSY and tried < _TRIES:
                         pause_s = wait_s(response, tried)
                     else:
                         if response.status_code != 200:
@@ -293,37 +326,32 @@ class Server:
             if piece and not attempt:
                 talk.said.put((candidate, piece))
 
-        for body in self._bodies(response):
+        for body in bodies(response, self.reference):
             if body is None:
                 done = True
                 break
-            if body.get("error"):
-                raise UserError(
-                    f"The server stopped with an error: {said_in(body)}", "Try again; see the server's log."
+            if body.get("error") or body.get("object") == "error":
+                raise FailedRequestError(
+                    f"The server stopped with an error{f': {said}' if (said := said_in(body)) else '.'}",
+                    "Try again; see the server's log.",
                 )
             choices = body.get("choices")
             for choice in choices if isinstance(choices, list) else ():
-                tell(text.push(choice.get("delta") or choice.get("message") or {}))
-                reason = choice.get("finish_reason") or reason
+                if isinstance(choice, Mapping):
+                    part, ended = choice.get("delta") or choice.get("message"), choice.get("finish_reason")
+                    tell(text.push(part if isinstance(part, Mapping) else {}))
+                    reason = _ENDS.get(str(ended), str(ended)) if ended else reason
             if text.cut:
                 return _Ended(candidate, attempt, text.text, "stop_string", text.pieces, seed)
         if not done and not reason:
             raise cut()
+        if not reason and not text.pieces:
+            raise FailedRequestError("The server ended an answer without a word.", "Try again; see the server's log.")
         if (reason or "stop") not in ("stop", "length"):
             raise RefusedError(f"The server ended an answer before its end ({reason}).", "Change the prompt.")
         tell(text.finish(is_cut=reason == "length"))
-        ended = "stop_string" if text.cut else reason or "stop"
-        return _Ended(candidate, attempt, text.text, ended, text.pieces, seed)
-
-    def _bodies(self, response: httpx2.Response) -> Iterator[dict[str, Any] | None]:
-        """What is streamed, None at its end; from a server that does not stream, all at once."""
-        if response.headers.get("content-type", "").startswith("application/json"):
-            yield json_of(response.read().decode(errors="replace"), self.reference)
-            return
-        for line in response.iter_lines():
-            data = line.removeprefix("data:").strip()
-            if line.startswith("data:"):
-                yield None if data == "[DONE]" else json_of(data, self.reference)
+        why = "stop_string" if text.cut else reason or "stop"
+        return _Ended(candidate, attempt, text.text, why, text.pieces, seed)
 
     def _check(self, response: httpx2.Response) -> None:
         """Raises what a status means."""

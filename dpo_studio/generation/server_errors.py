@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
+import time
 from collections.abc import Iterator, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.server_reference import ServerReference
+from dpo_studio.core.surrogates import joined
 
+#: It has too much to do, a limit is reached, or (llama.cpp, Ollama) its model is still being loaded: ask again.
+BUSY = (429, 503, 529)
+#: A server that fails at so many prompts one after another is not asked for more.
+MOST_FAILURES = 3
 _LONGEST_WAIT_S = 60.0
 _REFUSED = "The server refuses this prompt."
 
 
 class RefusedError(UserError):
     """The server refuses this one request (too long, say); others may go well."""
+
+
+class FailedRequestError(UserError):
+    """The server failed at this one request; whether it is the prompt or the server, other requests will show."""
 
 
 class UnknownModelError(UserError):
@@ -30,6 +42,15 @@ def in_words(reference: ServerReference) -> Iterator[None]:
     try:
         yield
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise UserError(
+                f"The certificate of {reference.url} is not one that this machine trusts.",
+                "Have the system trust it, or set SSL_CERT_FILE to a file with it.",
+            ) from error
+        if "SSL" in str(error):
+            raise UserError(
+                f"What answers at {reference.url} does not speak https.", "Try the address with http:// instead."
+            ) from error
         raise UserError(
             f"No server answers at {reference.url}.", "Start it, or check the address and the port."
         ) from error
@@ -50,7 +71,10 @@ def no_model(reference: ServerReference, known: Sequence[str], said: str) -> Use
     """
     if not known:
         said = said.removeprefix(_REFUSED).strip()
-        return UserError(f"The server does not answer with the model {reference.model}. {said}", "Check its name.")
+        return UserError(
+            f"The server does not answer with the model {reference.model}. {said}",
+            "Check its name, and that the address ends with the API's root, such as /v1.",
+        )
     some = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
     return UserError(f"The server has no model {reference.model}.", f"It has: {some}.")
 
@@ -77,9 +101,21 @@ def check_status(response: httpx2.Response, reference: ServerReference) -> None:
             )
         case 429:
             raise UserError("The server has too much to do, or a limit is reached.", "Wait a while, then go on.")
+        case 503 | 529:
+            raise UserError(f"The server is not ready, or has too much to do. {said}".strip(), "Wait, then go on.")
+        case 301 | 302 | 303 | 307 | 308:
+            elsewhere = response.headers.get("location", "").partition("?")[0] or "another address"
+            raise UserError(
+                f"The server sends requests on to {elsewhere}, and nothing is sent there unasked.",
+                "Give that address instead, if you trust it.",
+            )
         case 400 | 413 | 422:
-            raise RefusedError(f"{_REFUSED} {said}".strip(), "Shorten it, or ask for less.")
-    raise UserError(f"The server answered with status {status}. {said}".strip(), "See the server's log, then go on.")
+            raise RefusedError(
+                f"{_REFUSED} {said}".strip(), "Shorten it, ask for less, or change the setting that it names."
+            )
+    raise FailedRequestError(
+        f"The server answered with status {status}. {said}".strip(), "See the server's log, then go on."
+    )
 
 
 def said_by(response: httpx2.Response) -> str:
@@ -95,14 +131,14 @@ def said_in(body: Any) -> str:
     error = body.get("error", body) if isinstance(body, dict) else body
     if isinstance(error, dict):
         error = error.get("message") or error.get("detail") or ""
-    return error.strip()[:300] if isinstance(error, str) else ""
+    return joined(error.strip()[:300]) if isinstance(error, str) else ""
 
 
 def json_of(text: str, reference: ServerReference) -> dict[str, Any]:
     """The JSON object that a text is; raises UserError for anything else."""
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if isinstance(body, dict):
         return body
@@ -112,9 +148,13 @@ def json_of(text: str, reference: ServerReference) -> dict[str, Any]:
 
 
 def wait_s(response: httpx2.Response, tried: int) -> float:
-    """Seconds to wait after a 429: what the server asks for, else doubling from one."""
+    """Seconds to wait for a server that is BUSY: what it asks for (seconds or a date), else doubling from one."""
+    said = response.headers.get("retry-after", "")
     try:
-        asked = float(response.headers.get("retry-after", ""))
+        asked = float(said)
     except ValueError:
-        asked = 2.0 ** (tried - 1)
-    return min(max(asked, 0.0), _LONGEST_WAIT_S)
+        try:
+            asked = parsedate_to_datetime(said).timestamp() - time.time()
+        except (TypeError, ValueError):
+            asked = math.nan
+    return min(max(asked, 0.0), _LONGEST_WAIT_S) if math.isfinite(asked) else 2.0 ** (tried - 1)

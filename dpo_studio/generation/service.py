@@ -6,19 +6,18 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-import torch
-
 from dpo_studio.core import commands, events
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.server_reference import is_server, parse
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.models.load import LoadedModel
+from dpo_studio.models.out_of_memory import is_out_of_memory
 
 from .answers import Answer, TextPiece
 from .drawing import Ended, Wish, draw
 from .holding import Holder
 from .remote import Counted, Server, unheard
-from .server_errors import RefusedError
+from .server_errors import MOST_FAILURES, FailedRequestError, RefusedError
 from .work import Group, Work
 
 
@@ -73,7 +72,7 @@ class Generator:
 
     def _run_remote(self, work: Work, base: str, cancelled: Callable[[], bool]) -> Iterator[events.Event]:
         yield from _greet(base)
-        server = Server(parse(base))
+        server, failures = Server(parse(base)), 0
         try:
             for group in work.groups:
                 if cancelled():
@@ -83,7 +82,14 @@ class Generator:
                     continue
                 for sampling in wanted.values():
                     yield from self._tell_unheard(sampling)
-                yield from _ask(server, work, group, wanted, cancelled)
+                try:
+                    yield from _ask(server, work, group, wanted, cancelled)
+                    failures = 0
+                except FailedRequestError as error:
+                    failures += 1
+                    if failures == MOST_FAILURES:
+                        raise
+                    yield work.refuse(group, error.message, error.hint)
         finally:
             server.close()
 
@@ -96,13 +102,12 @@ class Generator:
     def _failed(self, error: Exception, job: str) -> events.Failed:
         if isinstance(error, UserError):
             return events.Failed(error.message, error.hint, job=job)
-        if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        if is_out_of_memory(error):
             self._holder.let_go()
             return events.Failed(
                 "The memory was not enough for these answers.",
                 "Ask for fewer or shorter ones, or use a smaller model.",
-                traceback.format_exc(),
-                job,
+                job=job,
             )
         return events.Failed("Something went wrong in the model process.", "", traceback.format_exc(), job)
 

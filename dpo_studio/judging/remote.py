@@ -18,7 +18,7 @@ from dpo_studio.core import thinking
 from dpo_studio.core.server_reference import ServerReference
 from dpo_studio.core.types import Message
 from dpo_studio.generation.remote import AT_ONCE, Server, Talk
-from dpo_studio.generation.server_errors import RefusedError
+from dpo_studio.generation.server_errors import MOST_FAILURES, FailedRequestError, RefusedError
 
 from .comparer import ADVICE, LETTERS, QuestionRefused
 
@@ -51,7 +51,7 @@ class ServerComparer:
     def __init__(self, reference: ServerReference) -> None:
         self._server = Server(reference)
         self._model = reference.model
-        self._gives_logprobs = True
+        self._gives_logprobs, self._failures = True, 0
         self._room = list(THINKING_TOKENS)
         self.graded, self.advice = True, ADVICE
         self.thinks: bool | None = None
@@ -101,13 +101,16 @@ class ServerComparer:
                     one = said.get(timeout=_POLL_S)
                 except queue.Empty:
                     continue
-                if isinstance(one, RefusedError):
+                self._failures += isinstance(one, FailedRequestError)
+                refused = isinstance(one, FailedRequestError) and self._failures < MOST_FAILURES
+                if isinstance(one, RefusedError) or refused:
                     raise QuestionRefused(one.message, one.hint) from one
                 if isinstance(one, BaseException):
                     raise one
                 found[one[0]] = one[1]
         finally:
             talk.stop()
+        self._failures = 0
         return [found[number] for number in range(len(questions))]
 
     def _ask(self, question: Message, talk: Talk) -> float | None:
@@ -199,7 +202,11 @@ def of_logprobs(logprobs: Any) -> float | None:
             continue
         listed = place.get("top_logprobs")
         told = [(str(one.get("token", "")), one.get("logprob")) for one in listed or () if isinstance(one, Mapping)]
-        known = [(token.strip(), float(value)) for token, value in told if isinstance(value, (int, float))]
+        known = [
+            (token.strip(), float(value))
+            for token, value in told
+            if isinstance(value, (int, float)) and math.isfinite(value)
+        ]
         if len(known) < 2:
             return None
         masses = [_log_sum([value for token, value in known if token == letter]) for letter in LETTERS]

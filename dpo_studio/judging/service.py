@@ -51,7 +51,17 @@ class Judging:
             yield events.JobFinished(command.job, "cancelled" if cancelled() else "done")
         except UserError as error:
             yield events.Failed(error.message, error.hint, job=command.job)
-        except Exception:  # the process must live on, and tell
+        except Exception as error:  # the process must live on, and tell
+            from dpo_studio.models.out_of_memory import is_out_of_memory  # brings torch, which rules do without
+
+            if is_out_of_memory(error):
+                self._key, self._comparer = None, None
+                yield events.Failed(
+                    "The memory was not enough for the judge's questions.",
+                    "Choose a smaller model as the judge, or close other programs.",
+                    job=command.job,
+                )
+                return
             yield events.Failed("Something went wrong in the judge's process.", "", traceback.format_exc(), command.job)
 
     def _by_rules(self, judge: Judge, command: JudgeGroups, cancelled: Callable[[], bool]) -> Iterator[events.Event]:
@@ -119,11 +129,11 @@ def _load_model(key: _Key, said: queue.SimpleQueue[str | LoadedModel | BaseExcep
     from pathlib import Path
 
     from dpo_studio.models.exact import exact
-    from dpo_studio.models.load import load
+    from dpo_studio.models.load import load_where_it_fits
 
     base, adapter, device = key
     try:
-        loaded = load(base, adapter=Path(adapter) if adapter else None, device=device, on_stage=said.put)
+        loaded = load_where_it_fits(base, adapter=Path(adapter) if adapter else None, device=device, on_stage=said.put)
         said.put(exact(loaded))
     except BaseException as error:
         said.put(error)

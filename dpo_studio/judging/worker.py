@@ -20,23 +20,32 @@ def main() -> int:
     ended = threading.Event()
     waiting: queue.SimpleQueue[judges.JudgeGroups | None] = queue.SimpleQueue()
 
+    lock = threading.Lock()
+
     def say(event: events.Event) -> None:
-        try:
-            out.write(events.to_line(event))
-            out.flush()
-        except (BrokenPipeError, ValueError):
-            os._exit(0)  # nobody listens any more
+        with lock:
+            try:
+                out.write(events.to_line(event))
+                out.flush()
+            except (BrokenPipeError, ValueError):
+                os._exit(0)  # nobody listens any more
 
     def read() -> None:
         with os.fdopen(os.dup(0), "r", encoding="utf-8", errors="replace") as stdin:
             for line in stdin:
                 if line.strip():
-                    waiting.put(judges.from_line(line))
+                    hear(line)
         ended.set()
         waiting.put(None)
         timer = threading.Timer(GRACE_S, os._exit, [0])
         timer.daemon = True
         timer.start()
+
+    def hear(line: str) -> None:
+        try:
+            waiting.put(judges.from_line(line))
+        except Exception:  # whoever sends this is told, and the end of stdin is still noticed
+            say(events.Failed("The judge's process did not understand a command.", "", traceback.format_exc()))
 
     threading.Thread(target=read, name="read commands", daemon=True).start()
     judging = Judging()

@@ -141,7 +141,7 @@ class ChatFormat:
                 tokenize=tokenize,
                 return_dict=False,
             )
-        except TemplateError as error:
+        except (TemplateError, TypeError, ValueError, AttributeError, LookupError) as error:  # what templates run into
             roles = ", ".join(row["role"] for row in rows)
             raise UserError(
                 f"This model's chat template does not take this conversation ({roles}): {error}.",

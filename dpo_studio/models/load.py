@@ -15,6 +15,7 @@ from dpo_studio.core.errors import UserError
 from . import adapters, find
 from .chat import ChatFormat, tokenizer_hash
 from .device import choose, choose_dtype
+from .out_of_memory import is_out_of_memory
 from .quiet import quiet
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _NO_LIMIT = 1_000_000
+
+
+class DoesNotFitError(UserError):
+    """There is too little memory for the model, on a GPU or in the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,7 @@ def load(
         on_stage: told what goes on, in a few words.
 
     Raises:
-        UserError: it cannot be found, used or held in memory, and what to do.
+        UserError: it cannot be found or used, and what to do; DoesNotFitError where there is too little memory.
     """
     if adapter is not None:
         adapters.check(adapter)
@@ -133,6 +138,25 @@ def load(
         base=base,
         adapter=adapter,
     )
+
+
+def load_where_it_fits(
+    base: str,
+    *,
+    adapter: Path | None = None,
+    device: str = "auto",
+    on_stage: Callable[[str], None] = lambda stage: None,
+) -> LoadedModel:
+    """As `load`, but on the CPU where the device is "auto" and the GPU has too little memory for the model."""
+    try:
+        return load(base, adapter=adapter, device=device, on_stage=on_stage)
+    except DoesNotFitError:
+        if device != "auto" or choose(device).type == "cpu":
+            raise
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    on_stage("the GPU has too little memory for it: loading it for the CPU")
+    return load(base, adapter=adapter, device="cpu", on_stage=on_stage)
 
 
 def _load(
@@ -170,11 +194,11 @@ def _in_words(name: str) -> Iterator[None]:
         yield
     except SafetensorError as error:
         raise UserError(f"The weights of {name} are damaged: {error}.", "Download the model again.") from error
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise UserError(
-            f"{name} does not fit into the memory of this machine.", "Choose a smaller model, or close other programs."
-        ) from error
-    except (OSError, ValueError, RuntimeError, ImportError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, RuntimeError, ImportError, KeyError, AttributeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise DoesNotFitError(
+                f"{name} does not fit into the memory that is free.", "Choose a smaller model, or close other programs."
+            ) from error
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"{name} could not be loaded: {line}", "Check the model's files, or choose another.") from error
 

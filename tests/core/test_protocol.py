@@ -44,6 +44,11 @@ def test_every_event_comes_back_equal(cls):
     round_trip()
 
 
+def test_half_characters_can_be_written() -> None:
+    line = events.to_line(events.TokensDecoded("job", 1, 0, "a\ud83d\ude00b\ud83dc"))
+    assert events.from_line(line.encode().decode()) == events.TokensDecoded("job", 1, 0, "a😀b\ufffdc")
+
+
 def test_numbers_that_are_not_finite_become_null():
     event = events.StepDone(1, math.inf, {"loss": math.nan, "margin": -math.inf, "accuracy": 0.5})
     body = json.loads(events.to_line(event))

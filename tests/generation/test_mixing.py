@@ -23,13 +23,13 @@ TEXTS = ("Why is the sky blue?", "Where is the library?")
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The bases that are loaded, in order."""
     made: list[str] = []
-    load = holding.load
+    load = holding.load_where_it_fits
 
     def counted(base: str, **kwargs):
         made.append(base)
         return load(base, **kwargs)
 
-    monkeypatch.setattr(holding, "load", counted)
+    monkeypatch.setattr(holding, "load_where_it_fits", counted)
     return made
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
+import httpx2
 import pytest
 
 from dpo_studio.core import commands, events
+from dpo_studio.core.errors import UserError
+from dpo_studio.core.server_reference import ServerReference
 from dpo_studio.core.settings import SamplingSettings
 from dpo_studio.core.types import Message
+from dpo_studio.generation.remote import Server
+from dpo_studio.generation.server_errors import in_words
 from dpo_studio.generation.service import Generator
 from tests.openai_server import OpenAIServer
 
@@ -63,6 +70,14 @@ def test_the_settings_are_sent_and_only_those_of_the_api(server):
     ]
 
 
+def test_a_server_that_calls_the_limit_otherwise_is_told_it_by_that_name(server):
+    server.new_limit = True
+    said = said_by(job(server, prompts=2, candidates=(0,)))
+    assert [event.group for event in finished(said)] == [1, 2]
+    assert ["max_tokens" in body for body in server.asked] == [True, False, False]
+    assert server.asked[-1]["max_completion_tokens"] == 12
+
+
 def test_settings_that_are_not_sent_are_told_once(server):
     generator, sampling = Generator(), SamplingSettings(top_k=5, min_p=0.1)
     command = job(server, sampling=sampling)
@@ -84,7 +99,7 @@ def test_an_answer_cut_by_the_token_limit_says_so(server):
         ("cut", "ended in the middle"),
         ("not json", "does not speak the OpenAI API"),
         ("web page", "does not speak the OpenAI API"),
-        ("in-stream error", "out of memory"),
+        ("deep", "does not speak the OpenAI API"),
     ],
 )
 def test_what_goes_wrong_on_the_wire_is_a_sentence(server, mode, sentence):
@@ -96,12 +111,55 @@ def test_what_goes_wrong_on_the_wire_is_a_sentence(server, mode, sentence):
     assert not finished(said)
 
 
-@pytest.mark.parametrize(("status", "sentence"), [(404, "does not know"), (500, "status 500"), (401, "API key")])
+@pytest.mark.parametrize(("status", "sentence"), [(404, "does not know"), (307, "elsewhere"), (401, "API key")])
 def test_a_status_ends_the_job_and_what_was_finished_stands(server, status, sentence):
-    server.statuses = [200, status]
+    server.statuses, server.headers = [200, status], {"Location": "http://elsewhere.example/v1?key=1"}
     said = said_by(job(server, prompts=2, candidates=(0,)))
     assert isinstance(said[-1], events.Failed) and sentence in said[-1].message and said[-1].hint
     assert [event.group for event in finished(said)] == [1]
+
+
+@pytest.mark.parametrize("mode", ["status", "in-stream error", "error object", "nothing"])
+def test_a_server_that_fails_at_a_prompt_is_asked_for_the_others_and_left_after_some(server, mode):
+    if mode == "status":
+        server.statuses = [500, 200, 500, 500, 500]
+    else:
+        server.mode = mode
+    said = said_by(job(server, prompts=7, candidates=(0,)))
+    refused = [event.group for event in said if isinstance(event, events.GroupRefused)]
+    assert refused == ([1, 3, 4] if mode == "status" else [1, 2])
+    assert [event.group for event in finished(said)] == ([2] if mode == "status" else [])
+    assert isinstance(said[-1], events.Failed) and not said[-1].details
+    assert {"status": "status 500", "nothing": "without a word"}.get(mode, "out of memory") in said[-1].message
+
+
+def test_characters_that_end_lines_elsewhere_do_not_cut_an_answer(server):
+    server.words = lambda seed: ["one\u2028two", "\x85three", "\u2029 多\r\nfour"]
+    (answer,) = finished(said_by(job(server, candidates=(0,))))
+    assert answer.text == "one\u2028two\x85three\u2029 多\r\nfour"
+
+
+def test_half_characters_are_joined_and_one_alone_is_replaced(server):
+    server.thinks = ("so \ud83d \ude00 be \udc00 it \ud83d", "reasoning")
+    server.words = lambda seed: ["smile \ud83d", "\ude00", " \ude00 end\ud83d"]
+    said = said_by(job(server, candidates=(0,)))
+    (answer,) = finished(said)
+    assert answer.text.endswith("smile 😀 \ufffd end\ufffd") and "\ufffd" in answer.text.partition("</think>")[0]
+    assert answer.text == "".join(event.text for event in said if isinstance(event, events.TokensDecoded))
+    assert all(events.from_line(events.to_line(event)) == event for event in said)
+    assert "".join(map(events.to_line, said)).encode()  # what the worker writes
+
+
+@pytest.mark.parametrize(("word", "reason"), [("eos_token", "stop"), ("max_tokens", "length")])
+def test_other_words_for_an_end_are_known(server, word, reason):
+    server.reason = word
+    assert [event.finish_reason for event in finished(said_by(job(server, candidates=(0,))))] == [reason]
+
+
+def test_json_of_another_shape_is_no_bug(server):
+    server.mode = "odd shapes"
+    said = said_by(job(server, candidates=(0,)))
+    assert [event.text for event in finished(said)] == [f"Answer {SAMPLING.seed}: first\nwörds"]
 
 
 @pytest.mark.parametrize("wrong", ["status", "filtered"])
@@ -127,6 +185,14 @@ def test_a_busy_server_is_asked_again_after_the_time_it_names(server):
     assert time.monotonic() - started >= 0.4
 
 
+def test_a_server_that_loads_its_model_is_waited_for_until_the_date_it_names(server):
+    soon = datetime.now(UTC) + timedelta(seconds=2)
+    server.statuses, server.headers = [503], {"Retry-After": format_datetime(soon, usegmt=True)}
+    started = time.monotonic()
+    assert len(finished(said_by(job(server, candidates=(0,))))) == 1
+    assert 0.5 < time.monotonic() - started < 2.5
+
+
 def test_a_server_that_stays_busy_is_given_up(server):
     server.statuses = [429] * 9
     said = said_by(job(server, candidates=(0,)))
@@ -139,6 +205,23 @@ def test_no_server_there():
     server.close()
     last = said_by(job(server))[-1]
     assert isinstance(last, events.Failed) and last.message == f"No server answers at {server.url}."
+
+
+def test_https_where_only_http_is_spoken_is_told_apart(server):
+    reference = ServerReference(server.url.replace("http:", "https:"), "small")
+    with pytest.raises(UserError, match="does not speak https"):
+        Server(reference).models()
+    untrusted = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate (_ssl.c:1006)"
+    with pytest.raises(UserError, match="certificate"), in_words(reference):
+        raise httpx2.ConnectError(untrusted)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "socks://127.0.0.1:1"])
+def test_a_proxy_that_cannot_be_used_is_told_and_a_server_on_this_machine_needs_none(server, proxy, monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(UserError, match="proxy"):
+        Server(ServerReference("http://models.example/v1", "small"), key="")
+    assert finished(said_by(job(server, candidates=(0,))))
 
 
 def test_a_model_it_does_not_have_names_those_it_has(server):

@@ -38,6 +38,17 @@ def test_both_names_are_read_streamed_and_not(server: OpenAIServer, field: str, 
     assert thinking.answer(answer.text) == second.text
 
 
+def test_an_answer_in_parts_is_read(server: OpenAIServer) -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Let me see."}]}
+    server.says = lambda body: [
+        {"content": [thought]},
+        {"content": [{"type": "text", "text": "Yes"}]},
+        {"content": "."},
+    ]
+    parts = thinking.split(answer_of(server).text)
+    assert [(each.text, each.is_thinking) for each in parts] == [("Let me see.", True), ("Yes.", False)]
+
+
 def test_a_stop_string_is_looked_for_in_the_answer_alone(server: OpenAIServer) -> None:
     server.thinks = (THOUGHT, "reasoning")
     answer = answer_of(server, stop=("\n",))

@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+import torch
 
 from dpo_studio.core import commands, events
 from dpo_studio.core.settings import SamplingSettings
@@ -121,6 +123,19 @@ def test_a_bug_fails_with_its_traceback(tiny_llama: Path, monkeypatch: pytest.Mo
     assert "a bug" in failed.details and "Something went wrong" in failed.message
 
 
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_memory_that_ran_out_is_no_bug(error: Exception, tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = Generator()
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "draw", Mock(side_effect=error))
+        said = list(generator.run(job(tiny_llama, "Why?"), never))
+    assert isinstance(said[-1], events.Failed) and "memory was not enough" in said[-1].message
+    assert said[-1].hint and not said[-1].details
+    assert list(generator.run(job(tiny_llama, "Why?"), never))[-1] == events.JobFinished("job", "done")
+
+
 def test_the_same_answers_at_temperature_0_are_noticed(tiny_llama: Path) -> None:
     cold = SamplingSettings(temperature=0, max_new_tokens=4).to_json()
     said = list(Generator().run(job(tiny_llama, "One", sampling=cold), never))
@@ -134,14 +149,14 @@ def test_a_load_that_was_left_alone_serves_the_next_job(
     tiny_llama: Path, tiny_gpt2: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads: list[str] = []
-    load = holding.load
+    load = holding.load_where_it_fits
 
     def slow(base: str, **kwargs):
         loads.append(base)
         time.sleep(0.4)
         return load(base, **kwargs)
 
-    monkeypatch.setattr(holding, "load", slow)
+    monkeypatch.setattr(holding, "load_where_it_fits", slow)
     generator = Generator()
     begin = time.monotonic()
     said = list(generator.run(job(tiny_llama, "One"), lambda: time.monotonic() - begin > 0.1))

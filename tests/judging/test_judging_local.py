@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -140,6 +141,17 @@ def test_cancelled_between_questions_what_was_ranked_stands(long_llama):
         said.append(event)
     assert [event.group for event in said if isinstance(event, events.GroupJudged)] == [1]
     assert said[-1] == events.JobFinished("job", "cancelled")
+
+
+def test_memory_that_ran_out_is_no_bug(long_llama, monkeypatch):
+    judge, judging = Judge("model", base=str(long_llama), model_name="tiny", principles="Be brief."), Judging()
+    with monkeypatch.context() as patch:
+        ran_out = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        patch.setattr(local, "last_logits", Mock(side_effect=ran_out))
+        said = list(judging.run(groups(judge, ("a", "b")), lambda: False))
+    assert isinstance(said[-1], events.Failed) and "memory was not enough" in said[-1].message
+    assert said[-1].hint and not said[-1].details
+    assert list(judging.run(groups(judge, ("a", "b")), lambda: False))[-1] == events.JobFinished("job", "done")
 
 
 def test_a_model_that_is_not_there_is_told_in_a_sentence(tmp_path):

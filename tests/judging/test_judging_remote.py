@@ -96,6 +96,17 @@ def test_a_server_that_refuses_log_probabilities_is_asked_without_them(server):
     assert sum("logprobs" in body for body in server.asked[-2:]) == 0
 
 
+def test_a_server_that_fails_at_a_group_is_asked_about_the_others_and_left_after_some(server):
+    server.choice = lambda body: letter("A" if shown(body)[0] == "x" else "B")
+    server.fails_at = "poison"
+    said = list(Judging().run(job(server, ("poison", "y"), ("x", "y")), lambda: False))
+    assert [e.group for e in said if isinstance(e, events.GroupNotJudged)] == [1]
+    assert [e.ranks for e in said if isinstance(e, events.GroupJudged)] == [(1, 2)]
+    said = list(Judging().run(job(server, *[("poison", "y")] * 5), lambda: False))
+    assert [e.group for e in said if isinstance(e, events.GroupNotJudged)] == [1, 2]
+    assert isinstance(said[-1], events.Failed) and "status 500" in said[-1].message
+
+
 def test_a_server_that_is_not_there_is_told_in_a_sentence(server):
     server.close()
     (failed,) = [e for e in Judging().run(job(server, ("x", "y")), lambda: False) if isinstance(e, events.Failed)]
@@ -130,6 +141,7 @@ def place(token, **top):
         ([{"token": "A", "top_logprobs": [{"token": "A", "logprob": 0.0}]}], None),
         ([{"token": "A", "top_logprobs": None}], None),
         ("nonsense", None),
+        ([place("A", A=-0.1, x=-9.0, B=-math.inf)], 8.9),
     ],
 )
 def test_log_probabilities_of_several_shapes(content, log_odds):

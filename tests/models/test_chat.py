@@ -80,6 +80,15 @@ def test_a_template_that_refuses_says_so_to_the_person() -> None:
     assert chat.prompt_ids(TALK[1:])
 
 
+@pytest.mark.parametrize("broken", ["{{ messages + 1 }}", "{{ messages[9].content.strip() }}", "{% if %}"])
+def test_a_template_that_breaks_on_a_conversation_is_no_bug(broken: str) -> None:
+    tok = tokenizer()
+    tok.chat_template = broken
+    chat = ChatFormat(tok)
+    with pytest.raises(UserError, match="does not take this conversation"):
+        chat.prompt_ids(TALK)
+
+
 def test_a_tokenizer_without_an_end_is_refused() -> None:
     tok = tokenizer(chat=False)
     tok.eos_token = None

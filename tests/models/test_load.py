@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -13,8 +15,9 @@ from safetensors.torch import load_file, save_file
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.models import device
+from dpo_studio.models import load as load_module
 from dpo_studio.models.chat import tokenizer_hash
-from dpo_studio.models.load import load
+from dpo_studio.models.load import DoesNotFitError, load, load_where_it_fits
 from dpo_studio.models.logprobs import token_logps
 from tests.tiny_models import FAMILIES, llama_config, save, tokenizer
 
@@ -110,6 +113,17 @@ def test_a_damaged_adapter_is_refused(tiny_llama: Path, adapter: Path, spoil: st
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(("ends", "known"), [([7, 9], {7, 9}), (11, {11}), (None, set())])
+def test_every_end_that_the_generation_settings_name_ends_an_answer(
+    ends: object, known: set[int], tiny_llama: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_llama, folder)
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": ends}))
+    chat = load(str(folder), device="cpu", dtype="float32").chat
+    assert known <= chat.end_ids and chat.end_ids - known == load(str(tiny_llama), device="cpu").chat.end_ids - known
+
+
 def test_the_tokenizers_hash_is_that_of_its_vocabulary(tiny_llama: Path, tiny_gpt2: Path, tmp_path: Path) -> None:
     one, other = load(str(tiny_llama), dtype="float32"), load(str(tiny_gpt2), dtype="float32")
     assert one.tokenizer_hash == other.tokenizer_hash  # the same tokenizer, saved twice
@@ -144,6 +158,43 @@ def test_the_measurement_is_of_real_products() -> None:
     speed = device.measure(torch.device("cpu"))
     assert speed.float32_s > 0
     assert speed.bfloat16_s is None or speed.bfloat16_s > 0
+
+
+#: What PyTorch says on a GPU, and on the CPU, whose allocator has no error of its own.
+OUT_OF_MEMORY = (
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:121] data. DefaultCPUAllocator: can't allocate memory: you tried"),
+)
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY)
+def test_a_model_that_does_not_fit_is_told_in_a_sentence(
+    error: Exception, tiny_llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", Mock(side_effect=error))
+    with pytest.raises(DoesNotFitError, match="does not fit into the memory"):
+        load(str(tiny_llama), device="cpu")
+
+
+def test_what_does_not_fit_on_the_gpu_is_loaded_for_the_cpu_unless_a_device_was_named(
+    tiny_llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_cpu, gpu = load_module.choose, torch.device("cuda")
+    monkeypatch.setattr(load_module, "choose", lambda name: gpu if name in ("auto", "cuda") else on_cpu(name))
+    monkeypatch.setattr(load_module, "choose_dtype", lambda where, name: torch.float32)
+    whole = load_module._load
+
+    def on_a_full_gpu(folder: Path, name: str, where: torch.device, dtype: torch.dtype) -> object:
+        if where == gpu:
+            raise DoesNotFitError("It does not fit.", "Choose a smaller one.")
+        return whole(folder, name, where, dtype)
+
+    monkeypatch.setattr(load_module, "_load", on_a_full_gpu)
+    stages: list[str] = []
+    assert load_where_it_fits(str(tiny_llama), on_stage=stages.append).device.type == "cpu"
+    assert any("too little memory" in stage for stage in stages)
+    with pytest.raises(DoesNotFitError):
+        load_where_it_fits(str(tiny_llama), device="cuda")
 
 
 def test_devices_that_are_not_there_are_refused() -> None:
