@@ -1,6 +1,7 @@
 """Rows of files made elsewhere: text, JSON, CSV, Parquet, Arrow, a folder of them, or a data set of the Hub.
 
-Covers reading only: which column means what is in `meanings`, what a row says in `prompt_tables` and `judged`.
+Covers reading only: which column means what is in `core.column_meanings`, what a row says in `core.prompt_rows` and
+`judged`.
 Everything is read as a stream, so that the size of a source is no matter.
 """
 
@@ -27,7 +28,25 @@ _NAMES = {
     ".parquet": "Parquet",
     ".arrow": "Arrow",
 }
-_NOT_READ = (".xlsx", ".xls", ".ods", ".docx", ".pdf", ".zip", ".html", ".db", ".sqlite")
+_NOT_READ = (
+    *(
+        ".xlsx",
+        ".xls",
+        ".ods",
+        ".docx",
+        ".odt",
+        ".rtf",
+        ".pdf",
+        ".html",
+        ".db",
+        ".sqlite",
+        ".zip",
+        ".tar",
+        ".7z",
+        ".bz2",
+    ),
+    *(".xz", ".zst", ".pkl", ".npy", ".npz", ".pt", ".bin", ".safetensors", ".gguf", ".png", ".jpg", ".jpeg"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +162,17 @@ def open_source(given: str | Path, asked: Asked = Asked()) -> Source:
     Raises:
         UserError: there is nothing of that name, an unknown kind of file, or the Hub cannot be asked.
     """
+    given = hub_data.id_of(str(given))
     path = Path(given).expanduser()
     if path.is_dir():
         return _folder(path, asked)
-    if not path.exists() and hub_data.is_id(str(given)):
-        found = hub_data.find(str(given), config=asked.config, split=asked.split, readable=_is_columned)
-        return Source(
-            found.name, found.files, "Hugging Face data set", splits=found.splits, asked=asked, root=found.folder
+    if not path.exists() and hub_data.is_id(given):
+        found = hub_data.find(given, config=asked.config, split=asked.split, readable=_is_columned)
+        return _of_data_set(found.name, found.files, found.splits, asked, found.folder)
+    if not path.exists() and path.name == given and not path.suffix:
+        raise UserError(
+            f"There is no file or folder {given} here.",
+            "Check its name; a data set of the Hub is written with its owner: owner/name.",
         )
     kind = files.suffix(path)
     if asked.split or asked.config:
@@ -169,11 +192,6 @@ def open_source(given: str | Path, asked: Asked = Asked()) -> Source:
     return source
 
 
-def rows(given: str | Path) -> Iterator[Row]:
-    """The rows of a source that is read as it comes."""
-    return open_source(given).rows()
-
-
 def _encoding(path: Path, asked: Asked) -> encodings.Encoding:
     with files.reading(path):
         return encodings.find(lambda: files.open_bytes(path), asked.encoding)
@@ -182,7 +200,7 @@ def _encoding(path: Path, asked: Asked) -> encodings.Encoding:
 def _folder(folder: Path, asked: Asked) -> Source:
     paths, splits = arrow_rows.saved_files(folder, asked.split)
     if paths:
-        return Source(folder.resolve().name, paths, "Hugging Face data set", splits=splits, asked=asked, root=folder)
+        return _of_data_set(folder.resolve().name, paths, splits, asked, folder)
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and _is_columned(str(path.relative_to(folder))))
     if not paths:
         raise UserError(f"{folder} holds no JSON, CSV, Parquet or Arrow file.", "Name the file, or the right folder.")
@@ -194,6 +212,16 @@ def _folder(folder: Path, asked: Asked) -> Source:
             raise UserError(f"{folder} has no file of a split {asked.split!r}.", f"There are: {names}.")
     kinds = list(dict.fromkeys(_NAMES[files.suffix(path)] for path in paths))
     return Source(folder.resolve().name, paths, f"folder of {' and '.join(kinds)}", asked=asked, root=folder)
+
+
+def _of_data_set(name: str, paths: list[Path], splits: list[str], asked: Asked, root: Path) -> Source:
+    source = Source(name, paths, "Hugging Face data set", splits=splits, asked=asked, root=root)
+    if len(splits) > 1 and not asked.split:
+        which = files.default_split(splits)
+        source.notes.append(
+            f"It has the splits {', '.join(splits)}; {which} is read (in a terminal: --split says which)."
+        )
+    return source
 
 
 def _is_columned(inside: str) -> bool:
