@@ -28,6 +28,8 @@ def conversation_of(values: Mapping[str, Any]) -> tuple[Conversation, str]:
     if messages[-1].role == "assistant" and len(messages) > 1:
         messages, answer = messages[:-1], messages[-1].content
     messages = with_system(messages, values.get("system"))
+    if len(messages) == 1 and messages[0].role == "user" and messages[0].content:
+        return messages, answer  # as nearly all are
     for message in messages:
         if not message.content:
             raise UserError(f"its prompt has an empty {message.role} message")

@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, Signal
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Conversation, Message, Prompt, PromptId, messages_from_json
-from dpo_studio.store import Project, prompt_edits, prompt_import, prompt_undo, prompts
+from dpo_studio.store import Project, prompt_edits, prompt_import, prompt_undo, prompts, settling
 from dpo_studio.store.database import in_chunks
 from dpo_studio.store.database_errors import BusyError
 from dpo_studio.ui.context import Context
@@ -201,11 +201,14 @@ def _rewrite(project: Project, prompt_id: PromptId, messages: Sequence[Message])
 
 
 def _add(project: Project, rows: Sequence[tuple[Conversation, tuple[str, ...]]], source: str) -> Done:
-    with project.transaction():
+    many = len(rows) > _CHUNK
+    with prompt_import.in_bulk(project) if many else project.transaction():
         there = prompts.there_already(project, [conversation for conversation, _ in rows])
         fresh = dict((conversation, tags) for place, (conversation, tags) in enumerate(rows) if place not in there)
         prompt_import.add(project, fresh.items(), source=source)
         added = list(prompts.there_already(project, list(fresh)).values())
+    if many:
+        settling.write_words(project)  # in short transactions: whoever labels meanwhile hardly waits
     known = len(rows) - len(added)
     away = sum(prompt.archived for prompt in prompts.get_many(project, list(there.values())[:_LOOKED_AT]).values())
     sentence = f"{counted(len(added))} added" if added else "Nothing was added"
