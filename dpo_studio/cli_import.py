@@ -176,7 +176,8 @@ def _import_prompts(out: Reporter, project: Project, source: Source, said: dict[
     done = prompt_importing.run(project, source, said, **how)
     _say_how(out, source, done.columns.meant, done.notes)
     text = f"Imported {counted(done.added, 'prompt')}."
-    text += f" {already(done.duplicates)}." if done.duplicates else ""
+    keep = " (what is there keeps its tags)" if how["tags"] else ""
+    text += f" {already(done.duplicates)}{keep}." if done.duplicates else ""
     text += f" Left out {counted(len(done.refused), 'row')}." if done.refused else ""
     out.result({"format": "prompts", **done.to_json()}, "\n".join([text, *listed(done.refused)]))
 

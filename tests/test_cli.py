@@ -274,6 +274,8 @@ def test_prompts_come_from_csv_with_said_columns_and_tags(call, folder, tmp_path
     }
     with Project.open(folder) as project:
         assert [p.tags for p in prompts.all_prompts(project)] == [("own", "all", "of them"), ("all", "of them")]
+    status, out, _ = call("import", folder, source, "--column", "prompt=ask", "--tags", "more")
+    assert status == 0 and out == "Imported 0 prompts. 3 were there already (what is there keeps its tags).\n"
 
 
 def test_a_ragged_csv_imports_nothing_unless_rows_may_be_left_out(call, folder, tmp_path):

@@ -123,6 +123,12 @@ def guess(kind: str, columns: Iterable[str], said: Mapping[str, str] | None = No
     return result
 
 
+def is_prompt(columns: Iterable[str]) -> bool:
+    """Whether one of these columns is known as a prompt."""
+    names = {name.lower() for name in columns}
+    return any(one in names for meaning in ("prompt", "messages") for one in _PROMPT[meaning])
+
+
 def numbered(meaning: str, columns: Iterable[str]) -> str:
     """The names of numbered columns ("answer_1", "answer_2") that together are what is meant, joined; or ""."""
     pattern = _NUMBERED.get(meaning)

@@ -93,7 +93,7 @@ def tags_of(given: Any) -> tuple[str, ...]:
     parts = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else [given]
     if not all(isinstance(part, str | int | float) for part in parts):
         raise UserError("its tags are neither text nor a list of texts")
-    texts = [" ".join(str(part).split()) for part in parts]
+    texts = [" ".join(str(part).split()) for part in parts if part == part]  # what is no number is no tag
     if any("\x00" in text for text in texts):
         raise UserError("it holds a NUL character")
     return tuple(dict.fromkeys(text for text in texts if text))

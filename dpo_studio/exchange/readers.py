@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from dpo_studio.core import column_meanings, turns
 from dpo_studio.core.errors import UserError
 
 from . import arrow_rows, csv_rows, encodings, files, hub_data, json_rows, text_rows
@@ -134,7 +136,7 @@ class Source:
             for number, values, problem in csv_rows.read(path, encoding, notes=notes):
                 yield Row(f"line {number}", values, problem, is_text=True)
         elif kind in json_rows.SUFFIXES:
-            for place, value, problem in json_rows.read(path, encoding):
+            for place, value, problem in _unwrapped(json_rows.read(path, encoding), notes):
                 yield _row_of_json(place, value, problem)
         else:
             for number, text, problem in text_rows.read(path, encoding, split=self.blocks or "lines"):
@@ -235,6 +237,30 @@ def _split_of(inside: Path) -> str:
     """The split a file belongs to, by its name (train-00000-of-00002.parquet) or its folder (train/rows.jsonl)."""
     name = inside.name.split(".")[0]
     return inside.parts[-2] if len(inside.parts) > 1 and inside.parts[-2] != "data" else name.split("-")[0]
+
+
+def _unwrapped(entries: Iterator[tuple[str, Any, str]], notes: list[str]) -> Iterator[tuple[str, Any, str]]:
+    """Entries as they are; of a file that is one object around its only list of rows, the rows."""
+    start = list(islice(entries, 2))
+    name = _only_list_of(start[0][1]) if len(start) == 1 else ""
+    if name:
+        notes.append(f"Its rows stand under {name!r}.")
+        yield from ((f"row {number}", row, "") for number, row in enumerate(start[0][1][name], 1))
+    else:
+        yield from start
+        yield from entries
+
+
+def _only_list_of(value: Any) -> str:
+    """Under which name an object that is no row itself holds rows, or ""."""
+    if not isinstance(value, dict):
+        return ""
+    lists = [
+        name
+        for name, rows in value.items()
+        if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows) and not turns.are_turns(rows)
+    ]
+    return lists[0] if len(lists) == 1 and not column_meanings.is_prompt(value) else ""
 
 
 def _row_of_json(place: str, value: Any, problem: str) -> Row:

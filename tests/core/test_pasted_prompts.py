@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dpo_studio.core import pasted_prompts
 from dpo_studio.core.types import Message
@@ -125,3 +127,10 @@ def test_a_json_list_is_prompts_or_one_conversation() -> None:
 @pytest.mark.parametrize("text", ["{ what is this?", "[ ] or ( )?\nmore", '"quoted" words\nand others'])
 def test_text_that_only_begins_like_json_is_text(text: str) -> None:
     assert pasted_prompts.from_text(text).conversations == [user(line) for line in text.split("\n")]
+
+
+@given(st.text(st.sampled_from('[]{}",:\n\\ud8a1e9-. \t\x00é')) | st.text())
+def test_whatever_is_pasted_gives_prompts_that_can_be_added(text: str) -> None:
+    for conversation, tags in pasted_prompts.from_text(text).rows:
+        assert conversation[-1].role == "user" and all(message.content.strip() for message in conversation)
+        assert all(tags)

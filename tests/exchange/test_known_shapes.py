@@ -132,7 +132,9 @@ def test_tags_come_along_with_answers(tmp_path, project, answers, tags):
 
 
 def test_tags_of_answers_that_are_gathered(tmp_path, project):
-    rows = [{"prompt": "Q?", "answer": text, "tag": tag} for text, tag in (("a", "x"), ("b", 7), ("b", "y"))]
+    rows = [
+        {"prompt": "Q?", "answer": text, "tag": tag} for text, tag in (("a", "x"), ("b", 7), ("b", ["y", float("nan")]))
+    ]
     said = {"completion": "answer"}
     importing.judgements(project, _jsonl(tmp_path, *rows), kind="completions", said=said)
     assert [one.tags for one in prompts.all_prompts(project)] == [("x", "7", "y")]
@@ -155,3 +157,22 @@ def test_a_completion_of_several_turns_is_refused_and_not_cut(tmp_path, project)
     assert done.groups == 1 and "one message of the assistant" in done.refused[0].reason
     (group,) = completions.recent_groups(project)
     assert [one.text for one in group.completions] == ["A.", "B."]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_rows_inside_one_object_are_read(tmp_path, project, indent):
+    path = tmp_path / "rows.json"
+    rows = [{"prompt": "Q?", "chosen": "a", "rejected": "b"}, {"prompt": "R?", "chosen": "a", "rejected": ""}]
+    path.write_text(json.dumps({"version": "1", "data": rows}, indent=indent), encoding="utf-8")
+    source = readers.open_source(path)
+    assert kind_of(source, {}) == "pairs"
+    done = importing.judgements(project, source, kind="pairs", skip_bad=True)
+    assert (done.rankings, [one.place for one in done.refused]) == (1, ["row 2"])
+    assert done.notes == ["Its rows stand under 'data'."]
+
+
+@pytest.mark.parametrize("row", [{"messages": TURNS}, {"prompt": "Q?", "sources": [{"url": "x"}]}, {"chosen": TURNS}])
+def test_one_row_that_holds_a_list_stays_one_row(tmp_path, row):
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(row), encoding="utf-8")
+    assert [found.values for found in readers.open_source(path).rows()] == [row]
