@@ -16,7 +16,7 @@ from typing import Literal
 from dpo_studio.core.types import Message, Prompt, PromptId
 
 from . import prompt_states, prompts
-from .database import Project, in_chunks
+from .database import Project, in_chunks, storable
 from .prompt_states import PromptState
 
 #: How far a prompt has come: "unanswered" was never asked; "unlabelled" has answers that wait for a label.
@@ -30,6 +30,8 @@ _TITLE_LETTERS = 300
 _MOST_NAMES = 500
 #: By so many of its longest words a prompt's double is looked for, among so many at most.
 _ENOUGH_WORDS, _ENOUGH_ALIKE = 6, 50
+#: So many conditions stand beside one another in a query.
+_AT_ONCE = 50
 _WORDS = re.compile(r'"([^"]*)"?|([^\s"]+)')
 #: So many prompts are gone through at once for words that are not in the index.
 _LOOKED_THROUGH = 25_000
@@ -216,8 +218,8 @@ def after(project: Project, prompt_id: int) -> array[int]:
 
 def words_of(text: str) -> list[str]:
     """What a person typed into a search field, as the words (or quoted passages) that are looked for."""
-    found = (passage or word for passage, word in _WORDS.findall(text.replace("\0", "")))
-    return [" ".join(words.split()) if words.strip() else "" for words in found if words.strip()]
+    found = (passage or word for passage, word in _WORDS.findall(storable(text.replace("\0", ""))))
+    return list(dict.fromkeys(" ".join(words.split()) if words.strip() else "" for words in found if words.strip()))
 
 
 class _Query:
@@ -272,7 +274,7 @@ class _Query:
         for tag in tags:
             conditions.append("EXISTS (SELECT 1 FROM prompt_tags o WHERE o.tag = ? AND o.prompt_id = p.id)")
             self.values.append(tag)
-        self.where = " AND ".join(conditions)
+        self.where = _all_of(conditions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +341,14 @@ def _literal(word: str) -> str:
     """A word, in either spelling, as FTS5 takes it literally."""
     quoted = ['"' + form.replace('"', '""') + '"' for form in _forms(word)]
     return quoted[0] if len(quoted) == 1 else f"({' OR '.join(quoted)})"
+
+
+def _all_of(conditions: Sequence[str]) -> str:
+    """Conditions that all hold, in groups: SQLite takes no tree of more than a thousand levels."""
+    while len(conditions) > _AT_ONCE:
+        parts = (conditions[start : start + _AT_ONCE] for start in range(0, len(conditions), _AT_ONCE))
+        conditions = [f"({' AND '.join(part)})" for part in parts]
+    return " AND ".join(conditions)
 
 
 def _escaped(word: str) -> str:

@@ -94,6 +94,17 @@ def test_accents_are_found_in_letters_and_beside_them(project, asked):
     assert search(project, f"un {asked}") == texts[:2]
 
 
+def test_a_whole_page_of_text_can_be_searched_for(project):
+    short = " ".join(chr(0x4E00 + number) for number in range(3_000))
+    text = " ".join(f"word{number}" for number in range(3_000))
+    made = [prompts.add(project, say(one)).id for one in (short, text, f"{short} {text}")]
+    found = [
+        prompt_search.page(project, PromptFilter(text=asked))
+        for asked in (f"{short} {short}", text, f"{short} {text}", "half \ud83d")
+    ]
+    assert found == [[made[0], made[2]], made[1:], made[2:], []]
+
+
 def test_roles_and_the_marks_of_json_are_not_text(words):
     assert search(words, "role") == search(words, "user") == search(words, "content") == search(words, "{") == []
 
