@@ -179,6 +179,18 @@ def test_what_is_pasted_brings_its_system_prompt_its_tags_and_its_blanks(page, c
     assert (first.tags, second.messages) == (("fr", "why"), (Message("user", "Hi"),))
 
 
+def test_half_an_emoji_that_is_pasted_is_no_crash(page, context, qtbot):
+    """JSON can spell half of a surrogate pair, in the text and in a tag."""
+    QApplication.clipboard().setText(r'{"prompt": "cut \ud83d", "tags": ["\ude00 x"], "system": "a \ud83d"}')
+    page.adding.paste()
+    press(page, qtbot, Qt.Key.Key_Return, CTRL)
+    said(context, qtbot, "1 prompt added.")
+    (made,) = prompts.all_prompts(context.project)
+    assert (made.title, made.tags) == ("cut \ufffd", ("\ufffd x",))
+    page.adding.paste()
+    qtbot.waitUntil(lambda: "in the project already" in page.adding.panel.found.text(), timeout=WAIT_MS)
+
+
 def test_what_is_pasted_and_not_added_is_there_when_the_project_opens_again(page, context, qtbot):
     QApplication.clipboard().setText("One?\nTwo\u00a0?")
     page.adding.paste()
@@ -213,15 +225,3 @@ def test_starter_prompts_by_theme(page, context, qtbot):
     qtbot.waitUntil(lambda: "in the project already" in first.text(0), timeout=WAIT_MS)
     press(page, qtbot, Qt.Key.Key_Space)
     assert panel.rows() == [] and not panel.accept_button.isEnabled()
-
-
-def test_half_an_emoji_that_is_pasted_is_no_crash(page, context, qtbot):
-    """JSON can spell half of a surrogate pair, in the text and in a tag."""
-    QApplication.clipboard().setText(r'{"prompt": "cut \ud83d", "tags": ["\ude00 x"], "system": "a \ud83d"}')
-    page.adding.paste()
-    press(page, qtbot, Qt.Key.Key_Return, CTRL)
-    said(context, qtbot, "1 prompt added.")
-    (made,) = prompts.all_prompts(context.project)
-    assert (made.title, made.tags) == ("cut \ufffd", ("\ufffd x",))
-    page.adding.paste()
-    qtbot.waitUntil(lambda: "in the project already" in page.adding.panel.found.text(), timeout=WAIT_MS)
