@@ -68,12 +68,13 @@ def import_command(
     a folder of such files, one that `export` or the `datasets` library saved, or the name of a data set on the
     Hugging Face Hub, owner/name.
     """
+    from dpo_studio.core.prompt_rows import tags_of
     from dpo_studio.exchange import readers
     from dpo_studio.exchange.columns import kind_of
     from dpo_studio.store import Project
 
     said = _columns(columns)
-    tags = [tag.strip() for tag in asked["tags"].split(",") if tag.strip()]
+    tags = list(tags_of(asked["tags"]))
     with Project.open(project, settled=not preview, checked=not preview) as opened:
         how = readers.Asked(asked["encoding"], asked["split"], asked["config"], asked["blocks"] or "")
         found = readers.open_source(source, how)
@@ -131,10 +132,15 @@ def said_of(done: Imported, one: str) -> str:
 
     text = f"Imported {counted(done.rankings, one)}"
     text += f", with {counted(done.prompts, 'new prompt')} and {counted(done.groups, 'new group')}."
-    text += f" {done.duplicates:,} were there already." if done.duplicates else ""
+    text += f" {already(done.duplicates)}." if done.duplicates else ""
     if done.refused:
         text += f" Left out {counted(len(done.refused), 'row')}."
     return "\n".join([text, *listed(done.refused)])
+
+
+def already(count: int) -> str:
+    """How many rows say what stands already, in words."""
+    return f"{count:,} {'was' if count == 1 else 'were'} there already"
 
 
 def _telling(out: Reporter, expected: int) -> Told:
@@ -170,7 +176,8 @@ def _import_prompts(out: Reporter, project: Project, source: Source, said: dict[
     done = prompt_importing.run(project, source, said, **how)
     _say_how(out, source, done.columns.meant, done.notes)
     text = f"Imported {counted(done.added, 'prompt')}."
-    text += f" {done.duplicates:,} were there already." if done.duplicates else ""
+    keep = " (what is there keeps its tags)" if how["tags"] else ""
+    text += f" {already(done.duplicates)}{keep}." if done.duplicates else ""
     text += f" Left out {counted(len(done.refused), 'row')}." if done.refused else ""
     out.result({"format": "prompts", **done.to_json()}, "\n".join([text, *listed(done.refused)]))
 

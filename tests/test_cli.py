@@ -136,7 +136,13 @@ def test_a_word_that_is_no_command_is_a_project_to_open(call, folder, monkeypatc
 def test_prompts_are_imported_once(call, folder, tmp_path):
     (tmp_path / "p.txt").write_text("One?\nTwo?\nOne?\n", encoding="utf-8")
     status, out, _ = call("import", folder, tmp_path / "p.txt", "--json")
-    assert status == 0 and json.loads(out) == {"format": "prompts", "imported": 2, "duplicates": 1, "refused": []}
+    assert status == 0 and json.loads(out) == {
+        "format": "prompts",
+        "imported": 2,
+        "duplicates": 1,
+        "refused": [],
+        "ids": [[1, 2]],
+    }
     with Project.open(folder) as project:
         assert [prompt.title for prompt in prompts.all_prompts(project)] == ["One?", "Two?"]
 
@@ -259,9 +265,17 @@ def test_prompts_come_from_csv_with_said_columns_and_tags(call, folder, tmp_path
     status, _, err = call(*arguments, "--column", "prompt")
     assert status != 0 and "prompt=NAME" in err
     status, out, _ = call(*arguments, "--column", "prompt=ask", "--tags", "all, of them")
-    assert status == 0 and json.loads(out) == {"format": "prompts", "imported": 2, "duplicates": 1, "refused": []}
+    assert status == 0 and json.loads(out) == {
+        "format": "prompts",
+        "imported": 2,
+        "duplicates": 1,
+        "refused": [],
+        "ids": [[1, 2]],
+    }
     with Project.open(folder) as project:
         assert [p.tags for p in prompts.all_prompts(project)] == [("own", "all", "of them"), ("all", "of them")]
+    status, out, _ = call("import", folder, source, "--column", "prompt=ask", "--tags", "more")
+    assert status == 0 and out == "Imported 0 prompts. 3 were there already (what is there keeps its tags).\n"
 
 
 def test_a_ragged_csv_imports_nothing_unless_rows_may_be_left_out(call, folder, tmp_path):

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from functools import cache
 
-from . import bundled, prompt_files
-from .prompt_files import Conversation
+from . import bundled, prompt_rows
+from .types import Conversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def themes() -> tuple[Theme, ...]:
             name=entry["name"],
             tag=entry["tag"],
             about=entry["about"],
-            prompts=tuple(prompt_files.from_entry({"prompt": prompt})[0] for prompt in entry["prompts"]),
+            prompts=tuple(prompt_rows.of_entry({"prompt": prompt})[0] for prompt in entry["prompts"]),
         )
         for entry in json.loads(text)
     )

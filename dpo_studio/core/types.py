@@ -35,6 +35,10 @@ class Message:
         return {"role": self.role, "content": self.content}
 
 
+#: A conversation, turn by turn.
+Conversation = tuple[Message, ...]
+
+
 def messages_from_json(rows: Sequence[Mapping[str, str]]) -> tuple[Message, ...]:
     """Messages from a list of role/content mappings, as chat templates and data sets hold them."""
     return tuple(Message(role=row["role"], content=row["content"]) for row in rows)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from dpo_studio.core.errors import UserError
 
+from . import files
+
 if TYPE_CHECKING:
     import pyarrow
 
@@ -80,7 +82,7 @@ def saved_files(folder: Path, split: str) -> tuple[list[Path], list[str]]:
     try:
         if (folder / "dataset_dict.json").is_file():
             splits = [str(name) for name in json.loads((folder / "dataset_dict.json").read_bytes())["splits"]]
-            wanted = split or ("train" if "train" in splits else next(iter(splits), ""))
+            wanted = split or files.default_split(splits)
             if wanted not in splits:
                 raise UserError(f"There is no split {split!r}.", f"The splits are: {', '.join(splits) or 'none'}.")
             folder = folder / wanted

@@ -5,14 +5,17 @@ Text cells (CSV) are unpacked: a list stands in a cell as JSON, a number as its 
 
 from __future__ import annotations
 
+import ast
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dpo_studio.core import column_meanings, turns
 from dpo_studio.core.errors import UserError
 
-from . import json_rows, meanings
+from . import json_rows
 from .readers import Row, Source
 
 MAX_COLUMNS = 1000
@@ -27,7 +30,7 @@ class Columns:
     """The columns of a source, known once its first row was read.
 
     Attributes:
-        kind: what the source holds, one of `meanings.KINDS`.
+        kind: what the source holds, one of `column_meanings.KINDS`.
         said: column names by meaning, as a person gave them.
         names: every column that was seen, in order.
         meant: which column is what, in the first row.
@@ -47,13 +50,21 @@ class Columns:
         """
         there = tuple(row.values or ())
         known = self._known.get(there)
-        return self._meanings_of(there) if known is None else known
+        if known is not None:
+            return known
+        try:
+            return self._meanings_of(there)
+        except UserError as error:
+            if not row.is_text:
+                raise
+            said = f"{error.message} Its first line was taken for the names of its columns."
+            raise UserError(said, error.hint) from None
 
     def _meanings_of(self, there: tuple[str, ...]) -> dict[str, str]:
         if len(self.names) < MAX_COLUMNS:
             self.names += [name for name in there if name not in self.names]
         try:
-            meant = meanings.guess(self.kind, there, self.said)
+            meant = column_meanings.guess(self.kind, there, self.said)
         except UserError:
             if not self.meant:
                 raise
@@ -74,7 +85,7 @@ def kind_of(source: Source, said: Mapping[str, str]) -> str:
     if source.only_prompts:
         return "prompts"
     row = first_row(source)
-    return "prompts" if row is None or row.values is None else meanings.kind_of(row.values, said)
+    return "prompts" if row is None or row.values is None else column_meanings.kind_of(row.values, said)
 
 
 def checked(source: Source, columns: Columns) -> Iterator[tuple[str, dict[str, Any] | None, str]]:
@@ -98,7 +109,9 @@ def checked(source: Source, columns: Columns) -> Iterator[tuple[str, dict[str, A
                 values = {meaning: _unpacked(meaning, cells.get(name)) for meaning, name in meant.items()}
             else:
                 values = {meaning: cells.get(name) for meaning, name in meant.items()}
-            if meanings.JOINT in meant.get("completions", "") + meant.get("ranks", ""):
+                if isinstance(values.get("messages"), str):
+                    values["messages"] = _turns(values["messages"], must=False)
+            if column_meanings.JOINT in meant.get("completions", "") + meant.get("ranks", ""):
                 _fill_from_numbered(values, cells, meant)
         except UserError as error:
             yield row.place, None, str(error)
@@ -109,9 +122,9 @@ def checked(source: Source, columns: Columns) -> Iterator[tuple[str, dict[str, A
 def _fill_from_numbered(values: dict[str, Any], cells: Mapping[str, Any], meant: Mapping[str, str]) -> None:
     """Put in the lists that stand in numbered columns ("answer_1, answer_2"), without answers that are not there."""
     found = {
-        meaning: [cells.get(one) for one in meant[meaning].split(meanings.JOINT)]
+        meaning: [cells.get(one) for one in meant[meaning].split(column_meanings.JOINT)]
         for meaning in ("completions", "ranks")
-        if meanings.JOINT in meant.get(meaning, "") and meant[meaning] not in cells
+        if column_meanings.JOINT in meant.get(meaning, "") and meant[meaning] not in cells
     }
     if "ranks" in found:
         found["ranks"] = [_rank(cell) for cell in found["ranks"]]
@@ -138,11 +151,11 @@ def _unpacked(meaning: str, cell: Any) -> Any:
     """What a text cell holds."""
     if not isinstance(cell, str):
         return cell
-    if meaning == "tags" or (meaning == "prompt" and cell[:1].isalnum()):
+    if meaning in ("tags", "input") or (meaning == "prompt" and cell[:1].isalnum()):
         return cell
-    text = cell.strip()
     if meaning in _TURNS:
-        return _turns(text, must=meaning == "messages") or cell
+        return _turns(cell, must=meaning == "messages")
+    text = cell.strip()
     if not text:
         return None
     if meaning in _LISTS:
@@ -156,32 +169,44 @@ def _unpacked(meaning: str, cell: Any) -> Any:
     return cell
 
 
-def _turns(text: str, *, must: bool) -> Any:
-    """Messages that stand in a cell as JSON; None where it is a plain text."""
+def _turns(cell: str, *, must: bool) -> Any:
+    """Messages that stand in a text, as JSON or as Python writes them (which is what pandas does); else the text.
+
+    Raises:
+        UserError: there has to be JSON, and there is none.
+    """
+    text = cell.strip()
     if not (text.startswith(("[{", "{")) or (must and text)):
-        return None
+        return cell
     try:
         value = json_rows.parse(text)
     except ValueError:
-        if must:
+        value = _literal(text)
+        if must and value is None:
             raise UserError("its messages are not JSON") from None
+    return value if must or turns.are_turns([value] if isinstance(value, dict) else value) else cell
+
+
+def _literal(text: str) -> Any:
+    """The list or object that a text is in Python's spelling, or None."""
+    if not text.endswith(("}", "]")):
         return None
-    items = [value] if isinstance(value, dict) else value
-    marks = ("role", "from")
-    are_turns = (
-        isinstance(items, list)
-        and items
-        and all(isinstance(item, dict) and any(mark in item for mark in marks) for item in items)
-    )
-    return value if are_turns or must else None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            return ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
 
 
 def _list(meaning: str, text: str) -> Any:
-    """A list that stands in a cell as JSON; ranks and flags also with commas between them."""
+    """A list that stands in a cell as JSON or as Python writes it; ranks and flags also with commas between them."""
     try:
         return json_rows.parse(text)
     except ValueError:
-        pass
+        value = _literal(text)
+    if isinstance(value, list):
+        return value
     parts = [part.strip() for part in text.strip("[]").split(",")]
     if meaning == "flags":
         return [part for part in parts if part]

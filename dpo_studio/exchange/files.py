@@ -9,7 +9,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,12 @@ def suffix(path: Path) -> str:
     """The ending that says what is in a file, in small letters: ".csv" of rows.CSV and of rows.csv.gz."""
     inner = path.with_suffix("") if path.suffix.lower() == ".gz" else path
     return inner.suffix.lower()
+
+
+def default_split(splits: Iterable[str]) -> str:
+    """The split of a data set that is read where none is named: "train", or the first; "" where there is none."""
+    names = list(splits)
+    return "train" if "train" in names else next(iter(names), "")
 
 
 def open_bytes(path: Path) -> BinaryIO:

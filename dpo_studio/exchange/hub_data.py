@@ -17,10 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from dpo_studio.core.errors import UserError
 
+from . import files
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+#: What a browser or the Hub's own tools write before it.
+_ADDRESS = re.compile(
+    r"(?:https?://huggingface\.co/datasets|https?://hf\.co/datasets|hf://datasets)/([^/?#]+/[^/?#@]+).*"
+)
 #: A name that ends like a file is one that is not there, not a data set.
 _FILE = re.compile(r"\.(jsonl?|ndjson|csv|tsv|parquet|arrow|txt|text|md|gz|xlsx?|zip)$", re.IGNORECASE)
 _SPLITS = {
@@ -66,6 +72,12 @@ class _Layout:
     default: str = ""
 
 
+def id_of(text: str) -> str:
+    """The id that an address of a data set names, such as that of its page; any other text stays as it is."""
+    address = _ADDRESS.fullmatch(text.strip())
+    return address[1] if address else text
+
+
 def is_id(text: str) -> bool:
     """Whether this can be the id of a data set, owner/name."""
     return bool(_ID.fullmatch(text)) and not _FILE.search(text)
@@ -89,7 +101,7 @@ def find(name: str, *, config: str = "", split: str = "", readable: Callable[[st
     card = _card(_fetched(name, source, [_CARD]) / _CARD) if _CARD in names else []
     layout = _layout(card, [one for one in names if readable(one)])
     splits = _chosen_config(name, layout, config)
-    wanted = split or ("train" if "train" in splits else next(iter(splits)))
+    wanted = split or files.default_split(splits)
     if wanted not in splits:
         raise UserError(f"{name} has no split {wanted!r}.", f"The splits are: {', '.join(splits)}.")
     folder = _fetched(name, source, splits[wanted])
@@ -219,8 +231,7 @@ def _layout(card: Sequence[Mapping[str, Any]], names: Sequence[str]) -> _Layout:
     layout = _Layout()
     for entry in card:
         config = str(entry.get("config_name") or "default")
-        splits = {split: _matching(patterns, names) for split, patterns in _patterns(entry.get("data_files"))}
-        splits = {split: found for split, found in splits.items() if found}
+        splits = {split: found for split, found in _splits(entry, names).items() if found}
         if splits:
             layout.configs[config] = splits
             if entry.get("default") is True:
@@ -232,6 +243,19 @@ def _layout(card: Sequence[Mapping[str, Any]], names: Sequence[str]) -> _Layout:
     if not layout.configs:
         layout.configs["default"] = _by_name(names)
     return layout
+
+
+def _splits(entry: Mapping[str, Any], names: Sequence[str]) -> dict[str, list[str]]:
+    """The files of a configuration by split; what its card says of them is about its folder, where it names one."""
+    folder, given = str(entry.get("data_dir") or "").strip("./"), entry.get("data_files")
+    before = f"{folder}/" if folder else ""
+    inside = [name for name in names if name.startswith(before)]
+    if given is None:
+        return _by_name(inside) if folder else {}
+    return {
+        split: _matching([before + pattern.removeprefix("./") for pattern in patterns], inside)
+        for split, patterns in _patterns(given)
+    }
 
 
 def _patterns(given: Any) -> Iterator[tuple[str, list[str]]]:
@@ -249,7 +273,7 @@ def _patterns(given: Any) -> Iterator[tuple[str, list[str]]]:
 
 
 def _matching(patterns: Iterable[str], names: Sequence[str]) -> list[str]:
-    return [name for name in names if any(fnmatch(name, pattern.removeprefix("./")) for pattern in patterns)]
+    return [name for name in names if any(fnmatch(name, pattern) for pattern in patterns)]
 
 
 def _by_name(names: Sequence[str]) -> dict[str, list[str]]:

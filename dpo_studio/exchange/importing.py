@@ -61,7 +61,7 @@ class Imported:
 
 
 def detect(given: Path) -> str:
-    """What a source holds, from its first readable row: one of `meanings.KINDS`."""
+    """What a source holds, from its first readable row: one of `column_meanings.KINDS`."""
     return kind_of(open_source(given), {})
 
 

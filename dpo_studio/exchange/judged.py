@@ -2,7 +2,7 @@
 
 Rankings are rows of `{"prompt", "completions", "ranks", …}` (a `group` uuid may stand for the first
 two); pairs are TRL's preference rows, with an explicit or an implicit prompt, as text or as messages. Values go by
-what they mean here, whatever their columns are called (see `meanings`).
+what they mean here, whatever their columns are called (see `core.column_meanings`).
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dpo_studio.core import prompt_rows, turns
 from dpo_studio.core import ranking as weak_orders
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.settings import MAX_CANDIDATES
-from dpo_studio.core.types import Message
+from dpo_studio.core.types import Conversation, Message
 from dpo_studio.store import prompts
 from dpo_studio.store.matching import Judged
-
-from . import turns
-from .prompt_tables import with_system
 
 STRENGTHS = (1, 2, 3)
 _FINISHES = ("stop", "stop_string", "length", "written", "imported")
@@ -30,18 +28,20 @@ def from_completions(values: Mapping[str, Any]) -> Judged:
     Raises:
         UserError: what is wrong with the row.
     """
-    texts = tuple(_completion(item) for item in _list(values.get("completions"), "completions"))
+    messages = _prompt(values)
+    texts = tuple(_completion(item, messages) for item in _list(values.get("completions"), "completions"))
     _check_size(len(texts))
-    return Judged(group="", messages=_prompt(values), completions=texts, ranks=())
+    return Judged(group="", messages=messages, completions=texts, ranks=(), tags=_tags(values))
 
 
-def single(values: Mapping[str, Any]) -> tuple[tuple[Message, ...], str]:
-    """The prompt and the one completion of a row that has but one.
+def single(values: Mapping[str, Any]) -> tuple[Conversation, str, tuple[str, ...]]:
+    """The prompt, the one completion and the tags of a row that has but one completion.
 
     Raises:
         UserError: what is wrong with the row.
     """
-    return _prompt(values), _completion(values.get("completion"))
+    messages = _prompt(values)
+    return messages, _completion(values.get("completion"), messages), _tags(values)
 
 
 def from_ranking(values: Mapping[str, Any]) -> Judged:
@@ -54,8 +54,9 @@ def from_ranking(values: Mapping[str, Any]) -> Judged:
     given = values.get("completions")
     if given is None and not group:
         raise UserError("It has neither completions nor a group.")
-    texts = () if given is None else tuple(_completion(item) for item in _list(given, "completions"))
-    messages = _prompt(values) if texts else ()
+    items = [] if given is None else _list(given, "completions")
+    messages = _prompt(values) if items else ()
+    texts = tuple(_completion(item, messages) for item in items)
     ranks = _list(values.get("ranks"), "ranks")
     if texts:
         _check_size(len(texts))
@@ -90,7 +91,7 @@ def from_pair(values: Mapping[str, Any]) -> Judged:
     better, worse = chosen[-1].content, rejected[-1].content
     if better == worse:
         raise UserError("Chosen and rejected are the same text.")
-    texts = (_completion(better), _completion(worse))
+    texts = (_completion(better, messages), _completion(worse, messages))
     return Judged(group="", messages=messages, completions=texts, ranks=(1, 2), **_remarks(values))
 
 
@@ -116,6 +117,7 @@ def _remarks(values: Mapping[str, Any]) -> dict[str, Any]:
     ):
         raise UserError(f"Its confidence is {confidence!r}; it can be from 0.5 (a guess) to 1 (sure).")
     return {
+        "tags": _tags(values),
         "annotator": annotator.strip(),
         "strength": int(strength),
         "note": note,
@@ -126,31 +128,26 @@ def _remarks(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _prompt(values: Mapping[str, Any], lead: tuple[Message, ...] = ()) -> tuple[Message, ...]:
+def _prompt(values: Mapping[str, Any], lead: Conversation = ()) -> Conversation:
     """The conversation that is answered: its column, then the turns that chosen and rejected begin with.
 
     Those turns may repeat the column, and stand for it where there is none.
     """
-    given = values.get("messages") if values.get("messages") is not None else values.get("prompt")
-    if isinstance(given, str):
-        messages: tuple[Message, ...] = turns.transcript(given) or (Message("user", given),)
-    elif given:
-        messages = turns.messages(given, "prompt")
-    elif lead:
-        messages = ()
-    else:
-        raise UserError("It has no prompt.")
+    messages = prompt_rows.asked(values)
+    if not messages and not lead:
+        there = any(values.get(one) is not None for one in ("prompt", "messages"))
+        raise UserError("Its prompt is empty." if there else "It has no prompt.")
     if len(messages) > 1 and not messages[-1].content:
         messages = messages[:-1]  # a transcript that ends with "Assistant:"
     messages = lead if lead[: len(messages)] == messages else messages + lead
-    messages = with_system(messages, values.get("system"))
+    messages = prompt_rows.with_system(messages, values.get("system"))
     turns.check_order(messages)
     prompts.check(messages)
     _no_nul(*(message.content for message in messages))
     return messages
 
 
-def _turns(value: Any, name: str) -> tuple[Message, ...]:
+def _turns(value: Any, name: str) -> Conversation:
     """Messages of a chosen or rejected column; plain text is one assistant turn, or an HH transcript."""
     if isinstance(value, str):
         return turns.transcript(value) or (Message("assistant", value),)
@@ -159,15 +156,23 @@ def _turns(value: Any, name: str) -> tuple[Message, ...]:
     return turns.messages(value, name)
 
 
-def _completion(value: Any) -> str:
+def _completion(value: Any, prompt: Conversation) -> str:
+    """The text of a completion, which can stand as a message, also after the turns that it answers."""
     if isinstance(value, list) and value:
-        value = turns.messages(value, "completion")[-1].content
+        *before, last = turns.messages(value, "completion")
+        if last.role != "assistant" or (before and tuple(before) != prompt[-len(before) :]):
+            raise UserError("A completion is not one message of the assistant.")
+        value = last.content
     if not isinstance(value, str):
         raise UserError("A completion is not text.")
     if not value.strip():
         raise UserError("A completion is empty.")
     _no_nul(value)
     return value
+
+
+def _tags(values: Mapping[str, Any]) -> tuple[str, ...]:
+    return prompt_rows.tags_of(values.get("tags"))
 
 
 def _no_nul(*texts: str) -> None:

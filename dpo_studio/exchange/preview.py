@@ -39,6 +39,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from dpo_studio.core.column_meanings import KINDS, KNOWN
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Message
 from dpo_studio.store import Project
@@ -47,7 +48,6 @@ from dpo_studio.store.settling import Told
 
 from . import importing, prompt_importing
 from .columns import kind_of
-from .meanings import KINDS, KNOWN
 from .prompt_tables import PromptRow
 from .readers import Source
 
@@ -69,7 +69,7 @@ def preview(
     """The object that the module describes.
 
     Args:
-        kind: "auto", or one of `meanings.KINDS`.
+        kind: "auto", or one of `column_meanings.KINDS`.
         said: column names by meaning, where they are not to be guessed.
         tags: for all prompts.
         annotator: who judged, for rows that do not say.
@@ -171,7 +171,7 @@ def _prompt_row(row: PromptRow, new: bool) -> dict[str, Any]:
 def _judged_row(place: str, item: Judged, new: bool) -> dict[str, Any]:
     ranks = item.ranks or (None,) * len(item.completions)
     completions = [{"text": _cut(text), "rank": rank} for text, rank in zip(item.completions, ranks, strict=False)]
-    return {**_row(place, new, item.messages), "completions": completions, "annotator": item.annotator}
+    return {**_row(place, new, item.messages, tags=item.tags), "completions": completions, "annotator": item.annotator}
 
 
 def _row(place: str, new: bool, messages: Sequence[Message], tags: Sequence[str] = ()) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class PromptImport:
         refused: rows that cannot be prompts.
         notes: sentences on how the source was read.
         first: the first rows (see `preview`).
+        ids: of the prompts that were added, as [first, last] of those that follow one another.
     """
 
     columns: Columns
@@ -37,12 +38,14 @@ class PromptImport:
     refused: list[Refused] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     first: list[tuple[PromptRow, bool]] = field(default_factory=list)
+    ids: list[list[int]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         return {
             "imported": self.added,
             "duplicates": self.duplicates,
             "refused": [one.to_json() for one in self.refused],
+            "ids": self.ids,
         }
 
 
@@ -109,7 +112,7 @@ def run(
         if done.refused and (not skip_bad or not reading.taken):
             raise ImportRefused(done.refused, total=reading.taken + len(done.refused))
         written = settling.take(project, staged, told=told)
-    done.added, done.duplicates = written.prompts, written.duplicates
+    done.added, done.duplicates, done.ids = written.prompts, written.duplicates, written.ids
     return done
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.types import Message
+from dpo_studio.core.prompt_rows import conversation_of, tags_of
+from dpo_studio.core.types import Conversation
 
-from . import readers, turns
+from . import readers
 from .columns import Columns, checked
-
-Conversation = tuple[Message, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,53 +89,3 @@ def read(given: Path, said: Mapping[str, str] | None = None) -> PromptTable:
     if not table.rows and not table.refused:
         raise UserError(f"{given} holds no rows.", "Check the file.")
     return table
-
-
-def conversation_of(values: Mapping[str, Any]) -> tuple[Conversation, str]:
-    """The prompt of a row whose values go by meaning, and the final answer that was left out of it, or "".
-
-    Raises:
-        UserError: why there is none.
-    """
-    given = values.get("messages") if values.get("messages") is not None else values.get("prompt")
-    if given is None or (isinstance(given, str) and not given.strip()):
-        raise UserError("its prompt is empty")
-    if isinstance(given, str):
-        if "\x00" in given:
-            raise UserError("it holds a NUL character")
-        messages: Conversation = (Message("user", given),)
-    else:
-        messages = turns.messages(given, "prompt")
-    answer = ""
-    if messages[-1].role == "assistant" and len(messages) > 1:
-        messages, answer = messages[:-1], messages[-1].content
-    messages = with_system(messages, values.get("system"))
-    turns.check_order(messages)
-    if messages[-1].role != "user":
-        raise UserError(f"its conversation ends with the {messages[-1].role}, and a prompt ends with the user")
-    return messages, answer
-
-
-def with_system(messages: Conversation, system: Any) -> Conversation:
-    """The messages with the system prompt that stands in a column of its own."""
-    if system is None or (isinstance(system, str) and not system.strip()):
-        return messages
-    if not isinstance(system, str):
-        raise UserError("its system prompt is not text")
-    if messages[0].role == "system":
-        raise UserError("it has a system prompt in its messages and another in its own column")
-    if "\x00" in system:
-        raise UserError("it holds a NUL character")
-    return (Message("system", system), *messages)
-
-
-def tags_of(given: Any) -> tuple[str, ...]:
-    """Tags of a list, or of a text with commas between them."""
-    if given is None:
-        return ()
-    parts = given.split(",") if isinstance(given, str) else given
-    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
-        raise UserError("its tags are neither text nor a list of texts")
-    if any("\x00" in part for part in parts):
-        raise UserError("it holds a NUL character")
-    return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))

@@ -1,6 +1,7 @@
 """Rows of files made elsewhere: text, JSON, CSV, Parquet, Arrow, a folder of them, or a data set of the Hub.
 
-Covers reading only: which column means what is in `meanings`, what a row says in `prompt_tables` and `judged`.
+Covers reading only: which column means what is in `core.column_meanings`, what a row says in `core.prompt_rows` and
+`judged`.
 Everything is read as a stream, so that the size of a source is no matter.
 """
 
@@ -8,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from dpo_studio.core import column_meanings, turns
 from dpo_studio.core.errors import UserError
 
 from . import arrow_rows, csv_rows, encodings, files, hub_data, json_rows, text_rows
@@ -27,7 +30,25 @@ _NAMES = {
     ".parquet": "Parquet",
     ".arrow": "Arrow",
 }
-_NOT_READ = (".xlsx", ".xls", ".ods", ".docx", ".pdf", ".zip", ".html", ".db", ".sqlite")
+_NOT_READ = (
+    *(
+        ".xlsx",
+        ".xls",
+        ".ods",
+        ".docx",
+        ".odt",
+        ".rtf",
+        ".pdf",
+        ".html",
+        ".db",
+        ".sqlite",
+        ".zip",
+        ".tar",
+        ".7z",
+        ".bz2",
+    ),
+    *(".xz", ".zst", ".pkl", ".npy", ".npz", ".pt", ".bin", ".safetensors", ".gguf", ".png", ".jpg", ".jpeg"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +136,7 @@ class Source:
             for number, values, problem in csv_rows.read(path, encoding, notes=notes):
                 yield Row(f"line {number}", values, problem, is_text=True)
         elif kind in json_rows.SUFFIXES:
-            for place, value, problem in json_rows.read(path, encoding):
+            for place, value, problem in _unwrapped(json_rows.read(path, encoding), notes):
                 yield _row_of_json(place, value, problem)
         else:
             for number, text, problem in text_rows.read(path, encoding, split=self.blocks or "lines"):
@@ -143,13 +164,17 @@ def open_source(given: str | Path, asked: Asked = Asked()) -> Source:
     Raises:
         UserError: there is nothing of that name, an unknown kind of file, or the Hub cannot be asked.
     """
+    given = hub_data.id_of(str(given))
     path = Path(given).expanduser()
     if path.is_dir():
         return _folder(path, asked)
-    if not path.exists() and hub_data.is_id(str(given)):
-        found = hub_data.find(str(given), config=asked.config, split=asked.split, readable=_is_columned)
-        return Source(
-            found.name, found.files, "Hugging Face data set", splits=found.splits, asked=asked, root=found.folder
+    if not path.exists() and hub_data.is_id(given):
+        found = hub_data.find(given, config=asked.config, split=asked.split, readable=_is_columned)
+        return _of_data_set(found.name, found.files, found.splits, asked, found.folder)
+    if not path.exists() and path.name == given and not path.suffix:
+        raise UserError(
+            f"There is no file or folder {given} here.",
+            "Check its name; a data set of the Hub is written with its owner: owner/name.",
         )
     kind = files.suffix(path)
     if asked.split or asked.config:
@@ -169,11 +194,6 @@ def open_source(given: str | Path, asked: Asked = Asked()) -> Source:
     return source
 
 
-def rows(given: str | Path) -> Iterator[Row]:
-    """The rows of a source that is read as it comes."""
-    return open_source(given).rows()
-
-
 def _encoding(path: Path, asked: Asked) -> encodings.Encoding:
     with files.reading(path):
         return encodings.find(lambda: files.open_bytes(path), asked.encoding)
@@ -182,7 +202,7 @@ def _encoding(path: Path, asked: Asked) -> encodings.Encoding:
 def _folder(folder: Path, asked: Asked) -> Source:
     paths, splits = arrow_rows.saved_files(folder, asked.split)
     if paths:
-        return Source(folder.resolve().name, paths, "Hugging Face data set", splits=splits, asked=asked, root=folder)
+        return _of_data_set(folder.resolve().name, paths, splits, asked, folder)
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and _is_columned(str(path.relative_to(folder))))
     if not paths:
         raise UserError(f"{folder} holds no JSON, CSV, Parquet or Arrow file.", "Name the file, or the right folder.")
@@ -196,6 +216,16 @@ def _folder(folder: Path, asked: Asked) -> Source:
     return Source(folder.resolve().name, paths, f"folder of {' and '.join(kinds)}", asked=asked, root=folder)
 
 
+def _of_data_set(name: str, paths: list[Path], splits: list[str], asked: Asked, root: Path) -> Source:
+    source = Source(name, paths, "Hugging Face data set", splits=splits, asked=asked, root=root)
+    if len(splits) > 1 and not asked.split:
+        which = files.default_split(splits)
+        source.notes.append(
+            f"It has the splits {', '.join(splits)}; {which} is read (in a terminal: --split says which)."
+        )
+    return source
+
+
 def _is_columned(inside: str) -> bool:
     """Whether a file of a folder, by its path there, holds rows with columns."""
     path = Path(inside)
@@ -207,6 +237,30 @@ def _split_of(inside: Path) -> str:
     """The split a file belongs to, by its name (train-00000-of-00002.parquet) or its folder (train/rows.jsonl)."""
     name = inside.name.split(".")[0]
     return inside.parts[-2] if len(inside.parts) > 1 and inside.parts[-2] != "data" else name.split("-")[0]
+
+
+def _unwrapped(entries: Iterator[tuple[str, Any, str]], notes: list[str]) -> Iterator[tuple[str, Any, str]]:
+    """Entries as they are; of a file that is one object around its only list of rows, the rows."""
+    start = list(islice(entries, 2))
+    name = _only_list_of(start[0][1]) if len(start) == 1 else ""
+    if name:
+        notes.append(f"Its rows stand under {name!r}.")
+        yield from ((f"row {number}", row, "") for number, row in enumerate(start[0][1][name], 1))
+    else:
+        yield from start
+        yield from entries
+
+
+def _only_list_of(value: Any) -> str:
+    """Under which name an object that is no row itself holds rows, or ""."""
+    if not isinstance(value, dict):
+        return ""
+    lists = [
+        name
+        for name, rows in value.items()
+        if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows) and not turns.are_turns(rows)
+    ]
+    return lists[0] if len(lists) == 1 and not column_meanings.is_prompt(value) else ""
 
 
 def _row_of_json(place: str, value: Any, problem: str) -> Row:

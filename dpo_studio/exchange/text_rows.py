@@ -1,4 +1,4 @@
-"""Prompts of plain text files, read as a stream by the one rule that typed text has (`core.prompt_files`)."""
+"""Prompts of plain text files, read as a stream by the one rule that typed text has (`core.pasted_prompts`)."""
 
 from __future__ import annotations
 

@@ -77,6 +77,11 @@ class Writer:
         self._prompts = count(self.project)
         self._in_bulk = bool(self.project.fact(IN_BULK))
 
+    @property
+    def next_prompt(self) -> int:
+        """The id that the next new prompt gets."""
+        return self._next["prompts"]
+
     def add_prompt(self, text: str, one: str, *, tags: tuple[str, ...] = (), held_out: bool | None = None) -> int:
         """A prompt that the project does not hold yet.
 

@@ -33,6 +33,7 @@ class Judged:
         held_out: what the row says of its prompt, or None.
         confidence: how sure the annotator was, from 0.5 to 1, or None where the row does not say.
         annotator_kind: "person" or "judge", or "" where the row does not say.
+        tags: of the prompt; one that is there already keeps its own.
     """
 
     group: str
@@ -47,6 +48,7 @@ class Judged:
     held_out: bool | None = None
     confidence: float | None = None
     annotator_kind: str = ""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -172,7 +174,7 @@ class Matching:
         prompt_id = self._prompt_ids.get(key)
         if prompt_id is None:
             prompt_id = self._prompt_ids[key] = self.writer.add_prompt(
-                *stored_form(item.messages), held_out=item.held_out
+                *stored_form(item.messages), tags=item.tags, held_out=item.held_out
             )
             self.prompts += 1
         finishes = item.finish_reasons or ("imported",) * len(item.completions)

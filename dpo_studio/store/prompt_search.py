@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Literal
 from dpo_studio.core.types import Message, Prompt, PromptId
 
 from . import prompt_states, prompts
-from .database import Project, in_chunks
+from .database import Project, in_chunks, storable
 from .prompt_states import PromptState
 
 #: How far a prompt has come: "unanswered" was never asked; "unlabelled" has answers that wait for a label.
@@ -29,6 +30,8 @@ _TITLE_LETTERS = 300
 _MOST_NAMES = 500
 #: By so many of its longest words a prompt's double is looked for, among so many at most.
 _ENOUGH_WORDS, _ENOUGH_ALIKE = 6, 50
+#: So many conditions stand beside one another in a query.
+_AT_ONCE = 50
 _WORDS = re.compile(r'"([^"]*)"?|([^\s"]+)')
 #: So many prompts are gone through at once for words that are not in the index.
 _LOOKED_THROUGH = 25_000
@@ -118,7 +121,7 @@ def pages(
     holds, and may be empty: so what is found is seen before all were looked at.
     """
     words = words_of(wanted.text)
-    if words and all(len(word) < INDEXED_LETTERS for word in words):
+    if words and not any(_is_indexed(word) for word in words):
         parts = range(0, last(project), _LOOKED_THROUGH)
         for start in reversed(parts) if newest_first else parts:
             between = (start + _LOOKED_THROUGH + 1, start + 1) if newest_first else (start, start + _LOOKED_THROUGH)
@@ -181,7 +184,7 @@ def alike(project: Project, messages: Sequence[Message]) -> Prompt | None:
         return None
     found = project.db.conn.execute(
         "SELECT rowid FROM prompts_text WHERE prompts_text MATCH ? LIMIT ?",
-        [" AND ".join(_quoted(word) for word in words[:_ENOUGH_WORDS]), _ENOUGH_ALIKE],
+        [" AND ".join(_literal(word) for word in words[:_ENOUGH_WORDS]), _ENOUGH_ALIKE],
     )
     candidates = prompts.get_many(project, [PromptId(row[0]) for row in found.fetchall()])
     return next((prompt for prompt in candidates.values() if _plain(prompt.messages) == wanted), None)
@@ -215,8 +218,8 @@ def after(project: Project, prompt_id: int) -> array[int]:
 
 def words_of(text: str) -> list[str]:
     """What a person typed into a search field, as the words (or quoted passages) that are looked for."""
-    found = (passage or word for passage, word in _WORDS.findall(text.replace("\0", "")))
-    return [" ".join(words.split()) if words.strip() else "" for words in found if words.strip()]
+    found = (passage or word for passage, word in _WORDS.findall(storable(text.replace("\0", ""))))
+    return list(dict.fromkeys(" ".join(words.split()) if words.strip() else "" for words in found if words.strip()))
 
 
 class _Query:
@@ -229,8 +232,8 @@ class _Query:
 
     def __init__(self, project: Project, wanted: PromptFilter) -> None:
         words = words_of(wanted.text)
-        indexed = [word for word in words if len(word) >= INDEXED_LETTERS]
-        short = [word for word in words if len(word) < INDEXED_LETTERS]
+        indexed = [word for word in words if _is_indexed(word)]
+        short = [word for word in words if not _is_indexed(word)]
         tags = list(wanted.tags)
         conditions: list[str] = []
         self.values: list[str | int] = []
@@ -238,9 +241,9 @@ class _Query:
             self.tables, self.key = "prompts_text t CROSS JOIN prompts p ON p.id = t.rowid", "t.rowid"
             if indexed:
                 conditions.append("t.prompts_text MATCH ?")
-                self.values.append(" AND ".join(_quoted(word) for word in indexed))
+                self.values.append(" AND ".join(_literal(word) for word in indexed))
             for word in short:
-                cases = _cases(word)
+                cases = sorted({case for form in _forms(word) for case in _cases(form)})
                 conditions.append("(" + " OR ".join("+t.text LIKE ? ESCAPE '\\'" for _ in cases) + ")")
                 self.values.extend(f"%{_escaped(case)}%" for case in cases)
         elif tags:
@@ -271,7 +274,7 @@ class _Query:
         for tag in tags:
             conditions.append("EXISTS (SELECT 1 FROM prompt_tags o WHERE o.tag = ? AND o.prompt_id = p.id)")
             self.values.append(tag)
-        self.where = " AND ".join(conditions)
+        self.where = _all_of(conditions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,12 +321,34 @@ def _distinct(project: Project, column: str, table: str, limit: int) -> list[str
 
 
 def _plain(messages: Sequence[Message]) -> list[tuple[str, str]]:
-    return [(message.role, " ".join(message.content.split()).casefold()) for message in messages]
+    return [
+        (message.role, unicodedata.normalize("NFC", " ".join(message.content.split()).casefold()))
+        for message in messages
+    ]
 
 
-def _quoted(word: str) -> str:
-    """A word as FTS5 takes it literally."""
-    return '"' + word.replace('"', '""') + '"'
+def _forms(word: str) -> list[str]:
+    """A word with its accents in letters and beside them: texts hold either, and both look the same."""
+    return list(dict.fromkeys([word, *(unicodedata.normalize(form, word) for form in ("NFC", "NFD"))]))
+
+
+def _is_indexed(word: str) -> bool:
+    """Whether a word is found by the index, however it is spelt there."""
+    return min(map(len, _forms(word))) >= INDEXED_LETTERS
+
+
+def _literal(word: str) -> str:
+    """A word, in either spelling, as FTS5 takes it literally."""
+    quoted = ['"' + form.replace('"', '""') + '"' for form in _forms(word)]
+    return quoted[0] if len(quoted) == 1 else f"({' OR '.join(quoted)})"
+
+
+def _all_of(conditions: Sequence[str]) -> str:
+    """Conditions that all hold, in groups: SQLite takes no tree of more than a thousand levels."""
+    while len(conditions) > _AT_ONCE:
+        parts = (conditions[start : start + _AT_ONCE] for start in range(0, len(conditions), _AT_ONCE))
+        conditions = [f"({' AND '.join(part)})" for part in parts]
+    return " AND ".join(conditions)
 
 
 def _escaped(word: str) -> str:

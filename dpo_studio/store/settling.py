@@ -46,6 +46,7 @@ class Settled:
         prompts, groups: those that were new to the project.
         refused: (place, reason) of rows that could no longer be taken, for others changed the project since they were
             looked at.
+        ids: of the prompts that were new, where rows are nothing else: [first, last] of those that follow one another.
     """
 
     rows: int = 0
@@ -53,6 +54,7 @@ class Settled:
     prompts: int = 0
     groups: int = 0
     refused: list[tuple[str, str]] = field(default_factory=list)
+    ids: list[list[int]] = field(default_factory=list)
 
 
 def is_settled(project: Project) -> bool:
@@ -219,10 +221,15 @@ class _Taking:
 class _Prompts(_Taking):
     def take(self, rows: Sequence[list[Any]]) -> None:
         self.writer.begin()
+        first = self.writer.next_prompt
         added = prompt_import.add_stored(self.project, self.writer, [(row[0], row[1], tuple(row[2])) for row in rows])
         self.done.rows += added
         self.done.prompts += added
         self.done.duplicates += len(rows) - added
+        if added and self.done.ids and self.done.ids[-1][1] == first - 1:
+            self.done.ids[-1][1] += added
+        elif added:
+            self.done.ids.append([first, first + added - 1])
 
 
 class _Judged(_Taking):

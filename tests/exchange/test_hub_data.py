@@ -42,6 +42,17 @@ configs:
 # A data set
 """
 
+FOLDERS = b"""---
+configs:
+- config_name: short
+  data_dir: short
+- config_name: long
+  data_dir: long
+  data_files: a*.jsonl
+  default: true
+---
+"""
+
 
 def test_data_sets_come_from_the_hub_and_what_cannot_is_said(hub: LocalHub, tmp_path: Path) -> None:
     import pyarrow
@@ -62,6 +73,13 @@ def test_data_sets_come_from_the_hub_and_what_cannot_is_said(hub: LocalHub, tmp_
             "long/a.jsonl": jsonl("l"),
             "long/b.jsonl": jsonl("t"),
         },
+        "o/folders": {
+            "README.md": FOLDERS,
+            "short/train.jsonl": jsonl("s"),
+            "short/test.jsonl": jsonl("t"),
+            "long/a.jsonl": jsonl("l"),
+            "long/b.jsonl": jsonl("m"),
+        },
         "o/pictures": {"a.png": b"png", "own.py": b"raise SystemExit"},
         "o/other": {"rows.xml": b"<a/>"},
         "o/gated": {"a.jsonl": jsonl("a")},
@@ -80,6 +98,8 @@ def test_data_sets_come_from_the_hub_and_what_cannot_is_said(hub: LocalHub, tmp_
         ("o/other", {}),
         ("o/gated", {}),
         ("o/absent", {}),
+        ("o/folders", {}),
+        ("https://huggingface.co/datasets/o/folders", {"config": "short", "split": "test"}),
     ]
     said = ask(ASK, hub.url, tmp_path / "home", asked)
     assert said[0] == {"name": "o/plain (train)", "splits": ["train", "validation"], "rows": ["a", "b", "c"]}
@@ -92,6 +112,7 @@ def test_data_sets_come_from_the_hub_and_what_cannot_is_said(hub: LocalHub, tmp_
     assert said[8]["rows"] == ["turned"]
     assert "terms" in said[9]["message"] and "hf auth login" in said[9]["hint"]
     assert "no data set called o/absent" in said[10]["message"]
+    assert (said[11]["rows"], said[12]["rows"], said[12]["splits"]) == (["l"], ["t"], ["train", "test"])
     assert not [name for name in hub.fetched if name.endswith((".py", ".png"))]
     assert "o/configs/long/a.jsonl" not in hub.fetched, "only the split that was asked for"
 
@@ -117,3 +138,17 @@ def test_data_sets_come_from_the_hub_and_what_cannot_is_said(hub: LocalHub, tmp_
 )
 def test_what_can_be_the_name_of_a_data_set(name: str, is_one: bool) -> None:
     assert hub_data.is_id(name) is is_one
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://huggingface.co/datasets/o/d",
+        "https://huggingface.co/datasets/o/d/viewer/default/train?row=3",
+        "hf://datasets/o/d@main/data/train.parquet",
+        "o/d",
+    ],
+)
+def test_an_address_of_a_data_set_is_its_name(address: str) -> None:
+    assert hub_data.id_of(address) == "o/d"
+    assert hub_data.id_of("a/folder/in/which") == "a/folder/in/which"

@@ -108,7 +108,7 @@ def test_a_group_is_named_by_its_uuid(tmp_path, project):
         ({"prompt": "Q?", "completions": ["a", "b"]}, "no ranks"),
         ({"prompt": "Q?", "completions": ["a"], "ranks": [1]}, "from 2 to 9"),
         ({"prompt": "Q?", "completions": ["a", " "], "ranks": [1, 2]}, "completion is empty"),
-        ({"prompt": "", "completions": ["a", "b"], "ranks": [1, 2]}, "message is empty"),
+        ({"prompt": "", "completions": ["a", "b"], "ranks": [1, 2]}, "prompt is empty"),
         ({"prompt": [{"role": "robot", "content": "x"}], "completions": ["a", "b"], "ranks": [1, 2]}, "not a role"),
         ({"completions": ["a", "b"], "ranks": [1, 2]}, "no prompt"),
         ({"ranks": [1, 2]}, "neither completions nor a group"),
@@ -176,9 +176,22 @@ _USER, _GOOD, _BAD = (
         _pair(prompt=[_USER], chosen=[_GOOD], rejected=[_BAD]),
         _pair(chosen=[_USER, _GOOD], rejected=[_USER, _BAD]),
         _pair(prompt=None, chosen=[_USER, _GOOD], rejected=[_USER, _BAD]),
+        _pair(prompt="", chosen=[_USER, _GOOD], rejected=[_USER, _BAD]),
+        {"input": {"messages": [_USER]}, "preferred_output": [_GOOD], "non_preferred_output": [_BAD]},
+        {"conversations": [{"from": "human", "value": "Q?"}], "chosen": _GOOD, "rejected": _BAD},
         _pair(prompt=None, chosen="\n\nHuman: Q?\n\nAssistant: good", rejected="\n\nHuman: Q?\n\nAssistant: bad"),
     ],
-    ids=["text", "prompt messages", "messages", "prompt repeated", "implicit", "transcript"],
+    ids=[
+        "text",
+        "prompt messages",
+        "messages",
+        "prompt repeated",
+        "implicit",
+        "blank",
+        "OpenAI",
+        "ShareGPT",
+        "transcript",
+    ],
 )
 def test_every_shape_of_a_pair_is_the_same_ranking(tmp_path, project, row):
     path = _file(tmp_path, row)

@@ -56,6 +56,7 @@ def test_messages_in_parquet_and_as_json_in_a_cell(tmp_path):
         ("", "no header"),
         ("prompt,prompt\na,b\n", "twice"),
         ("answer,id\na,1\n", "The columns are: answer, id"),
+        ("How do I bake?\nWhy?\n", "first line was taken for the names"),
         ("prompt\n", "no rows"),
     ],
 )

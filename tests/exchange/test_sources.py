@@ -85,6 +85,7 @@ def test_what_the_datasets_library_saves_is_read_without_it(tmp_path):
     DatasetDict(test=data.select([0]), train=data).save_to_disk(tmp_path / "two")
     source = readers.open_source(tmp_path / "two")
     assert (_asked(source), source.splits) == (EXPECTED, ["test", "train"])
+    assert source.notes[0] == "It has the splits test, train; train is read (in a terminal: --split says which)."
     assert _asked(readers.open_source(tmp_path / "two", readers.Asked(split="test"))) == EXPECTED[:1]
     with pytest.raises(UserError, match="The splits are: test, train"):
         readers.open_source(tmp_path / "two", readers.Asked(split="dev"))
@@ -152,6 +153,11 @@ def test_what_is_not_there_or_not_known_says_so(tmp_path):
     ):
         with pytest.raises(UserError, match=said):
             readers.open_source(given)
+    with pytest.raises(UserError, match="owner/name"):
+        readers.open_source("squad")
+    (tmp_path / "p.jsonl.zst").write_bytes(b"(\xb5/\xfd")
+    with pytest.raises(UserError, match=r"a \.zst file"):
+        readers.open_source(tmp_path / "p.jsonl.zst")
     (tmp_path / "p.pdf").write_bytes(b"%PDF")
     with pytest.raises(UserError, match=r"a \.pdf file"):
         readers.open_source(tmp_path / "p.pdf")

@@ -69,6 +69,42 @@ def test_words_are_found_whatever_their_case_script_or_length(words, text, found
     assert search(words, text) == found
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "caf\u00e9",
+        "cafe\u0301",
+        "CAFE\u0301",
+        "n\u00e9",
+        "ne\u0301",
+        "\ud55c\uad6d",
+        "\u1112\u1161\u11ab\u1100\u116e\u11a8",
+    ],
+)
+def test_accents_are_found_in_letters_and_beside_them(project, asked):
+    """A Mac writes them beside; both look the same."""
+    texts = [
+        "Un caf\u00e9 n\u00e9 \ud55c\uad6d",
+        "Un cafe\u0301 ne\u0301 \u1112\u1161\u11ab\u1100\u116e\u11a8",
+        "Un cafe ne",
+    ]
+    for text in texts:
+        prompts.add(project, say(text))
+    assert search(project, asked) == search(project, f'"{asked}"') == texts[:2]
+    assert search(project, f"un {asked}") == texts[:2]
+
+
+def test_a_whole_page_of_text_can_be_searched_for(project):
+    short = " ".join(chr(0x4E00 + number) for number in range(3_000))
+    text = " ".join(f"word{number}" for number in range(3_000))
+    made = [prompts.add(project, say(one)).id for one in (short, text, f"{short} {text}")]
+    found = [
+        prompt_search.page(project, PromptFilter(text=asked))
+        for asked in (f"{short} {short}", text, f"{short} {text}", "half \ud83d")
+    ]
+    assert found == [[made[0], made[2]], made[1:], made[2:], []]
+
+
 def test_roles_and_the_marks_of_json_are_not_text(words):
     assert search(words, "role") == search(words, "user") == search(words, "content") == search(words, "{") == []
 
@@ -231,6 +267,8 @@ def test_a_double_that_differs_in_capitals_and_spaces(project):
     assert prompt_search.alike(project, [Message("system", "be  brief."), *say("why is\nthe sky BLUE?")]) == made
     assert prompt_search.alike(project, say("Why is the sky blue?")) is None, "it has no system prompt"
     assert prompt_search.alike(project, say("Is it?")) is None
+    coffee = prompts.add(project, say("Un caf\u00e9 noir ?"))
+    assert prompt_search.alike(project, say("un cafe\u0301 noir ?")) == coffee
 
 
 def test_what_is_there_already_is_known_before_it_is_added(project):

@@ -9,8 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QStackedWidget
 
-from dpo_studio.core.prompt_files import Conversation
-from dpo_studio.core.types import Prompt
+from dpo_studio.core.types import Conversation, Prompt
 from dpo_studio.store import Project, prompt_edits, prompt_search, prompts
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.prompt_list.listing import Listing
@@ -24,7 +23,6 @@ from .starter_panel import StarterPanel
 from .write_panel import EditPanel, WritePanel
 
 _P = TypeVar("_P", bound=Panel)
-DRAFT_FACT = "prompt_draft"
 
 
 class Adding(QObject):
@@ -138,9 +136,10 @@ class Adding(QObject):
 
     def keep_draft(self) -> None:
         """What is written and not added yet is there again when the project is opened the next time."""
-        project, panel = self._context.project, self._made.get(WritePanel)
-        if project is not None and isinstance(panel, WritePanel) and panel.draft() != project.fact(DRAFT_FACT):
-            project.set_fact(DRAFT_FACT, panel.draft())
+        project = self._context.project
+        for panel in self._made.values():
+            if project is not None and panel.draft_fact and panel.draft() != project.fact(panel.draft_fact):
+                project.set_fact(panel.draft_fact, panel.draft())
 
     def forget(self) -> None:
         """Another project is open: its panels begin afresh."""
@@ -162,12 +161,13 @@ class Adding(QObject):
             if isinstance(made, ImportPanel):
                 self._importing = Importing(self._context, made, self)
                 self._importing.done.connect(self._on_imported)
+                self._importing.brought.connect(self._changes.keep_import)
             else:
                 made.accepted.connect(self._on_accepted)
             made.check_wanted.connect(self._on_check_wanted)
             project = self._context.project
-            if isinstance(made, WritePanel) and project is not None:
-                made.restore(project.fact(DRAFT_FACT))
+            if made.draft_fact and project is not None:
+                made.restore(project.fact(made.draft_fact))
         assert isinstance(made, kind)
         return made
 

@@ -11,9 +11,8 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from dpo_studio.core.errors import UserError
-from dpo_studio.core.prompt_files import Conversation
-from dpo_studio.core.types import Message, Prompt, PromptId, messages_from_json
-from dpo_studio.store import Project, prompt_edits, prompt_import, prompt_undo, prompts
+from dpo_studio.core.types import Conversation, Message, Prompt, PromptId, messages_from_json
+from dpo_studio.store import Project, prompt_edits, prompt_import, prompt_undo, prompts, settling
 from dpo_studio.store.database import in_chunks
 from dpo_studio.store.database_errors import BusyError
 from dpo_studio.ui.context import Context
@@ -95,6 +94,10 @@ class Changes(QObject):
         """Add prompts, all or none; those that are there already stay as they are. The change's number."""
         return self._do(lambda project, _send: _add(project, rows, source))
 
+    def keep_import(self, ids: Sequence[Sequence[int]]) -> None:
+        """Prompts were imported, from the first to the last of each of these: undo takes them back."""
+        self._do(lambda _project, _send: Done("", {"what": "add", "ids": ids}))
+
     def undo(self) -> bool:
         """Take the last change back, of whatever day; whether there was one (or one is being written)."""
         project = self._context.project
@@ -105,7 +108,7 @@ class Changes(QObject):
             return True
         if not prompt_undo.is_any(project):
             return False
-        self._do(lambda project, _send: _undo_last(project))
+        self._do(_undo_last)
         return True
 
     def _do(self, work: Callable[[Project, Callable[[Any], None]], Done]) -> int:
@@ -198,11 +201,14 @@ def _rewrite(project: Project, prompt_id: PromptId, messages: Sequence[Message])
 
 
 def _add(project: Project, rows: Sequence[tuple[Conversation, tuple[str, ...]]], source: str) -> Done:
-    with project.transaction():
+    many = len(rows) > _CHUNK
+    with prompt_import.in_bulk(project) if many else project.transaction():
         there = prompts.there_already(project, [conversation for conversation, _ in rows])
         fresh = dict((conversation, tags) for place, (conversation, tags) in enumerate(rows) if place not in there)
         prompt_import.add(project, fresh.items(), source=source)
         added = list(prompts.there_already(project, list(fresh)).values())
+    if many:
+        settling.write_words(project)  # in short transactions: whoever labels meanwhile hardly waits
     known = len(rows) - len(added)
     away = sum(prompt.archived for prompt in prompts.get_many(project, list(there.values())[:_LOOKED_AT]).values())
     sentence = f"{counted(len(added))} added" if added else "Nothing was added"
@@ -223,7 +229,7 @@ def _kept(project: Project, done: Done) -> Done:
     return done
 
 
-def _undo_last(project: Project) -> Done:
+def _undo_last(project: Project, send: Callable[[str], None]) -> Done:
     """Take the newest change back that is not taken back yet.
 
     Raises:
@@ -234,7 +240,7 @@ def _undo_last(project: Project) -> Done:
         return Done("")
     number, step = found
     try:
-        done = _take_back(project, step)
+        done = _take_back(project, step, send)
     except BusyError:
         raise
     except UserError:
@@ -244,10 +250,10 @@ def _undo_last(project: Project) -> Done:
     return done
 
 
-def _take_back(project: Project, step: Mapping[str, Any]) -> Done:
+def _take_back(project: Project, step: Mapping[str, Any], send: Callable[[str], None]) -> Done:
     """Do the reverse of what a step says was done."""
     if step["what"] == "archive":
-        done = _archive(project, array("q", prompt_undo.ids_of(step["ids"])), not step["archived"])
+        done = _archive(project, array("q", prompt_undo.ids_of(step["ids"])), not step["archived"], send)
         return Done(done.sentence, None, done.gone, done.came)
     if step["what"] == "tags":
         changed = _set_tags(project, {tuple(tags): list(prompt_undo.ids_of(own)) for tags, own in step["before"]})
@@ -259,10 +265,12 @@ def _take_back(project: Project, step: Mapping[str, Any]) -> Done:
         prompt_edits.undo_rewrite(project, prompt_edits.Edited(before, after))
         gone = [after.id] if after.id != before.id else []
         return Done("The prompt has its old text again.", gone=gone, came=[before.id])
-    added = [PromptId(one) for one in prompt_undo.ids_of(step["ids"])]
-    gone = prompt_edits.take_back(project, added)
-    kept = len(added) - len(gone)
-    said = f"{counted(len(gone))} taken back" + (f"; {kept:,} stay, since they were asked." if kept else ".")
+    kept, gone = 0, array("q")
+    for part in _in_parts(prompt_undo.ids_of(step["ids"]), "Taking back", send):
+        gone.extend(prompt_edits.take_back(project, part))
+        kept += len(prompt_edits.tags_of(project, part))
+    stay = "1 stays, since it was asked" if kept == 1 else f"{kept:,} stay, since they were asked"
+    said = f"{counted(len(gone))} taken back" + (f"; {stay}." if kept else ".")
     return Done(said, gone=gone)
 
 

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from dpo_studio.core.types import Message
 from dpo_studio.ui import theme
 
+from .panel import text_of
 from .reading import ROLE_WORDS
 
 _LEAST_LINES, _MOST_LINES = 2, 14
@@ -118,10 +119,14 @@ class ConversationEditor(QScrollArea):
     def messages(self) -> tuple[Message, ...]:
         """What is written; a system prompt that is left empty is none."""
         return tuple(
-            Message(turn.role, turn.edit.toPlainText().strip())
-            for turn in self.turns
-            if turn.role != "system" or turn.edit.toPlainText().strip()
+            Message(message.role, message.content.strip())
+            for message in self.written()
+            if message.role != "system" or message.content.strip()
         )
+
+    def written(self) -> tuple[Message, ...]:
+        """Every turn as it stands, empty ones too."""
+        return tuple(Message(turn.role, text_of(turn.edit)) for turn in self.turns)
 
     def problem(self) -> str:
         """Why this cannot be a prompt yet; "" where it can."""

@@ -41,6 +41,7 @@ _ENCODINGS = ("UTF-8", "cp1252", "UTF-16", "cp1251", "Shift-JIS", "GB18030", "Bi
 _FILES = "Prompts and data (*.txt *.md *.jsonl *.json *.ndjson *.csv *.tsv *.parquet *.arrow *.gz);;All files (*)"
 _SHOWN_REFUSALS, _TOLD_REFUSALS = 4, 40
 _PAUSE_MS = 150
+_ADDRESSES = ("https://huggingface.co/datasets/", "hf://datasets/")
 _BAR_STEPS, _BAR_WIDTH = 1_000, 180
 
 
@@ -392,4 +393,6 @@ def _refusals(answer: Mapping[str, Any], at_most: int) -> str:
 
 def _may_be_data_set(source: str) -> bool:
     """Whether this looks like owner/name of the Hub rather than a place on this machine."""
+    if source.startswith(_ADDRESSES):
+        return True
     return source.count("/") == 1 and not source.startswith((".", "~", "/")) and not Path(source).exists()

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
+from dpo_studio.core.column_meanings import JOINT
 from dpo_studio.ui.widgets.plain_tip import plain_tip
 
 #: What a column can be, in plain words.
 MEANINGS: Mapping[str, str] = {
     "prompt": "Prompt",
+    "input": "Text it is about",
     "messages": "Conversation",
     "system": "System prompt",
     "tags": "Tags",
@@ -31,8 +33,6 @@ MEANINGS: Mapping[str, str] = {
     "finish_reasons": "How answers ended",
 }
 _NOT_USED = "Not used"
-#: Between the names of columns that together are one list, as `exchange.meanings` joins them.
-_JOINT = ", "
 #: Columns past this are shown, and can be mapped in the terminal only.
 _MOST_MAPPED = 40
 _WIDEST_CHARACTERS, _LEAST_CHARACTERS = 36, 16
@@ -81,7 +81,7 @@ class ImportTable(QTableWidget):
         self._columns, self._can_be = list(columns), list(can_be)
         if not same:
             self._build()
-        parts = {meaning: [name] if name in self._columns else name.split(_JOINT) for meaning, name in meanings.items()}
+        parts = {meaning: [name] if name in self._columns else name.split(JOINT) for meaning, name in meanings.items()}
         self._lists = [names for names in parts.values() if len(names) > 1]
         said = {name: meaning for meaning, names in parts.items() for name in names}
         for name, choice in zip(self._columns, self.choices, strict=False):
@@ -103,8 +103,7 @@ class ImportTable(QTableWidget):
                 found[choice.currentData()].append(name)
         places = {name: place for names in self._lists for place, name in enumerate(names)}
         return {
-            meaning: _JOINT.join(sorted(names, key=lambda name: places.get(name, 0)))
-            for meaning, names in found.items()
+            meaning: JOINT.join(sorted(names, key=lambda name: places.get(name, 0))) for meaning, names in found.items()
         }
 
     def _build(self) -> None:

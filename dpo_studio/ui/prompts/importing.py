@@ -24,9 +24,11 @@ class Importing(QObject):
 
     Signals:
         done: it is in the project; new prompts of it come after this id.
+        brought: the ids of the prompts of an import of nothing else: [first, last] of those that follow one another.
     """
 
     done = Signal(int)
+    brought = Signal(object)
 
     def __init__(self, context: Context, panel: ImportPanel, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -120,6 +122,8 @@ class Importing(QObject):
         self._context.say(imported_sentence(answer))
         for signal in (self._context.prompts_changed, self._context.groups_changed, self._context.rankings_changed):
             signal.emit()
+        if answer.get("ids"):
+            self.brought.emit(answer["ids"])
         self.done.emit(self._before)
 
     def _on_not_imported(self, error: Exception) -> None:
@@ -157,6 +161,7 @@ def imported_sentence(answer: Mapping[str, Any]) -> str:
     noun = NOUNS.get(kind, "row")
     what = f"{count:,} groups of answers" if noun == "group of answers" and count != 1 else counted(count, noun)
     said = [f"{what} imported"]
-    said += [f"{answer['duplicates']:,} were here already"] if answer["duplicates"] else []
+    there = answer["duplicates"]
+    said += [f"{there:,} {'was' if there == 1 else 'were'} here already"] if there else []
     said += [f"{len(answer['refused']):,} left out"] if answer["refused"] else []
     return "; ".join(said) + "."

@@ -124,9 +124,11 @@ class PromptsPage(Page):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        path = next((url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()), "")
-        if path:
-            self.adding.import_from(path)
+        paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
+            self.adding.import_from(paths[0])
+        if len(paths) > 1:
+            self.context.say(f"One at a time: of the {len(paths)} that were dropped this is the first.")
 
     def leave(self) -> None:
         """What is written in the editor and not added yet is kept."""

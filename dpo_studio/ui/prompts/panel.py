@@ -7,8 +7,11 @@ from itertools import pairwise
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
-from dpo_studio.core.prompt_files import Conversation
+from dpo_studio.core.types import Conversation
 from dpo_studio.ui import theme
+
+#: What Qt holds where a line ends.
+_LINE_ENDS = dict.fromkeys(map(ord, "\u2028\u2029\ufdd0\ufdd1"), "\n")
 
 
 class Panel(QFrame):
@@ -23,6 +26,9 @@ class Panel(QFrame):
     accepted = Signal()
     closed = Signal()
     check_wanted = Signal()
+
+    #: The fact of the project that keeps what is written here and not added yet; "" where nothing is kept.
+    draft_fact = ""
 
     def __init__(self, heading: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -69,6 +75,13 @@ class Panel(QFrame):
     def done(self) -> None:
         """They were added: be ready for the next."""
 
+    def draft(self) -> str:
+        """What is written and not added yet, as text that `restore` reads; "" where there is none."""
+        return ""
+
+    def restore(self, draft: str) -> None:
+        """Go on with what was written before the window closed."""
+
     def begin(self) -> None:
         """It is shown: put the focus where one writes or chooses."""
 
@@ -93,6 +106,11 @@ def editor(name: str, placeholder: str = "") -> QPlainTextEdit:
     made.setPlaceholderText(placeholder)
     made.setTabChangesFocus(True)
     return made
+
+
+def text_of(field: QPlainTextEdit) -> str:
+    """What stands in a field, as it was written: Qt itself gives a usual space for one that does not break."""
+    return field.document().toRawText().translate(_LINE_ENDS)
 
 
 def tab_through(*controls: QWidget) -> None:

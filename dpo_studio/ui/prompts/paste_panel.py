@@ -7,15 +7,17 @@ from typing import Any
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QListWidget, QListWidgetItem, QWidget
 
-from dpo_studio.core import prompt_files
-from dpo_studio.core.errors import UserError
-from dpo_studio.core.prompt_files import Conversation, PromptFile
+from dpo_studio.core import pasted_prompts
+from dpo_studio.core.pasted_prompts import PastedPrompts
+from dpo_studio.core.types import Conversation
 from dpo_studio.ui import theme
 from dpo_studio.ui.widgets.kept_splitter import KeptSplitter
 
-from .panel import Panel, counted, editor
+from .panel import Panel, counted, editor, text_of
 
 SHOWN = 500
+#: A text longer than this is not kept when the window closes: it is somewhere else, too.
+LONGEST_DRAFT = 1_000_000
 _PAUSE_MS = 200
 _SPLITS = (("Each line is a prompt", "lines"), ("Blank lines separate prompts", "paragraphs"))
 
@@ -23,9 +25,11 @@ _SPLITS = (("Each line is a prompt", "lines"), ("Blank lines separate prompts", 
 class PastePanel(Panel):
     """Text at the left; at the right the prompts that it is read as."""
 
+    draft_fact = "paste_draft"
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Paste prompts", parent)
-        self._read = PromptFile([])
+        self._read = PastedPrompts()
         self._known: set[int] = set()
         self.split = QComboBox()
         self.split.setAccessibleName("Where one prompt ends and the next begins")
@@ -74,16 +78,24 @@ class PastePanel(Panel):
     def rows(self) -> list[tuple[Conversation, tuple[str, ...]]]:
         if self._read_later.isActive():
             self.read_now()
-        return [(conversation, ()) for conversation in self._read.conversations]
+        return list(self._read.rows)
 
     def begin_with(self, text: str) -> None:
         """Show a text from the clipboard; what was typed and not added stays before it."""
-        before = self.text.toPlainText()
+        before = text_of(self.text)
         if not before.strip():
             self._chosen_split = "auto"
             self.text.setPlainText(text)
         elif text.strip() and text.strip() not in before:
             self.text.setPlainText(f"{before.rstrip()}\n\n{text}")
+        self.read_now()
+
+    def draft(self) -> str:
+        text = text_of(self.text)
+        return text if text.strip() and len(text) <= LONGEST_DRAFT else ""
+
+    def restore(self, draft: str) -> None:
+        self.text.setPlainText(draft)
         self.read_now()
 
     def begin(self) -> None:
@@ -101,12 +113,8 @@ class PastePanel(Panel):
         """Read the text as it stands."""
         self._read_later.stop()
         split: Any = self._chosen_split
-        try:
-            self._read = prompt_files.from_text(self.text.toPlainText(), split=split)
-            self.refused.setText(_refusals(self._read))
-        except UserError as error:
-            self._read = PromptFile([])
-            self.refused.setText(str(error))
+        self._read = pasted_prompts.from_text(text_of(self.text), split=split)
+        self.refused.setText(_refusals(self._read))
         self._known = set()
         self._show()
         self.check_wanted.emit()
@@ -124,17 +132,17 @@ class PastePanel(Panel):
         self.split.setCurrentIndex(max(self.split.findData(read.split), 0))
         self.refused.setVisible(bool(self.refused.text()))
         self.preview.clear()
-        for place, conversation in enumerate(read.conversations[:SHOWN]):
-            item = QListWidgetItem(
-                _line(conversation) + ("  ·  in the project already" if place in self._known else "")
-            )
+        for place, (conversation, tags) in enumerate(read.rows[:SHOWN]):
+            known = "  ·  in the project already" if place in self._known else ""
+            item = QListWidgetItem("  ·  ".join([_line(conversation), *tags]) + known)
             item.setToolTip("\n\n".join(f"{m.role}: {m.content}" for m in conversation)[:1200])
             if place in self._known:
                 item.setForeground(self.palette().color(self.palette().ColorRole.PlaceholderText))
             self.preview.addItem(item)
-        count = len(read.conversations)
-        repeated = count - len(set(read.conversations))
-        new = count - repeated - len({read.conversations[place] for place in self._known})
+        conversations = read.conversations
+        count = len(conversations)
+        repeated = count - len(set(conversations))
+        new = count - repeated - len({conversations[place] for place in self._known})
         said = [counted(count) if count else "", *read.notes]
         said += [f"{repeated:,} are in it twice" if repeated > 1 else "1 is in it twice"] if repeated else []
         said += [f"{len(self._known):,} in the project already"] if self._known else []
@@ -153,10 +161,10 @@ def _line(conversation: Conversation) -> str:
     return " ".join(conversation[-1].content.split())[:300] + beyond
 
 
-def _refusals(read: PromptFile) -> str:
+def _refusals(read: PastedPrompts) -> str:
     if not read.refused:
         return ""
-    first = "; ".join(f"line {number} {reason}" for number, reason in read.refused[:4])
+    first = "; ".join(f"{place}: {reason}" for place, reason in read.refused[:4])
     rest = f"; and {len(read.refused) - 4} more" if len(read.refused) > 4 else ""
     count = "1 entry is" if len(read.refused) == 1 else f"{len(read.refused)} entries are"
     return f"{count} left out: {first}{rest}."

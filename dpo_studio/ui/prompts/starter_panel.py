@@ -7,7 +7,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QTreeWidget, QTreeWidgetItem, QWidget
 
 from dpo_studio.core import starter_prompts
-from dpo_studio.core.prompt_files import Conversation
+from dpo_studio.core.types import Conversation
 from dpo_studio.ui import theme
 
 from .panel import Panel, counted

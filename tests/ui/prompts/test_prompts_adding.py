@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton
 
@@ -156,7 +158,53 @@ def test_how_a_text_is_split_is_asked_and_json_is_recognised(page, context, qtbo
     panel.text.setPlainText('{"prompt": "A?"}\n{"messages": [{"role": "user", "content": "B?"}]}\n{"nothing": 1}\n')
     panel._chosen_split = "auto"
     assert [conversation for conversation, _ in panel.rows()] == [(Message("user", "A?"),), (Message("user", "B?"),)]
-    assert not panel.split.isVisible() and "line 3 holds no prompt" in panel.refused.text()
+    assert not panel.split.isVisible() and "line 3: it holds no prompt" in panel.refused.text()
+
+
+def test_what_is_pasted_brings_its_system_prompt_its_tags_and_its_blanks(page, context, qtbot):
+    rows = [
+        {"question": "Pourquoi\u00a0?", "system": "Be brief.", "tags": ["fr", "why"]},
+        {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]},
+        {"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]},
+    ]
+    QApplication.clipboard().setText("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
+    page.adding.paste()
+    panel = page.adding.panel
+    assert panel.refused.text() == "1 entry is left out: line 3: its turns 1 and 2 are both the user's."
+    assert panel.preview.item(0).text() == "Pourquoi ?  ·  system prompt  ·  fr  ·  why"
+    press(page, qtbot, Qt.Key.Key_Return, CTRL)
+    listed(page, qtbot, 2)
+    first, second = prompts.all_prompts(context.project)
+    assert first.messages == (Message("system", "Be brief."), Message("user", "Pourquoi\u00a0?"))
+    assert (first.tags, second.messages) == (("fr", "why"), (Message("user", "Hi"),))
+
+
+def test_half_an_emoji_that_is_pasted_is_no_crash(page, context, qtbot):
+    """JSON can spell half of a surrogate pair, in the text and in a tag."""
+    QApplication.clipboard().setText(r'{"prompt": "cut \ud83d", "tags": ["\ude00 x"], "system": "a \ud83d"}')
+    page.adding.paste()
+    press(page, qtbot, Qt.Key.Key_Return, CTRL)
+    said(context, qtbot, "1 prompt added.")
+    (made,) = prompts.all_prompts(context.project)
+    assert (made.title, made.tags) == ("cut \ufffd", ("\ufffd x",))
+    page.adding.paste()
+    qtbot.waitUntil(lambda: "in the project already" in page.adding.panel.found.text(), timeout=WAIT_MS)
+
+
+def test_what_is_pasted_and_not_added_is_there_when_the_project_opens_again(page, context, qtbot):
+    QApplication.clipboard().setText("One?\nTwo\u00a0?")
+    page.adding.paste()
+    page.leave()
+    folder = context.project.folder
+    context.open(None)
+    context.open(Project.open(folder))
+    QApplication.clipboard().clear()
+    page.adding.paste()
+    assert page.adding.panel.accept_button.text() == "Add 2 prompts"
+    press(page, qtbot, Qt.Key.Key_Return, CTRL)
+    said(context, qtbot, "2 prompts added.")
+    page.leave()
+    assert context.project.fact("paste_draft") == "" and stored(context) == ["One?", "Two ?"]
 
 
 def test_starter_prompts_by_theme(page, context, qtbot):

@@ -92,6 +92,74 @@ def test_an_edit_that_is_refused_keeps_what_was_written(filled, context, qtbot):
     assert page.stack.currentWidget() is page.work
 
 
+def test_an_edit_that_was_given_up_or_left_is_gone_on_with(filled, context, qtbot):
+    page = filled
+    page.table.selectRow(0)
+    page.edit()
+    panel = page.adding.panel
+    assert panel.saved_button.isHidden()
+    panel.conversation.turns[0].edit.setPlainText("Bake a large cake")
+    press(page, qtbot, Qt.Key.Key_Escape)
+    page.table.selectRow(1)
+    page.edit()
+    assert panel.conversation.turns[0].edit.toPlainText() == "How do cakes rise?" and panel.notice.text() == ""
+    panel.conversation.add_exchange()
+    page.leave()
+    folder = context.project.folder
+    context.open(None)
+    context.open(Project.open(folder))
+    listed(page, qtbot, 3)
+    page.table.selectRow(0)
+    page.edit()
+    panel = page.adding.panel
+    assert panel.conversation.turns[0].edit.toPlainText() == "Bake a large cake" and panel.accept_button.isEnabled()
+    assert panel.notice.text() == "This is what you had written and not saved."
+    panel.saved_button.click()
+    assert panel.conversation.messages() == (Message("user", "Bake a cake"),)
+    assert not panel.accept_button.isEnabled() and panel.saved_button.isHidden()
+    page.table.selectRow(1)
+    page.adding.close()
+    page.edit()
+    assert len(panel.conversation.turns) == 3, "a turn that was only begun is there, too"
+    panel.conversation.turns[1].edit.setPlainText("By air.")
+    panel.conversation.turns[2].edit.setPlainText("Which?")
+    panel.accept()
+    said(context, qtbot, "The prompt was changed.")
+    page.leave()
+    assert context.project.fact("prompt_edits_draft") == "", "nothing is written that is not saved"
+    assert stored(context) == ["Bake a cake", "Which?", "Why is the sky blue?"]
+
+
+def test_a_draft_for_a_text_that_is_another_by_now_is_forgotten(filled, context, qtbot):
+    page, first = filled, prompts.all_prompts(context.project)[0]
+    page.table.selectRow(0)
+    page.edit()
+    panel = page.adding.panel
+    panel.conversation.turns[0].edit.setPlainText("Bake a large cake")
+    press(page, qtbot, Qt.Key.Key_Escape)
+    page.changes.rewrite(first.id, say("Bake bread"))
+    said(context, qtbot, "The prompt was changed.")
+    page.table.selectRow(0)
+    page.edit()
+    assert panel.conversation.messages() == (Message("user", "Bake bread"),) and panel.notice.text() == ""
+
+
+def test_an_edit_changes_nothing_but_what_is_typed(filled, context, qtbot):
+    """Qt gives a usual space for one that does not break; blanks around a text are no change of it."""
+    page, project = filled, context.project
+    french = prompts.add(project, say("  Où est la gare\u00a0?\r\nVite\u202f!\n"))
+    context.prompts_changed.emit()
+    listed(page, qtbot, 4)
+    page.table.selectRow(3)
+    page.edit()
+    panel = page.adding.panel
+    assert not panel.accept_button.isEnabled()
+    qtbot.keyClicks(panel.conversation.turns[0].edit, "x")
+    panel.accept()
+    said(context, qtbot, "The prompt was changed.")
+    assert prompts.get(project, french.id).messages == (Message("user", "x  Où est la gare\u00a0?\nVite\u202f!"),)
+
+
 def test_tags_of_several_prompts_by_keys(filled, context, qtbot):
     page = filled
     page.table.setFocus()

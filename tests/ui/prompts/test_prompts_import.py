@@ -119,6 +119,38 @@ def test_a_file_is_dropped_and_read_as_something_else(page, context, qtbot, tmp_
     assert rankings.counts(context.project).rankings == 2
 
 
+def test_an_import_of_prompts_is_undone_but_for_what_was_asked_since(page, context, qtbot, tmp_path):
+    prompts.add(context.project, [Message("user", "Here before?")])
+    source = tmp_path / "asked.txt"
+    source.write_text("Here before?\n" + "".join(f"Question {n}?\n" for n in range(5)), encoding="utf-8")
+    page.adding.import_from(str(source))
+    panel = page.adding.panel
+    looked_at(panel, qtbot, total=6)
+    panel.accept()
+    qtbot.waitUntil(lambda: context.said == ["5 prompts imported; 1 was here already."], timeout=WAIT_MS)
+    listed(page, qtbot, 6)
+    asked = prompts.all_prompts(context.project)[2]
+    completions.add_group(context.project, asked.id, size=2)
+    page.undo()
+    qtbot.waitUntil(lambda: len(context.said) == 2, timeout=WAIT_MS)
+    assert context.said[-1] == "4 prompts taken back; 1 stays, since it was asked."
+    assert [prompt.title for prompt in prompts.all_prompts(context.project)] == ["Here before?", asked.title]
+    listed(page, qtbot, 2)
+
+
+def test_of_several_files_that_are_dropped_the_first_is_looked_at_and_this_is_said(page, context, qtbot, tmp_path):
+    paths = [tmp_path / name for name in ("a.txt", "b.txt")]
+    for path in paths:
+        path.write_text("One?\n", encoding="utf-8")
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    page.dropEvent(QDropEvent(QPointF(9, 9), Qt.DropAction.CopyAction, mime, buttons, keys))
+    assert page.adding.panel.field.text() == str(paths[0])
+    assert context.said == ["One at a time: of the 2 that were dropped this is the first."]
+    looked_at(page.adding.panel, qtbot, total=1)
+
+
 def test_what_cannot_be_read_is_a_sentence_and_what_was_typed_stays(page, context, qtbot, tmp_path):
     page.adding.import_from(str(tmp_path / "nothing.csv"))
     panel = page.adding.panel

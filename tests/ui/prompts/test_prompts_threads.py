@@ -10,7 +10,7 @@ import pytest
 
 from dpo_studio.core.errors import UserError
 from dpo_studio.core.types import Message
-from dpo_studio.store import Project, prompt_edits, prompt_search, prompts
+from dpo_studio.store import Project, prompt_edits, prompt_search, prompts, settling
 from dpo_studio.ui.context import Context
 from dpo_studio.ui.prompt_list.rows import PromptRows
 from dpo_studio.ui.prompt_list.store_thread import StoreThread
@@ -120,6 +120,35 @@ def test_a_large_change_is_made_in_parts_told_as_it_goes_and_all_or_none(qapp, t
     assert changes.undo()
     qtbot.waitUntil(lambda: len(said) == 2, timeout=WAIT_MS)
     assert prompt_search.totals(project) == (10, 0) and not changes.undo()
+    changes.close()
+    context.open(None)
+
+
+def test_many_that_are_added_keep_nobody_from_writing_for_long(qapp, tmp_path, qtbot, monkeypatch):
+    monkeypatch.setattr(changes_module, "_CHUNK", 4)
+    context = Context()
+    context.open(Project.create(tmp_path / "project"))
+    project = context.project
+    written = []
+
+    def write_words(other: Project) -> None:
+        with other.beside() as another:
+            another.set_fact("somebody", "else writes before the words are there")
+        written.append(prompt_search.count(other, prompt_search.PromptFilter(text="prompt"), at_most=100))
+        real(other)
+
+    real = settling.write_words
+    monkeypatch.setattr(changes_module.settling, "write_words", write_words)
+    changes = Changes(context)
+    changes.open(project)
+    said = []
+    changes.done.connect(lambda done, _number: said.append(done.sentence))
+    changes.add([((Message("user", f"prompt {number}"),), ("t",)) for number in range(9)], "pasted")
+    qtbot.waitUntil(lambda: said == ["9 prompts added."], timeout=WAIT_MS)
+    found = prompt_search.PromptFilter(text="prompt", tags=("t",))
+    assert written == [0] and prompt_search.count(project, found, at_most=100) == 9 and settling.is_settled(project)
+    assert changes.undo()
+    qtbot.waitUntil(lambda: said[1:] == ["9 prompts taken back."], timeout=WAIT_MS)
     changes.close()
     context.open(None)
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from dpo_studio.core.errors import UserError
+from .errors import UserError
 
 _PROMPT: dict[str, tuple[str, ...]] = {
     "prompt": ("prompt", "question", "instruction", "query", "text", "input"),
+    "input": ("input", "context"),
     "messages": ("messages", "conversation", "conversations"),
     "system": ("system", "system_prompt"),
+    "tags": ("tags", "tag"),
 }
 _JUDGEMENT: dict[str, tuple[str, ...]] = {
     "annotator": ("annotator", "annotator_id", "labeler"),
@@ -26,17 +28,16 @@ _JUDGEMENT: dict[str, tuple[str, ...]] = {
 }
 #: What a column can be, by what the source holds, and the names it is known by, the first found first.
 KNOWN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "prompts": {**_PROMPT, "tags": ("tags", "tag")},
+    "prompts": _PROMPT,
     "completions": {
         **_PROMPT,
         "completions": ("completions", "responses", "answers", "candidates"),
         "completion": ("completion", "response", "answer", "output"),
-        "tags": ("tags", "tag"),
     },
     "pairs": {
         **_PROMPT,
-        "chosen": ("chosen", "chosen_response", "preferred"),
-        "rejected": ("rejected", "rejected_response", "dispreferred"),
+        "chosen": ("chosen", "chosen_response", "preferred", "preferred_output"),
+        "rejected": ("rejected", "rejected_response", "dispreferred", "non_preferred_output"),
         **_JUDGEMENT,
     },
     "rankings": {
@@ -55,11 +56,13 @@ _NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "rankings": (("ranks",), ("completions", "group")),
 }
 KINDS = tuple(KNOWN)
+#: What an instruction is about stands beside it (Alpaca, Dolly); elsewhere a column of such a name can be anything.
+_HAVE_INPUT = ("instruction",)
 #: Between the names of numbered columns that stand for one list.
 JOINT = ", "
 _NUMBERED = {
-    "completions": re.compile(r"(completion|response|answer|candidate)[ _-]?([1-9]|[a-i])", re.IGNORECASE),
-    "ranks": re.compile(r"(rank)[ _-]?([1-9]|[a-i])", re.IGNORECASE),
+    "completions": re.compile(r"(completion|response|answer|candidate)[ _-]?([0-9a-i])", re.IGNORECASE),
+    "ranks": re.compile(r"(rank)[ _-]?([0-9a-i])", re.IGNORECASE),
 }
 
 
@@ -103,10 +106,10 @@ def guess(kind: str, columns: Iterable[str], said: Mapping[str, str] | None = No
             raise UserError(f"There is no column {name!r}.", f"The columns are: {found}.")
     lower = {name.lower(): name for name in reversed(there)}
     for meaning, names in known.items():
-        if meaning in result or _stands_already(meaning, result):
+        if meaning in result or _stands_already(meaning, result) or _has_no_place(meaning, result):
             continue
         taken = result.values()
-        name = next((lower[one] for one in names if one in lower and lower[one] not in taken), None)
+        name = next((lower[one] for one in names if one in lower and lower[one] not in taken), "")
         name = name or numbered(meaning, there)
         if name:
             result[meaning] = name
@@ -118,6 +121,12 @@ def guess(kind: str, columns: Iterable[str], said: Mapping[str, str] | None = No
                 f"Say which one, such as --column {needed[0]}=NAME.",
             )
     return result
+
+
+def is_prompt(columns: Iterable[str]) -> bool:
+    """Whether one of these columns is known as a prompt."""
+    names = {name.lower() for name in columns}
+    return any(one in names for meaning in ("prompt", "messages") for one in _PROMPT[meaning])
 
 
 def numbered(meaning: str, columns: Iterable[str]) -> str:
@@ -137,3 +146,8 @@ def _stands_already(meaning: str, result: Mapping[str, str]) -> bool:
     """A prompt stands in one column, and so do completions."""
     either = (("prompt", "messages"), ("completions", "completion"))
     return any(meaning in pair and any(result.get(one) for one in pair) for pair in either)
+
+
+def _has_no_place(meaning: str, result: Mapping[str, str]) -> bool:
+    """An input is guessed only beside what is known to have one."""
+    return meaning == "input" and result.get("prompt", "").lower() not in _HAVE_INPUT

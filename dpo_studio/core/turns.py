@@ -1,7 +1,8 @@
 """Turns of a conversation as data sets write them, and whether they can follow one another.
 
-Known shapes: role and content; from and value (ShareGPT); a content of parts that are all text. Covers messages
-and plain text; what a column means is in `meanings`.
+Known shapes: role and content; from and value (ShareGPT); a list of each instead of a list of turns (as `datasets`
+stores a Sequence of structs); a list under "messages" (OpenAI); a content of parts that are all text. Covers messages
+and plain text; what a column means is in `column_meanings`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dpo_studio.core.errors import UserError
-from dpo_studio.core.types import ROLES, Message
+from .errors import UserError
+from .types import ROLES, Message
 
 #: Names that others give to roles.
-_ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
+_ROLES = {
+    "human": "user",
+    "prompter": "user",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
+    "developer": "system",
+}
 _HH_MARKS = (("\n\nHuman:", "user"), ("\n\nAssistant:", "assistant"))
+_ROLE_KEYS, _TEXT_KEYS = ("role", "from"), ("content", "value")
 
 
 def messages(value: Any, name: str) -> tuple[Message, ...]:
@@ -26,12 +36,18 @@ def messages(value: Any, name: str) -> tuple[Message, ...]:
     Raises:
         UserError: it is not a list of turns with a role and a text.
     """
-    items = [value] if isinstance(value, Mapping) else value
+    items = _items(value)
     if not isinstance(items, Sequence) or isinstance(items, str):
         raise UserError(f"its {name} is neither text nor messages")
     if not items:
         raise UserError(f"its {name} is empty")
     return tuple(_message(item, name) for item in items)
+
+
+def are_turns(value: Any) -> bool:
+    """Whether this is a list of turns, by the role that each of them has."""
+    is_list = isinstance(value, list) and bool(value)
+    return is_list and all(isinstance(item, Mapping) and any(key in item for key in _ROLE_KEYS) for item in value)
 
 
 def check_order(turns: Sequence[Message]) -> None:
@@ -53,7 +69,10 @@ def check_order(turns: Sequence[Message]) -> None:
 
 
 def transcript(text: str) -> tuple[Message, ...]:
-    r"""The turns of "\n\nHuman: … \n\nAssistant: …" text, as older data sets hold conversations; else nothing."""
+    r"""The turns of "\n\nHuman: … \n\nAssistant: …" text, as older data sets hold conversations; else nothing.
+
+    The last has no text where it waits for one.
+    """
     if not text.startswith(_HH_MARKS[0][0]):
         return ()
     found: list[Message] = []
@@ -68,16 +87,30 @@ def transcript(text: str) -> tuple[Message, ...]:
         rest, role = rest[at + len(mark) :], other
 
 
+def _items(value: Any) -> Any:
+    """The turns of what stands where a list of them is looked for."""
+    if not isinstance(value, Mapping):
+        return value
+    if isinstance(value.get("messages"), list) and not any(key in value for key in _ROLE_KEYS):
+        return value["messages"]
+    keys = [next((key for key in known if value.get(key) is not None), "") for known in (_ROLE_KEYS, _TEXT_KEYS)]
+    lists = [value.get(key) for key in keys]
+    if isinstance(lists[0], list) and isinstance(lists[1], list) and len(lists[0]) == len(lists[1]):
+        return [dict(zip(keys, pair, strict=True)) for pair in zip(*lists, strict=True)]
+    return [value]
+
+
 def _message(item: Any, name: str) -> Message:
     if not isinstance(item, Mapping):
         raise UserError(f"its {name} has a message without a role and a text")
-    role = item.get("role") if item.get("role") is not None else item.get("from")
-    content = item.get("content") if item.get("content") is not None else item.get("value")
+    role, content = (
+        next((item[key] for key in known if item.get(key) is not None), None) for known in (_ROLE_KEYS, _TEXT_KEYS)
+    )
     if isinstance(content, list):
         content = _joined(content, name)
     if not isinstance(role, str) or not isinstance(content, str):
         raise UserError(f"its {name} has a message without a role and a text")
-    role = _ROLES.get(role, role)
+    role = _ROLES.get(role.lower(), role.lower())
     if role not in ROLES:
         raise UserError(f"its {name} has the role {role[:40]!r}, which is not a role: use {', '.join(ROLES)}")
     if not content.strip():
