@@ -83,16 +83,7 @@ class _Inbox:
 
 def main() -> int:
     """Serve commands until stdin ends; returns the exit status."""
-    out = take_stdout()
-    lock = threading.Lock()
-
-    def say(event: events.Event) -> None:
-        with lock:
-            try:
-                out.write(events.to_line(event))
-                out.flush()
-            except (BrokenPipeError, ValueError):
-                os._exit(0)  # nobody listens any more
+    say = speaker()
 
     stdin = os.fdopen(os.dup(0), "r", encoding="utf-8", errors="replace")
     inbox = _Inbox(stdin, say)
@@ -116,6 +107,22 @@ def _serve(inbox: _Inbox, say: Callable[[events.Event], None]) -> None:
         elif isinstance(command, commands.Load):
             for event in generator.load(command, lambda: inbox.is_cancelled("")):
                 say(event)
+
+
+def speaker() -> Callable[[events.Event], None]:
+    """Takes stdout; what says events on it, from any thread. The process ends where nobody listens any more."""
+    out = take_stdout()
+    lock = threading.Lock()
+
+    def say(event: events.Event) -> None:
+        with lock:
+            try:
+                out.write(events.to_line(event))
+                out.flush()
+            except (BrokenPipeError, ValueError):
+                os._exit(0)
+
+    return say
 
 
 def take_stdout() -> IO[str]:

@@ -9,26 +9,16 @@ import threading
 import traceback
 
 from dpo_studio.core import events, judges
-from dpo_studio.generation.worker import GRACE_S, take_stdout
+from dpo_studio.generation.worker import GRACE_S, speaker
 
 from .service import Judging
 
 
 def main() -> int:
     """Serve JudgeGroups commands until stdin ends; returns the exit status."""
-    out = take_stdout()
+    say = speaker()
     ended = threading.Event()
     waiting: queue.SimpleQueue[judges.JudgeGroups | None] = queue.SimpleQueue()
-
-    lock = threading.Lock()
-
-    def say(event: events.Event) -> None:
-        with lock:
-            try:
-                out.write(events.to_line(event))
-                out.flush()
-            except (BrokenPipeError, ValueError):
-                os._exit(0)  # nobody listens any more
 
     def read() -> None:
         with os.fdopen(os.dup(0), "r", encoding="utf-8", errors="replace") as stdin:
